@@ -1,0 +1,47 @@
+"""Everything about the package stands in settings.ini; this file only hands it to setuptools."""
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import setup
+
+parser = ConfigParser(delimiters=["="])
+parser.read("settings.ini", encoding="utf-8")
+cfg = parser["DEFAULT"]
+
+
+def words(key):
+    "The space-separated entries of `key`."
+    return cfg.get(key, "").split()
+
+
+setup(
+    name=cfg["lib_name"],
+    version=cfg["version"],
+    description=cfg["description"],
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author=cfg["author"],
+    author_email=cfg["author_email"],
+    url=cfg["git_url"],
+    project_urls={"Documentation": cfg["doc_host"] + cfg["doc_baseurl"]},
+    keywords=cfg["keywords"],
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Programming Language :: Python :: 3",
+        "Topic :: Multimedia :: Sound/Audio :: Sound Synthesis",
+    ],
+    packages=[cfg["lib_path"]],
+    package_data={cfg["lib_path"]: ["py.typed"]},
+    python_requires=f">={cfg['min_python']}",
+    install_requires=words("requirements"),
+    extras_require={extra: words(f"{extra}_requirements") for extra in ("lab", "cuda", "bench", "dev")},
+    entry_points={
+        "console_scripts": words("console_scripts"),
+        "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],
+    },
+    zip_safe=False,
+)
