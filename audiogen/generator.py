@@ -62,7 +62,9 @@ class SimpleAudioGenerator(nnx.Module):
         self.generator = compiled_mlp(self.config.layer_sizes, check_rngs(rngs))
 
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in [-1, 1]
-        return self.generator(check_latent(z, self))
+        z = check_latent(z, self)
+        check_memory(8 * z.size // self.latent_dim * max(self.config.layer_sizes), f"a batch of {z.size // self.latent_dim:,} waveforms")
+        return self.generator(z)
 
     def generate(self, batch_size=1, *, rngs): # -> (batch_size, num_samples)
         "Waveforms of random latent vectors."
@@ -95,6 +97,7 @@ def sample_latents(
     rngs:nnx.Rngs, # its `sample` stream is used
 ): # latent vectors, (count, latent_dim)
     "Latent vectors from N(0, I), independent of weights drawn from the same key."
+    check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     key = jax.random.fold_in(check_rngs(rngs).sample(), zlib.crc32(b"latent"))
     return jax.random.normal(key, (count, model.latent_dim))
 
@@ -123,10 +126,7 @@ def synthesize(
     z, # latent vectors, (..., latent_dim)
 ): # waveforms, (..., num_samples)
     "Waveforms of latent vectors, by a compiled program."
-    z = check_latent(z, model)
-    largest = max(model.config.layer_sizes) if hasattr(model.config, "layer_sizes") else model.num_samples
-    check_memory(8 * z.size // model.latent_dim * largest, f"a batch of shape {z.shape[:-1]}")
-    return _run(*nnx.split(model), z)
+    return _run(*nnx.split(model), check_latent(z, model))
 
 # %% ../nbs/01_generator.ipynb #0039
 def save_model(
