@@ -8,20 +8,20 @@ __all__ = ['PAGE', 'walk_between', 'demo_sounds', 'section_html', 'page_html', '
            'spectrogram_command', 'OneLineParser', 'report', 'build_parser', 'cli', 'slider_latent', 'live_picture',
            'sliders']
 
-# %% ../nbs/04_demo.ipynb #0004
-import argparse, html, os, sys
+# %% ../nbs/04_demo.ipynb #0005
+import argparse, html, sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .generator import SimpleAudioGenerator, load_model, sample_latents, synthesize, vary_latent
-from .stft import amplitude_to_db, full_scale, generate_spectrogram, spectrogram_overview, visualize_spectrogram
+from .stft import amplitude_to_db, draw_spectrogram, full_scale, generate_spectrogram, spectrogram, spectrogram_overview
 from .variation import join_segments, latent_walk, slerp
-from .waveform import (atomic_path, audio_blocks, check_count, dbfs, figure_png, new_figure, open_audio, plot_waveform, player_html,
-                               png_html, resample, save_audio, seconds_to_samples, visualize_waveforms, wav_bytes)
+from .waveform import (atomic_path, audio_blocks, check_count, dbfs, figure_png, new_figure, open_audio, outline, plot_waveform,
+                               player_html, png_html, save_audio, visualize_waveforms, wav_bytes)
 
-# %% ../nbs/04_demo.ipynb #0015
+# %% ../nbs/04_demo.ipynb #0016
 def walk_between(
     model, # called as model(z)
     a, # latent vector, (latent_dim,)
@@ -33,7 +33,7 @@ def walk_between(
     segments = np.asarray(synthesize(model, latent_walk(np.stack([a, b]), steps=steps)))
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
-# %% ../nbs/04_demo.ipynb #0018
+# %% ../nbs/04_demo.ipynb #0019
 def demo_sounds(
     model, # called as model(z)
     *,
@@ -48,7 +48,7 @@ def demo_sounds(
     names = [f"sound-{i}" for i in (1, 2, 3)] + [f"variation-{i}" for i in (1, 2, 3, 4)]
     return dict(zip(names, waveforms)) | {"walk": walk_between(model, z[0], z[1])}
 
-# %% ../nbs/04_demo.ipynb #0021
+# %% ../nbs/04_demo.ipynb #0022
 def section_html(
     title, # heading
     text, # a sentence
@@ -68,7 +68,7 @@ def page_html(
     "A page that needs no other file."
     return PAGE.format(title=html.escape(title), body="\n".join(sections))
 
-# %% ../nbs/04_demo.ipynb #0022
+# %% ../nbs/04_demo.ipynb #0023
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
@@ -83,7 +83,7 @@ img {{ width: 100%; border-radius: .5rem; background: white }}
 </body></html>
 """
 
-# %% ../nbs/04_demo.ipynb #0024
+# %% ../nbs/04_demo.ipynb #0025
 def demo_files(
     sounds, # {name: waveform}, from demo_sounds
     *,
@@ -103,7 +103,7 @@ def demo_files(
         section("Four variations", "Small steps, of scale 0.2, from the first sound's latent vector.", pictures["variations.png"], four),
         section("A walk", "From the first sound to the second, along a great circle.", pictures["walk.png"], {"walk": sounds["walk"]})]).encode()
 
-# %% ../nbs/04_demo.ipynb #0025
+# %% ../nbs/04_demo.ipynb #0026
 def main(
     out="audiogen-demo", # folder for what is made
     *,
@@ -120,7 +120,7 @@ def main(
         paths.append(Path(out) / name)
     return paths
 
-# %% ../nbs/04_demo.ipynb #0026
+# %% ../nbs/04_demo.ipynb #0027
 def choose_model(
     model, # a model, a path, "untrained" or None
     *,
@@ -132,7 +132,7 @@ def choose_model(
     if model is None or model == "untrained": return SimpleAudioGenerator(duration=duration, rngs=nnx.Rngs(seed))
     return load_model(model) if isinstance(model, (str, Path)) else model
 
-# %% ../nbs/04_demo.ipynb #0030
+# %% ../nbs/04_demo.ipynb #0031
 def demo_command(args):
     "Make three sounds, four variations and a walk, with pictures and a page."
     yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
@@ -158,23 +158,21 @@ def save_all(out, name, waveforms, sample_rate, *, first=1):
         save_audio(path := Path(out) / f"{name}-{i}.wav", x, sample_rate=sample_rate)
         yield path
 
-# %% ../nbs/04_demo.ipynb #0032
+# %% ../nbs/04_demo.ipynb #0033
 def waveform_overview(
     path, # a sound file; channels are averaged
     *,
     max_points=8000, # in the answer, about
 ): # lowest and highest sample in turn (points,), peak, rms
     "The outline of a file of any length, and its levels."
-    with open_audio(path) as file: pool = max(1, 2 * file.frames // max_points)
-    outline, top, energy, count = [], 0.0, 0.0, 0
+    with open_audio(path) as file: pool = -(-2 * file.frames // max_points)
+    parts, top, energy, count = [], 0.0, 0.0, 0
     for block in audio_blocks(path, block_size=pool * max(1, 65536 // pool)):
-        x = block.mean(0)
-        starts = np.arange(0, len(x), pool)
-        outline.append(np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], 1).ravel())
+        parts.append(outline(block.mean(0), pool))
         top, energy, count = max(top, float(np.abs(block).max())), energy + float(np.square(block, dtype=float).sum()), count + block.size
-    return np.concatenate(outline), top, (energy / count) ** 0.5
+    return np.concatenate(parts), top, (energy / count) ** 0.5
 
-# %% ../nbs/04_demo.ipynb #0033
+# %% ../nbs/04_demo.ipynb #0034
 def recording_figure(
     path, # a sound file
     *,
@@ -183,18 +181,18 @@ def recording_figure(
     top_db=80.0, # range of levels below full scale
 ): # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
-    from audiogen.stft import draw_spectrogram
     with open_audio(path) as file: rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
-    outline, top, level = waveform_overview(path)
+    y, top, level = waveform_overview(path)
     S, hop = spectrogram_overview(path, window_size=window_size, hop_size=hop_size)
     figure, (above, below) = new_figure(2, size=(9, 2.4))
-    above.plot(np.linspace(0, seconds, len(outline), endpoint=False), outline, linewidth=0.8)
+    above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
     above.set(ylabel="Amplitude", xlim=(0, seconds), ylim=(-1.1 * max(1, top), 1.1 * max(1, top)), title=Path(path).name); above.grid(alpha=0.3)
-    image = draw_spectrogram(below, amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db), rate, hop_size=hop, range_db=(-top_db, 0))
+    db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
+    image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=(hop - hop_size) / 2 / rate, range_db=(-top_db, 0))
     below.set(xlim=(0, seconds)); figure.colorbar(image, ax=below, label="Level (dBFS)")
     return figure, f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}, peak {dbfs(top):.1f} dBFS, rms {dbfs(level):.1f} dBFS"
 
-# %% ../nbs/04_demo.ipynb #0037
+# %% ../nbs/04_demo.ipynb #0038
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     used, failed = set(), 0
@@ -209,7 +207,7 @@ def spectrogram_command(args):
         except (ValueError, OSError) as e: failed += report(e)
     if failed: raise SystemExit(2)
 
-# %% ../nbs/04_demo.ipynb #0039
+# %% ../nbs/04_demo.ipynb #0040
 class OneLineParser(argparse.ArgumentParser):
     "A parser whose errors are one line."
     def error(self, message): raise ValueError(f"{message}; see `{self.prog} --help`")
@@ -220,7 +218,7 @@ def report(error):
     print("audiogen: " + " ".join((text or type(error).__name__).split()), file=sys.stderr)
     return 2
 
-# %% ../nbs/04_demo.ipynb #0040
+# %% ../nbs/04_demo.ipynb #0041
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
@@ -246,7 +244,7 @@ def build_parser():
     sub.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
     return parser
 
-# %% ../nbs/04_demo.ipynb #0041
+# %% ../nbs/04_demo.ipynb #0042
 def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0, or 2 after an error
@@ -260,7 +258,7 @@ def cli(
         return 130
     return 0
 
-# %% ../nbs/04_demo.ipynb #0045
+# %% ../nbs/04_demo.ipynb #0046
 def slider_latent(
     model, # anything with a latent_dim
     *,
@@ -278,28 +276,27 @@ def slider_latent(
     z[: len(offsets)] += np.asarray(offsets, z.dtype)
     return z
 
-# %% ../nbs/04_demo.ipynb #0048
+# %% ../nbs/04_demo.ipynb #0049
 def live_picture(
     model, # for its sample rate
 ): # draw(x, window_size, hop_size) -> PNG file in memory
     "A picture of waveform and spectrogram that is quick to draw again."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from audiogen.stft import draw_spectrogram, spectrogram
     figure = Figure(figsize=(8, 3.2), layout="constrained"); FigureCanvasAgg(figure)
     above, below = figure.subplots(2, sharex=True)
     def draw(x, window_size=512, hop_size=128):
         db = np.asarray(amplitude_to_db(spectrogram(x, window_size=window_size, hop_size=hop_size), ref=full_scale(window_size)))
         if not above.lines:
-            plot_waveform(above, x, model.sample_rate); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size)
+            plot_waveform(above, x, model.sample_rate); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
             above.set(xlabel=""); figure.draw_without_rendering(); figure.set_layout_engine("none")
         else:
             above.lines[0].set_ydata(x)
-            below.images[0].remove(); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size)
+            below.images[0].remove(); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
         return figure_png(figure)
     return draw
 
-# %% ../nbs/04_demo.ipynb #0049
+# %% ../nbs/04_demo.ipynb #0050
 def sliders(
     model, # called as model(z)
     *,

@@ -6,8 +6,8 @@
 __all__ = ['compiled_mlp', 'mlp', 'GeneratorConfig', 'SimpleAudioGenerator', 'check_rngs', 'check_latent', 'sample_latents',
            'vary_latent', 'synthesize', 'save_model', 'read_weights', 'find_model_class', 'load_model', 'checked_array']
 
-# %% ../nbs/01_generator.ipynb #0004
-import importlib, json, zlib
+# %% ../nbs/01_generator.ipynb #0005
+import importlib, inspect, json, zlib
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ from flax import nnx
 
 from .waveform import atomic_path, check_count, check_memory, check_sample_rate, seconds_to_samples
 
-# %% ../nbs/01_generator.ipynb #0007
+# %% ../nbs/01_generator.ipynb #0008
 def mlp(
     sizes, # widths of input, hidden layers and output
     rngs:nnx.Rngs, # source of randomness for the weights
@@ -27,7 +27,7 @@ def mlp(
     layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), nnx.relu)]
     return nnx.Sequential(*layers[:-1], nnx.tanh)
 
-# %% ../nbs/01_generator.ipynb #0010
+# %% ../nbs/01_generator.ipynb #0011
 @dataclass(frozen=True)
 class GeneratorConfig:
     "The settings of a `SimpleAudioGenerator`."
@@ -51,7 +51,7 @@ class GeneratorConfig:
     @property
     def num_parameters(self): return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
 
-# %% ../nbs/01_generator.ipynb #0015
+# %% ../nbs/01_generator.ipynb #0016
 class SimpleAudioGenerator(nnx.Module):
     "A feed-forward network from a latent vector to a waveform."
     def __init__(self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs):
@@ -75,6 +75,10 @@ class SimpleAudioGenerator(nnx.Module):
         return synthesize(self, vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs))
 
 # %% ../nbs/01_generator.ipynb #0017
+_init = inspect.signature(SimpleAudioGenerator.__init__)                    # help() would show flax's (*args, **kwargs)
+SimpleAudioGenerator.__signature__ = _init.replace(parameters=list(_init.parameters.values())[1:])
+
+# %% ../nbs/01_generator.ipynb #0019
 compiled_mlp = nnx.jit(mlp, static_argnums=0)
 
 def check_rngs(rngs):
@@ -89,7 +93,7 @@ def check_latent(z, model):
         raise ValueError(f"got latent vectors of shape {z.shape}; want (..., {model.latent_dim}), the model's latent_dim last")
     return z
 
-# %% ../nbs/01_generator.ipynb #0021
+# %% ../nbs/01_generator.ipynb #0023
 def sample_latents(
     model, # anything with a latent_dim
     count, # how many
@@ -101,7 +105,7 @@ def sample_latents(
     key = jax.random.fold_in(check_rngs(rngs).sample(), zlib.crc32(b"latent"))
     return jax.random.normal(key, (count, model.latent_dim))
 
-# %% ../nbs/01_generator.ipynb #0022
+# %% ../nbs/01_generator.ipynb #0024
 def vary_latent(
     model, # anything with a latent_dim
     base_latent, # where to start, (latent_dim,)
@@ -117,7 +121,7 @@ def vary_latent(
     if count < 0: raise ValueError(f"num_variations is {count}; want 0 or more")
     return base + scale * sample_latents(model, count, rngs=rngs)
 
-# %% ../nbs/01_generator.ipynb #0025
+# %% ../nbs/01_generator.ipynb #0027
 @partial(jax.jit, static_argnums=0)
 def _run(graphdef, state, z): return nnx.merge(graphdef, state)(z)
 
@@ -128,7 +132,7 @@ def synthesize(
     "Waveforms of latent vectors, by a compiled program."
     return _run(*nnx.split(model), check_latent(z, model))
 
-# %% ../nbs/01_generator.ipynb #0039
+# %% ../nbs/01_generator.ipynb #0041
 def save_model(
     path, # where to, by custom NAME.safetensors
     model, # an nnx.Module with a `config` dataclass
@@ -139,7 +143,7 @@ def save_model(
     metadata = {"model": type(model).__name__, "config": json.dumps(asdict(model.config))}
     with atomic_path(path) as temporary: save_file(weights, temporary, metadata=metadata)
 
-# %% ../nbs/01_generator.ipynb #0041
+# %% ../nbs/01_generator.ipynb #0043
 def read_weights(
     path, # a .safetensors file
 ): # {name: array}, {key: text}
@@ -152,7 +156,7 @@ def read_weights(
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"{path}: not a whole .safetensors file ({e})") from None
 
-# %% ../nbs/01_generator.ipynb #0042
+# %% ../nbs/01_generator.ipynb #0044
 def find_model_class(
     name, # such as "SimpleAudioGenerator"
 ): # the class
@@ -162,7 +166,7 @@ def find_model_class(
         raise ValueError(f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class")
     return found
 
-# %% ../nbs/01_generator.ipynb #0043
+# %% ../nbs/01_generator.ipynb #0045
 def load_model(
     path, # a file written by save_model
     *,

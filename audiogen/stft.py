@@ -8,7 +8,7 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
            'istft', 'hz_to_mel', 'mel_to_hz', 'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance',
            'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview']
 
-# %% ../nbs/03_stft.ipynb #0004
+# %% ../nbs/03_stft.ipynb #0005
 import math
 from functools import partial
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from .waveform import as_float, audio_blocks, check_count, check_memory, check_sample_rate, new_figure, open_audio, safe_sqrt
 
-# %% ../nbs/03_stft.ipynb #0007
+# %% ../nbs/03_stft.ipynb #0008
 def get_window(
     window, # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …
     window_size:int, # samples
@@ -31,7 +31,7 @@ def get_window(
     try: return scipy_window(window, window_size, fftbins=True).astype(np.float32)
     except ValueError as e: raise ValueError(f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar'") from None
 
-# %% ../nbs/03_stft.ipynb #0012
+# %% ../nbs/03_stft.ipynb #0013
 def check_framing(window_size, hop_size):
     "Refuse hops that would skip samples."
     if check_count(hop_size, "hop_size") > check_count(window_size, "window_size"):
@@ -42,7 +42,7 @@ def check_samples(x):
     if np.ndim(x) == 0 or np.shape(x)[-1] == 0: raise ValueError(f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample")
     return as_float(x)
 
-# %% ../nbs/03_stft.ipynb #0013
+# %% ../nbs/03_stft.ipynb #0014
 def num_frames(
     num_samples:int, # length of the waveform
     *,
@@ -55,7 +55,7 @@ def num_frames(
     if center: return 1 + max(num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size))
     return 1 + math.ceil(max(num_samples - window_size, 0) / hop_size)
 
-# %% ../nbs/03_stft.ipynb #0014
+# %% ../nbs/03_stft.ipynb #0015
 def frames(
     x, # waveform, (..., t)
     *,
@@ -71,7 +71,7 @@ def frames(
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(left, right)])
     return x[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)]
 
-# %% ../nbs/03_stft.ipynb #0016
+# %% ../nbs/03_stft.ipynb #0017
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
     x, # waveform, (..., t)
@@ -85,14 +85,14 @@ def stft(
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
-# %% ../nbs/03_stft.ipynb #0023
+# %% ../nbs/03_stft.ipynb #0024
 def magnitude(
     S, # complex numbers, any shape
 ): # their absolute values
     "|S|, with gradient 0 where S is 0."
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
 
-# %% ../nbs/03_stft.ipynb #0024
+# %% ../nbs/03_stft.ipynb #0025
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
     x, # waveform, (..., t)
@@ -111,7 +111,7 @@ def spectrogram(
     S = jax.lax.map(one, x.reshape(-1, x.shape[-1]), batch_size=at_once)
     return S.reshape(*x.shape[:-1], *S.shape[-2:])
 
-# %% ../nbs/03_stft.ipynb #0027
+# %% ../nbs/03_stft.ipynb #0028
 def full_scale(
     window_size=512, # samples
     window="hann", # as for get_window
@@ -119,7 +119,7 @@ def full_scale(
     "What the spectrogram of a sine of amplitude 1 reads at its peak."
     return float(get_window(window, window_size).sum() / 2)
 
-# %% ../nbs/03_stft.ipynb #0028
+# %% ../nbs/03_stft.ipynb #0029
 def amplitude_to_db(
     amplitude, # magnitudes, any shape
     *,
@@ -139,7 +139,7 @@ def db_to_amplitude(
     "The amplitude of a level in decibels: ref·10^(dB/20)."
     return ref * 10 ** (jnp.asarray(db) / 20)
 
-# %% ../nbs/03_stft.ipynb #0033
+# %% ../nbs/03_stft.ipynb #0034
 def draw_spectrogram(
     ax, # matplotlib axes to draw on
     db, # levels (dB), (frequency, frame)
@@ -157,7 +157,7 @@ def draw_spectrogram(
     ax.set(xlabel="Time (s)", ylabel="Frequency (Hz)", ylim=(0, sample_rate / 2), xlim=(0, first + max(1, db.shape[1] - 1) * column))
     return image
 
-# %% ../nbs/03_stft.ipynb #0034
+# %% ../nbs/03_stft.ipynb #0035
 def plot_spectrogram(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -174,7 +174,7 @@ def plot_spectrogram(
     db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
     return draw_spectrogram(ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=(-top_db, 0))
 
-# %% ../nbs/03_stft.ipynb #0035
+# %% ../nbs/03_stft.ipynb #0036
 def visualize_spectrogram(
     db, # levels (dB), (frequency, frame)
     sample_rate, # samples per second (Hz)
@@ -191,7 +191,7 @@ def visualize_spectrogram(
     ax.set_title(title)
     return figure
 
-# %% ../nbs/03_stft.ipynb #0036
+# %% ../nbs/03_stft.ipynb #0037
 def generate_spectrogram(
     waveform, # (t,)
     sample_rate, # samples per second (Hz)
@@ -209,7 +209,7 @@ def generate_spectrogram(
     ax.set_title(title)
     return figure
 
-# %% ../nbs/03_stft.ipynb #0044
+# %% ../nbs/03_stft.ipynb #0045
 def _overlap_add(pieces, hop_size):
     n, window_size = pieces.shape[-2:]
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
@@ -223,7 +223,7 @@ def _check_overlap(window, window_size, hop_size):
     if power.min() < 1e-3 * power.max():
         raise ValueError(f"a {window!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}")
 
-# %% ../nbs/03_stft.ipynb #0045
+# %% ../nbs/03_stft.ipynb #0046
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
     S, # (..., window_size // 2 + 1, frame), complex
@@ -246,7 +246,7 @@ def istft(
     x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 
-# %% ../nbs/03_stft.ipynb #0050
+# %% ../nbs/03_stft.ipynb #0051
 def hz_to_mel(
     frequency_hz, # frequencies (Hz)
 ): # mel
@@ -261,7 +261,7 @@ def mel_to_hz(
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
 
-# %% ../nbs/03_stft.ipynb #0052
+# %% ../nbs/03_stft.ipynb #0053
 def mel_filters(
     sample_rate, # samples per second (Hz)
     *,
@@ -282,7 +282,7 @@ def mel_filters(
         raise ValueError(f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at {sample_rate} Hz; want fewer filters or a larger window")
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
-# %% ../nbs/03_stft.ipynb #0053
+# %% ../nbs/03_stft.ipynb #0054
 @partial(jax.jit, static_argnums=1, static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"))
 def mel_spectrogram(
     x, # waveform, (..., t)
@@ -301,7 +301,7 @@ def mel_spectrogram(
     filters = mel_filters(sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz)
     return filters @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center) ** power
 
-# %% ../nbs/03_stft.ipynb #0057
+# %% ../nbs/03_stft.ipynb #0058
 @partial(jax.jit, static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
     magnitudes, # (..., window_size // 2 + 1, frame)
@@ -327,7 +327,7 @@ def griffin_lim(
     S = jnp.exp(2j * jnp.pi * jax.random.uniform(key, magnitudes.shape))
     return sound(jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))[0])
 
-# %% ../nbs/03_stft.ipynb #0063
+# %% ../nbs/03_stft.ipynb #0064
 def log_stft_distance(
     x, # waveform, (..., t)
     y, # waveform, (..., t)
@@ -352,7 +352,7 @@ def multi_resolution_stft_distance(
     "Mean of `log_stft_distance` over several window sizes."
     return sum(log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes) / len(window_sizes)
 
-# %% ../nbs/03_stft.ipynb #0068
+# %% ../nbs/03_stft.ipynb #0069
 def spectrogram_blocks(
     path, # a sound file; channels are averaged
     *,
@@ -374,7 +374,7 @@ def spectrogram_blocks(
         yield np.asarray(spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False))
         samples, remaining = samples[n * hop_size :], remaining - n
 
-# %% ../nbs/03_stft.ipynb #0071
+# %% ../nbs/03_stft.ipynb #0072
 def spectrogram_overview(
     path, # a sound file; channels are averaged
     *,

@@ -6,7 +6,7 @@
 __all__ = ['correlation', 'variation_curve', 'lerp', 'slerp', 'latent_walk', 'crossfade', 'join_segments', 'walk_blocks',
            'stream_walk', 'check_room']
 
-# %% ../nbs/02_variation.ipynb #0004
+# %% ../nbs/02_variation.ipynb #0005
 import itertools, shutil
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from .generator import check_latent, synthesize
 from .waveform import atomic_path, check_count, check_sample_rate, check_waveform, seconds_to_samples
 
-# %% ../nbs/02_variation.ipynb #0009
+# %% ../nbs/02_variation.ipynb #0010
 def correlation(
     x, # waveforms, (..., t)
     y, # waveforms, (..., t)
@@ -26,7 +26,7 @@ def correlation(
     norms = jnp.linalg.norm(x, axis=-1) * jnp.linalg.norm(y, axis=-1)
     return jnp.sum(x * y, axis=-1) / jnp.where(norms > 0, norms, 1)
 
-# %% ../nbs/02_variation.ipynb #0010
+# %% ../nbs/02_variation.ipynb #0011
 def variation_curve(
     model, # called as model(z)
     base_latent, # where to start, (latent_dim,)
@@ -40,7 +40,7 @@ def variation_curve(
     varied = check_latent(base_latent, model) + jnp.asarray(scales)[:, None, None] * steps
     return correlation(synthesize(model, varied), synthesize(model, base_latent))
 
-# %% ../nbs/02_variation.ipynb #0017
+# %% ../nbs/02_variation.ipynb #0018
 def lerp(
     a, # latent vector, (..., d)
     b, # latent vector, (..., d)
@@ -63,7 +63,7 @@ def slerp(
     s = jnp.where(straight, 1, jnp.sin(theta))
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), jnp.sin((1 - alpha) * theta) / s * a + jnp.sin(alpha * theta) / s * b)
 
-# %% ../nbs/02_variation.ipynb #0024
+# %% ../nbs/02_variation.ipynb #0025
 def latent_walk(
     waypoints, # latent vectors to visit, (n, d)
     *,
@@ -76,7 +76,7 @@ def latent_walk(
     path = jax.vmap(lambda a, b: slerp(a, b, alphas))(waypoints[:-1], waypoints[1:])
     return jnp.concatenate([path.reshape(-1, waypoints.shape[1]), waypoints[-1:]])
 
-# %% ../nbs/02_variation.ipynb #0027
+# %% ../nbs/02_variation.ipynb #0028
 def crossfade(
     x, # the end of one sound, (..., t)
     y, # the beginning of the next, (..., t)
@@ -86,7 +86,7 @@ def crossfade(
     r = np.clip(correlation(x, y), 0, 1)[..., None]
     return (np.cos(theta) * x + np.sin(theta) * y) / np.sqrt(1 + r * np.sin(2 * theta))
 
-# %% ../nbs/02_variation.ipynb #0031
+# %% ../nbs/02_variation.ipynb #0032
 def join_segments(
     segments, # waveforms (t,), one after the other
     *,
@@ -102,7 +102,7 @@ def join_segments(
         tail = x[-fade:]
     yield tail
 
-# %% ../nbs/02_variation.ipynb #0033
+# %% ../nbs/02_variation.ipynb #0034
 def walk_blocks(
     model, # called as model(z); its waveforms are the segments
     *,
@@ -118,7 +118,7 @@ def walk_blocks(
             yield from np.asarray(synthesize(model, path[:-1]))
     return join_segments(segments(), fade=seconds_to_samples(overlap, sample_rate=model.sample_rate))
 
-# %% ../nbs/02_variation.ipynb #0035
+# %% ../nbs/02_variation.ipynb #0036
 def stream_walk(
     path, # where to; .wav (up to 4 GB), .flac, .ogg or .w64
     model, # called as model(z)
@@ -139,7 +139,7 @@ def stream_walk(
                 remaining -= len(block)
                 if remaining <= 0: break
 
-# %% ../nbs/02_variation.ipynb #0037
+# %% ../nbs/02_variation.ipynb #0038
 def check_room(
     path, # a file about to be written
     num_bytes, # its size, before any compression

@@ -8,7 +8,7 @@ __all__ = ['FORMATS', 'seconds_to_samples', 'samples_to_seconds', 'time_axis', '
            'open_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform', 'visualize_waveforms', 'play',
            'listen']
 
-# %% ../nbs/00_waveform.ipynb #0004
+# %% ../nbs/00_waveform.ipynb #0005
 import base64, html, io, math, os, re, secrets, sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-# %% ../nbs/00_waveform.ipynb #0007
+# %% ../nbs/00_waveform.ipynb #0008
 def check_count(
     value, # what was given
     name, # what it is
@@ -36,7 +36,7 @@ def check_sample_rate(
         raise ValueError(f"sample_rate is {sample_rate!r}; want a whole number of hertz from 1 to 768000, such as 16000")
     return whole
 
-# %% ../nbs/00_waveform.ipynb #0008
+# %% ../nbs/00_waveform.ipynb #0009
 def seconds_to_samples(
     duration, # length of time (s)
     *,
@@ -48,7 +48,7 @@ def seconds_to_samples(
         raise ValueError(f"duration is {duration} s; want a finite number of seconds, 0 or more")
     return round(samples)
 
-# %% ../nbs/00_waveform.ipynb #0013
+# %% ../nbs/00_waveform.ipynb #0014
 def check_memory(
     num_bytes, # bytes about to be asked for
     what, # what they are for, as the subject of a sentence
@@ -59,7 +59,7 @@ def check_memory(
     if num_bytes > free:
         raise ValueError(f"{what} needs {num_bytes / 1e9:,.1f} GB; this machine has {free / 1e9:,.1f} GB free; ask for less")
 
-# %% ../nbs/00_waveform.ipynb #0014
+# %% ../nbs/00_waveform.ipynb #0015
 def samples_to_seconds(
     num_samples, # number of samples
     *,
@@ -77,7 +77,7 @@ def time_axis(
     check_memory(32 * num_samples, f"a waveform of {num_samples:,} samples")      # with what it takes on the way
     return np.arange(num_samples) / check_sample_rate(sample_rate)
 
-# %% ../nbs/00_waveform.ipynb #0017
+# %% ../nbs/00_waveform.ipynb #0018
 def sine(
     frequency_hz, # frequency (Hz): a number, or an array (...)
     *,
@@ -91,7 +91,7 @@ def sine(
     t = time_axis(n, sample_rate=sample_rate)
     return (amplitude * np.sin(2 * np.pi * np.multiply.outer(frequency_hz, t))).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0025
+# %% ../nbs/00_waveform.ipynb #0026
 def harmonic_tone(
     f0_hz, # fundamental frequency (Hz)
     amplitudes, # of harmonics 1, 2, 3, …
@@ -106,7 +106,7 @@ def harmonic_tone(
         if k * f0_hz < sample_rate / 2: x += sine(k * f0_hz, duration=duration, sample_rate=sample_rate, amplitude=a)
     return x
 
-# %% ../nbs/00_waveform.ipynb #0032
+# %% ../nbs/00_waveform.ipynb #0033
 def chirp(
     start_hz, # frequency at the start (Hz)
     end_hz, # frequency at the end (Hz)
@@ -120,7 +120,7 @@ def chirp(
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
     return (amplitude * np.sin(2 * np.pi * cycles)).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0033
+# %% ../nbs/00_waveform.ipynb #0034
 def white_noise(
     *,
     duration, # length (s)
@@ -133,7 +133,7 @@ def white_noise(
     check_memory(16 * n, f"{n:,} samples of noise")
     return (amplitude * rng.uniform(-1, 1, n)).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0037
+# %% ../nbs/00_waveform.ipynb #0038
 def as_float(
     x, # floating-point samples, any shape
 ): # jax array of at least 32 bits
@@ -149,28 +149,28 @@ def safe_sqrt(
     "Square root, with gradient 0 at 0."
     return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
 
-# %% ../nbs/00_waveform.ipynb #0038
+# %% ../nbs/00_waveform.ipynb #0039
 def peak(
     x, # waveform, (..., t)
 ): # largest distance from zero, (...)
     "Peak level: max |x|."
     return jnp.max(jnp.abs(as_float(x)), axis=-1)
 
-# %% ../nbs/00_waveform.ipynb #0039
+# %% ../nbs/00_waveform.ipynb #0040
 def rms(
     x, # waveform, (..., t)
 ): # root mean square over time, (...)
     "Root-mean-square level: √(mean x²)."
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
-# %% ../nbs/00_waveform.ipynb #0041
+# %% ../nbs/00_waveform.ipynb #0042
 def dbfs(
     amplitude, # a peak or an rms level, (...)
 ): # decibels relative to full scale, (...)
     "An amplitude in decibels: 20·log₁₀ A."
     return 20 * jnp.log10(amplitude)
 
-# %% ../nbs/00_waveform.ipynb #0047
+# %% ../nbs/00_waveform.ipynb #0048
 def peak_normalize(
     x, # waveform, (..., t)
     *,
@@ -182,7 +182,7 @@ def peak_normalize(
     largest = jnp.max(jnp.abs(x), axis=axis, keepdims=True)
     return level * (x / jnp.where(largest < jnp.finfo(x.dtype).tiny, 1, largest))
 
-# %% ../nbs/00_waveform.ipynb #0053
+# %% ../nbs/00_waveform.ipynb #0054
 @contextmanager
 def atomic_path(
     path, # where the finished file shall be
@@ -198,7 +198,7 @@ def atomic_path(
     finally:
         temporary.unlink(missing_ok=True)
 
-# %% ../nbs/00_waveform.ipynb #0056
+# %% ../nbs/00_waveform.ipynb #0057
 def check_waveform(
     waveform, # (t,) mono or (channels, t), channels 1 or 2
     *,
@@ -215,7 +215,7 @@ def check_waveform(
         raise ValueError(f"samples reach {top:.4g}, and beyond ±1 they would be clipped; scale with peak_normalize first")
     return x
 
-# %% ../nbs/00_waveform.ipynb #0058
+# %% ../nbs/00_waveform.ipynb #0059
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".w64": "W64"}
 
 def sound_format(
@@ -226,7 +226,7 @@ def sound_format(
     if suffix not in FORMATS: raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
     return FORMATS[suffix]
 
-# %% ../nbs/00_waveform.ipynb #0059
+# %% ../nbs/00_waveform.ipynb #0060
 def save_audio(
     path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
     waveform, # (t,) mono or (channels, t) stereo, in [-1, 1]
@@ -246,7 +246,7 @@ def save_audio(
         except (soundfile.LibsndfileError, ValueError) as e:
             raise ValueError(f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({getattr(e, 'error_string', e)})") from None
 
-# %% ../nbs/00_waveform.ipynb #0061
+# %% ../nbs/00_waveform.ipynb #0062
 def ogg_is_whole(
     path, # an OGG file
 ) -> bool: # does it end with a page marked as the last?
@@ -265,7 +265,7 @@ def check_whole(file, path):
     if file.format == "OGG" and not ogg_is_whole(path): raise ValueError(f"{path}: the file is truncated: its end is missing")
     if not file.frames: raise ValueError(f"{path}: the file holds no samples")
 
-# %% ../nbs/00_waveform.ipynb #0062
+# %% ../nbs/00_waveform.ipynb #0063
 @contextmanager
 def open_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
@@ -284,7 +284,7 @@ def open_audio(
     except soundfile.LibsndfileError as e:
         raise ValueError(f"{path}: not a whole sound file ({e.error_string.rstrip('.')}); want WAV, FLAC, OGG or MP3") from None
 
-# %% ../nbs/00_waveform.ipynb #0064
+# %% ../nbs/00_waveform.ipynb #0065
 def resample(
     x, # waveform, (..., t)
     *,
@@ -299,7 +299,7 @@ def resample(
     flat = x.reshape(-1, x.shape[-1]).T                     # (t, channels), as soxr likes it
     return soxr.resample(flat, from_hz, to_hz).T.reshape(*x.shape[:-1], -1)
 
-# %% ../nbs/00_waveform.ipynb #0069
+# %% ../nbs/00_waveform.ipynb #0070
 def audio_blocks(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -315,7 +315,7 @@ def audio_blocks(
             yield block.T
         if file.frames - read > 2304: raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
 
-# %% ../nbs/00_waveform.ipynb #0070
+# %% ../nbs/00_waveform.ipynb #0071
 def load_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -329,7 +329,7 @@ def load_audio(
     x = np.concatenate([block.mean(0) if mono else block for block in audio_blocks(path)], axis=-1)
     return (x, rate) if sample_rate is None else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
 
-# %% ../nbs/00_waveform.ipynb #0078
+# %% ../nbs/00_waveform.ipynb #0079
 def outline(
     x, # waveform, (t,)
     pool:int, # samples to a column
@@ -338,7 +338,7 @@ def outline(
     starts = np.arange(0, len(x), pool)
     return np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1).ravel()
 
-# %% ../nbs/00_waveform.ipynb #0079
+# %% ../nbs/00_waveform.ipynb #0080
 def plot_waveform(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -353,7 +353,7 @@ def plot_waveform(
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
 
-# %% ../nbs/00_waveform.ipynb #0081
+# %% ../nbs/00_waveform.ipynb #0082
 def new_figure(
     rows=1, # panels, top to bottom
     *,
@@ -370,7 +370,7 @@ def new_figure(
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
-# %% ../nbs/00_waveform.ipynb #0082
+# %% ../nbs/00_waveform.ipynb #0083
 def visualize_waveforms(
     waveforms, # one waveform (t,) or a batch (b, t)
     sample_rate, # samples per second (Hz)
@@ -388,7 +388,7 @@ def visualize_waveforms(
         ax.set_title(title)
     return figure
 
-# %% ../nbs/00_waveform.ipynb #0086
+# %% ../nbs/00_waveform.ipynb #0087
 def wav_bytes(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -411,7 +411,7 @@ def player_html(
     return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:10em" '
             f'src="data:audio/wav;base64,{data}"></audio>')
 
-# %% ../nbs/00_waveform.ipynb #0087
+# %% ../nbs/00_waveform.ipynb #0088
 def play(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -422,7 +422,7 @@ def play(
     from IPython.display import HTML
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
-# %% ../nbs/00_waveform.ipynb #0090
+# %% ../nbs/00_waveform.ipynb #0091
 def figure_png(
     figure, # matplotlib Figure
     *,
@@ -441,7 +441,7 @@ def png_html(
     "The picture as an element for a web page, with the data inside."
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
-# %% ../nbs/00_waveform.ipynb #0091
+# %% ../nbs/00_waveform.ipynb #0092
 def listen_html(
     waveforms, # (b, t), or a list of waveforms (t,)
     *,
@@ -461,7 +461,7 @@ def listen_html(
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(15em,1fr));gap:1em">{cells}</div>'
 
-# %% ../nbs/00_waveform.ipynb #0092
+# %% ../nbs/00_waveform.ipynb #0093
 def listen(
     waveforms, # (t,), (b, t), or a list of waveforms (t,)
     *,
