@@ -33,5 +33,8 @@ def __dir__():
 
 
 if TYPE_CHECKING:
+    from .demo import *
     from .generator import *
+    from .stft import *
+    from .variation import *
     from .waveform import *
