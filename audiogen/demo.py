@@ -41,10 +41,8 @@ def demo_sounds(
 ): # {name: waveform}
     "Three sounds, four variations of the first, and a walk to the second."
     from flax import nnx
-    rngs = nnx.Rngs(seed)
-    z = sample_latents(model, 3, rngs=rngs)
-    near = vary_latent(model, z[0], scale=0.2, count=4, rngs=rngs)
-    waveforms = np.asarray(synthesize(model, np.concatenate([z, near])))
+    z = np.asarray(sample_latents(model, 7, rngs=nnx.Rngs(seed)))               # three sounds, four directions to vary the first
+    waveforms = np.asarray(synthesize(model, np.concatenate([z[:3], z[0] + 0.2 * z[3:]])))
     names = [f"sound-{i}" for i in (1, 2, 3)] + [f"variation-{i}" for i in (1, 2, 3, 4)]
     return dict(zip(names, waveforms)) | {"walk": walk_between(model, z[0], z[1])}
 

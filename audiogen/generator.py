@@ -74,11 +74,9 @@ class SimpleAudioGenerator(nnx.Module):
         "Waveforms of latent vectors near `base_latent`, a vector (latent_dim,)."
         return synthesize(self, vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs))
 
-# %% ../nbs/01_generator.ipynb #0017
-_init = inspect.signature(SimpleAudioGenerator.__init__)                    # help() would show flax's (*args, **kwargs)
-SimpleAudioGenerator.__signature__ = _init.replace(parameters=list(_init.parameters.values())[1:])
+SimpleAudioGenerator.__signature__ = inspect.signature(SimpleAudioGenerator.__init__.__get__(0))     # flax shows (*args, **kwargs)
 
-# %% ../nbs/01_generator.ipynb #0019
+# %% ../nbs/01_generator.ipynb #0018
 compiled_mlp = nnx.jit(mlp, static_argnums=0)
 
 def check_rngs(rngs):
@@ -93,7 +91,7 @@ def check_latent(z, model):
         raise ValueError(f"got latent vectors of shape {z.shape}; want (..., {model.latent_dim}), the model's latent_dim last")
     return z
 
-# %% ../nbs/01_generator.ipynb #0023
+# %% ../nbs/01_generator.ipynb #0022
 def sample_latents(
     model, # anything with a latent_dim
     count, # how many
@@ -102,10 +100,12 @@ def sample_latents(
 ): # latent vectors, (count, latent_dim)
     "Latent vectors from N(0, I), independent of weights drawn from the same key."
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
-    key = jax.random.fold_in(check_rngs(rngs).sample(), zlib.crc32(b"latent"))
-    return jax.random.normal(key, (count, model.latent_dim))
+    return _latents(check_rngs(rngs).sample(), (count, model.latent_dim))
 
-# %% ../nbs/01_generator.ipynb #0024
+@partial(jax.jit, static_argnums=1)
+def _latents(key, shape): return jax.random.normal(jax.random.fold_in(key, zlib.crc32(b"latent")), shape)
+
+# %% ../nbs/01_generator.ipynb #0023
 def vary_latent(
     model, # anything with a latent_dim
     base_latent, # where to start, (latent_dim,)
@@ -121,7 +121,7 @@ def vary_latent(
     if count < 0: raise ValueError(f"num_variations is {count}; want 0 or more")
     return base + scale * sample_latents(model, count, rngs=rngs)
 
-# %% ../nbs/01_generator.ipynb #0027
+# %% ../nbs/01_generator.ipynb #0026
 @partial(jax.jit, static_argnums=0)
 def _run(graphdef, state, z): return nnx.merge(graphdef, state)(z)
 
@@ -132,7 +132,7 @@ def synthesize(
     "Waveforms of latent vectors, by a compiled program."
     return _run(*nnx.split(model), check_latent(z, model))
 
-# %% ../nbs/01_generator.ipynb #0041
+# %% ../nbs/01_generator.ipynb #0040
 def save_model(
     path, # where to, by custom NAME.safetensors
     model, # an nnx.Module with a `config` dataclass
@@ -143,7 +143,7 @@ def save_model(
     metadata = {"model": type(model).__name__, "config": json.dumps(asdict(model.config))}
     with atomic_path(path) as temporary: save_file(weights, temporary, metadata=metadata)
 
-# %% ../nbs/01_generator.ipynb #0043
+# %% ../nbs/01_generator.ipynb #0042
 def read_weights(
     path, # a .safetensors file
 ): # {name: array}, {key: text}
@@ -156,7 +156,7 @@ def read_weights(
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"{path}: not a whole .safetensors file ({e})") from None
 
-# %% ../nbs/01_generator.ipynb #0044
+# %% ../nbs/01_generator.ipynb #0043
 def find_model_class(
     name, # such as "SimpleAudioGenerator"
 ): # the class
@@ -166,7 +166,7 @@ def find_model_class(
         raise ValueError(f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class")
     return found
 
-# %% ../nbs/01_generator.ipynb #0045
+# %% ../nbs/01_generator.ipynb #0044
 def load_model(
     path, # a file written by save_model
     *,

@@ -50,6 +50,8 @@ def lerp(
     alpha = jnp.asarray(alpha)[..., None]
     return (1 - alpha) * a + alpha * b
 
+# %% ../nbs/02_variation.ipynb #0019
+@jax.jit
 def slerp(
     a, # latent vector, (..., d)
     b, # latent vector, (..., d)
@@ -63,30 +65,31 @@ def slerp(
     s = jnp.where(straight, 1, jnp.sin(theta))
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), jnp.sin((1 - alpha) * theta) / s * a + jnp.sin(alpha * theta) / s * b)
 
-# %% ../nbs/02_variation.ipynb #0025
+# %% ../nbs/02_variation.ipynb #0026
 def latent_walk(
     waypoints, # latent vectors to visit, (n, d)
     *,
     steps=8, # points from one to the next
 ): # ((n - 1) · steps + 1, d); each waypoint is met exactly
     "A path through latent space along great circles."
-    waypoints = jnp.asarray(waypoints)
+    waypoints = np.asarray(waypoints)
     if waypoints.ndim != 2 or len(waypoints) < 2: raise ValueError(f"got waypoints of shape {waypoints.shape}; want (2 or more, latent_dim)")
     alphas = np.arange(check_count(steps, "steps")) / steps
-    path = jax.vmap(lambda a, b: slerp(a, b, alphas))(waypoints[:-1], waypoints[1:])
-    return jnp.concatenate([path.reshape(-1, waypoints.shape[1]), waypoints[-1:]])
+    path = [slerp(a, b, alphas) for a, b in zip(waypoints, waypoints[1:])]
+    return np.concatenate([*path, waypoints[-1:]])
 
-# %% ../nbs/02_variation.ipynb #0028
+# %% ../nbs/02_variation.ipynb #0029
 def crossfade(
     x, # the end of one sound, (..., t)
     y, # the beginning of the next, (..., t)
 ): # (..., t)
     "Fade from x to y at constant power, whatever their correlation."
     theta = np.pi / 2 * (np.arange(x.shape[-1]) + 0.5) / x.shape[-1]
-    r = np.clip(correlation(x, y), 0, 1)[..., None]
+    norms = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
+    r = np.clip((x * y).sum(-1) / np.where(norms > 0, norms, 1), 0, 1)[..., None]
     return (np.cos(theta) * x + np.sin(theta) * y) / np.sqrt(1 + r * np.sin(2 * theta))
 
-# %% ../nbs/02_variation.ipynb #0032
+# %% ../nbs/02_variation.ipynb #0033
 def join_segments(
     segments, # waveforms (t,), one after the other
     *,
@@ -102,7 +105,7 @@ def join_segments(
         tail = x[-fade:]
     yield tail
 
-# %% ../nbs/02_variation.ipynb #0034
+# %% ../nbs/02_variation.ipynb #0035
 def walk_blocks(
     model, # called as model(z); its waveforms are the segments
     *,
@@ -118,7 +121,7 @@ def walk_blocks(
             yield from np.asarray(synthesize(model, path[:-1]))
     return join_segments(segments(), fade=seconds_to_samples(overlap, sample_rate=model.sample_rate))
 
-# %% ../nbs/02_variation.ipynb #0036
+# %% ../nbs/02_variation.ipynb #0037
 def stream_walk(
     path, # where to; .wav (up to 4 GB), .flac, .ogg or .w64
     model, # called as model(z)
@@ -139,7 +142,7 @@ def stream_walk(
                 remaining -= len(block)
                 if remaining <= 0: break
 
-# %% ../nbs/02_variation.ipynb #0038
+# %% ../nbs/02_variation.ipynb #0039
 def check_room(
     path, # a file about to be written
     num_bytes, # its size, before any compression

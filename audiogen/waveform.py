@@ -408,7 +408,7 @@ def player_html(
 ) -> str: # an <audio> element
     "The waveform as a player for a web page, with the sound inside."
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
-    return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:10em" '
+    return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
             f'src="data:audio/wav;base64,{data}"></audio>')
 
 # %% ../nbs/00_waveform.ipynb #0088
@@ -459,7 +459,7 @@ def listen_html(
         sound = player_html(x, sample_rate=sample_rate, title=title)
         return f'<figure style="margin:0"><figcaption>{html.escape(title)}</figcaption>{picture}{sound}</figure>'
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
-    return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(15em,1fr));gap:1em">{cells}</div>'
+    return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
 # %% ../nbs/00_waveform.ipynb #0093
 def listen(
