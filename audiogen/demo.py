@@ -316,7 +316,7 @@ def sliders(
         image.value = draw(x, window.value, hop.value)
     columns = [w.VBox(list(controls.values())), w.VBox([*latent, window, hop])]
     for control in (*columns[0].children, *columns[1].children):
-        control.style.description_width = "7em"
+        control.style.description_width = "8em"
         control.observe(update, "value")
     update()
     return w.VBox([w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image])

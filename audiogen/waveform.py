@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise',
-           'peak', 'rms', 'dbfs', 'peak_normalize', 'atomic_path', 'check_waveform', 'sound_format', 'save_audio',
-           'open_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform', 'visualize_waveforms', 'play',
-           'listen']
+           'peak', 'rms', 'dbfs', 'peak_normalize', 'atomic_path', 'check_waveform', 'sound_format', 'open_audio',
+           'audio_writer', 'save_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform',
+           'visualize_waveforms', 'play', 'listen']
 
 # %% ../nbs/00_waveform.ipynb #0005
 import base64, html, io, math, os, re, secrets, sys
@@ -226,27 +226,7 @@ def sound_format(
     if suffix not in FORMATS: raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
     return FORMATS[suffix]
 
-# %% ../nbs/00_waveform.ipynb #0060
-def save_audio(
-    path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
-    waveform, # (t,) mono or (channels, t) stereo, in [-1, 1]
-    *,
-    sample_rate, # samples per second (Hz)
-    subtype=None, # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
-):
-    "Write a sound file, whole or not at all."
-    import soundfile
-    kind, rate = sound_format(path), check_sample_rate(sample_rate)
-    x = np.atleast_2d(check_waveform(waveform, clip=str(subtype).upper() not in ("FLOAT", "DOUBLE"))).T     # (t, channels)
-    if kind == "OGG" and rate > 192_000: raise ValueError(f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav")
-    with atomic_path(path) as temporary:
-        try:
-            with soundfile.SoundFile(temporary, "w", rate, x.shape[1], subtype, format=kind) as file:
-                for start in range(0, len(x), 65536): file.write(x[start : start + 65536])
-        except (soundfile.LibsndfileError, ValueError) as e:
-            raise ValueError(f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({getattr(e, 'error_string', e)})") from None
-
-# %% ../nbs/00_waveform.ipynb #0062
+# %% ../nbs/00_waveform.ipynb #0061
 def ogg_is_whole(
     path, # an OGG file
 ) -> bool: # does it end with a page marked as the last?
@@ -265,7 +245,7 @@ def check_whole(file, path):
     if file.format == "OGG" and not ogg_is_whole(path): raise ValueError(f"{path}: the file is truncated: its end is missing")
     if not file.frames: raise ValueError(f"{path}: the file holds no samples")
 
-# %% ../nbs/00_waveform.ipynb #0063
+# %% ../nbs/00_waveform.ipynb #0062
 @contextmanager
 def open_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
@@ -284,7 +264,50 @@ def open_audio(
     except soundfile.LibsndfileError as e:
         raise ValueError(f"{path}: not a whole sound file ({e.error_string.rstrip('.')}); want WAV, FLAC, OGG or MP3") from None
 
+# %% ../nbs/00_waveform.ipynb #0064
+@contextmanager
+def audio_writer(
+    path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    *,
+    sample_rate, # samples per second (Hz)
+    channels=1, # 1 or 2
+    subtype=None, # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+): # a function: write(waveform) appends
+    "Write a sound file piece by piece in a `with` block, whole or not at all."
+    import soundfile
+    kind, rate, written = sound_format(path), check_sample_rate(sample_rate), 0
+    if kind == "OGG" and rate > 192_000: raise ValueError(f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav")
+    def write(waveform):
+        nonlocal written
+        x = np.atleast_2d(check_waveform(waveform, clip=str(subtype).upper() not in ("FLOAT", "DOUBLE"))).T
+        for start in range(0, len(x), 65536): file.write(x[start : start + 65536])    # the OGG encoder overflows its stack on millions at once
+        written += len(x)
+    with atomic_path(path) as temporary:
+        try:
+            with soundfile.SoundFile(temporary, "w", rate, channels, subtype, format=kind) as file: yield write
+        except soundfile.LibsndfileError as e: raise ValueError(f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({e.error_string})") from None
+        if samples_in(temporary) != written: raise OSError(f"{path}: not all of it could be written; is the disk full?")
+
 # %% ../nbs/00_waveform.ipynb #0065
+def samples_in(path):
+    "Number of samples in a sound file; 0 if it is damaged."
+    try:
+        with open_audio(path) as file: return file.frames
+    except (ValueError, OSError): return 0
+
+# %% ../nbs/00_waveform.ipynb #0066
+def save_audio(
+    path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    waveform, # (t,) mono or (channels, t) stereo, in [-1, 1]
+    *,
+    sample_rate, # samples per second (Hz)
+    subtype=None, # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+):
+    "Write a sound file, whole or not at all."
+    x = np.atleast_2d(check_waveform(waveform))
+    with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write: write(x)
+
+# %% ../nbs/00_waveform.ipynb #0068
 def resample(
     x, # waveform, (..., t)
     *,
@@ -299,7 +322,7 @@ def resample(
     flat = x.reshape(-1, x.shape[-1]).T                     # (t, channels), as soxr likes it
     return soxr.resample(flat, from_hz, to_hz).T.reshape(*x.shape[:-1], -1)
 
-# %% ../nbs/00_waveform.ipynb #0070
+# %% ../nbs/00_waveform.ipynb #0073
 def audio_blocks(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -315,7 +338,7 @@ def audio_blocks(
             yield block.T
         if file.frames - read > 2304: raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
 
-# %% ../nbs/00_waveform.ipynb #0071
+# %% ../nbs/00_waveform.ipynb #0074
 def load_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -329,7 +352,7 @@ def load_audio(
     x = np.concatenate([block.mean(0) if mono else block for block in audio_blocks(path)], axis=-1)
     return (x, rate) if sample_rate is None else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
 
-# %% ../nbs/00_waveform.ipynb #0079
+# %% ../nbs/00_waveform.ipynb #0082
 def outline(
     x, # waveform, (t,)
     pool:int, # samples to a column
@@ -338,7 +361,7 @@ def outline(
     starts = np.arange(0, len(x), pool)
     return np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1).ravel()
 
-# %% ../nbs/00_waveform.ipynb #0080
+# %% ../nbs/00_waveform.ipynb #0083
 def plot_waveform(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -353,7 +376,7 @@ def plot_waveform(
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
 
-# %% ../nbs/00_waveform.ipynb #0082
+# %% ../nbs/00_waveform.ipynb #0085
 def new_figure(
     rows=1, # panels, top to bottom
     *,
@@ -370,7 +393,7 @@ def new_figure(
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
-# %% ../nbs/00_waveform.ipynb #0083
+# %% ../nbs/00_waveform.ipynb #0086
 def visualize_waveforms(
     waveforms, # one waveform (t,) or a batch (b, t)
     sample_rate, # samples per second (Hz)
@@ -388,7 +411,7 @@ def visualize_waveforms(
         ax.set_title(title)
     return figure
 
-# %% ../nbs/00_waveform.ipynb #0087
+# %% ../nbs/00_waveform.ipynb #0090
 def wav_bytes(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -411,7 +434,7 @@ def player_html(
     return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
             f'src="data:audio/wav;base64,{data}"></audio>')
 
-# %% ../nbs/00_waveform.ipynb #0088
+# %% ../nbs/00_waveform.ipynb #0091
 def play(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -422,7 +445,7 @@ def play(
     from IPython.display import HTML
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
-# %% ../nbs/00_waveform.ipynb #0091
+# %% ../nbs/00_waveform.ipynb #0094
 def figure_png(
     figure, # matplotlib Figure
     *,
@@ -441,7 +464,7 @@ def png_html(
     "The picture as an element for a web page, with the data inside."
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
-# %% ../nbs/00_waveform.ipynb #0092
+# %% ../nbs/00_waveform.ipynb #0095
 def listen_html(
     waveforms, # (b, t), or a list of waveforms (t,)
     *,
@@ -461,7 +484,7 @@ def listen_html(
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
-# %% ../nbs/00_waveform.ipynb #0093
+# %% ../nbs/00_waveform.ipynb #0096
 def listen(
     waveforms, # (t,), (b, t), or a list of waveforms (t,)
     *,
