@@ -21,9 +21,9 @@ def check_count(
     value, # what was given
     name, # what it is
 ) -> int: # the same, as an int
-    "Refuse what is no whole number from 1 up."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is {value!r}; want a whole number, 1 or more")
+    "Refuse what is no whole number from 1 up to 10¹⁵."
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= 10**15:
+        raise ValueError(f"{name} is {repr(value)[:20]}; want a whole number, 1 or more")
     return int(value)
 
 def check_sample_rate(
