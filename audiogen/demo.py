@@ -88,7 +88,7 @@ def demo_files(
     sample_rate, # samples per second (Hz)
 ): # yields (file name, its bytes)
     "The pictures, the sounds and the page, one after the other."
-    def png(figure): return figure_png(figure)
+    png = partial(figure_png, dpi=80)
     three, four = ({n: x for n, x in sounds.items() if n.startswith(kind)} for kind in ("sound", "variation"))
     pictures = {"sounds.png": png(visualize_waveforms(np.stack(list(three.values())), sample_rate, titles=list(three))),
                 "variations.png": png(visualize_waveforms(np.stack(list(four.values())), sample_rate, titles=list(four))),

@@ -110,7 +110,15 @@ def synthesize(
     return _run(*nnx.split(model), check_latent(z, model))
 
 # %% ../nbs/01_generator.ipynb #0024
-compiled_mlp = nnx.jit(mlp, static_argnums=0)
+@partial(nnx.jit, static_argnums=0)
+def compiled_mlp(sizes, rngs):
+    "An `mlp` whose weights come from a single draw, as LeCun's initializer scales them."
+    net = mlp(sizes, rngs)                                      # its own draws are never used, and so never compiled
+    kernels = [layer.kernel for layer in net.layers[::2]]
+    draw = jax.random.truncated_normal(rngs.params(), -2, 2, (sum(k.size for k in kernels),)) / 0.87962566
+    for k, w in zip(kernels, jnp.split(draw, np.cumsum([k.size for k in kernels])[:-1])):
+        k[...] = w.reshape(k.shape) / np.sqrt(k.shape[0])
+    return net
 
 # %% ../nbs/01_generator.ipynb #0025
 class SimpleAudioGenerator(nnx.Module):
