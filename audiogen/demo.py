@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from .generator import SimpleAudioGenerator, load_model, sample_latents, synthesize, vary_latent
-from .stft import amplitude_to_db, draw_spectrogram, full_scale, generate_spectrogram, spectrogram, spectrogram_overview
+from audiogen.stft import (
+    amplitude_to_db,
+    draw_spectrogram,
+    full_scale,
+    generate_spectrogram,
+    spectrogram,
+    spectrogram_overview,
+)
 from .variation import join_segments, latent_walk, slerp
 from .waveform import (atomic_path, audio_blocks, check_count, dbfs, figure_png, new_figure, open_audio, outline, plot_waveform,
                                player_html, png_html, save_audio, visualize_waveforms, wav_bytes)
@@ -41,7 +48,7 @@ def demo_sounds(
 ): # {name: waveform}
     "Three sounds, four variations of the first, and a walk to the second."
     from flax import nnx
-    z = np.asarray(sample_latents(model, 7, rngs=nnx.Rngs(seed)))               # three sounds, four directions to vary the first
+    z = np.asarray(sample_latents(model, 7, rngs=nnx.Rngs(seed)))  # three sounds, four directions to vary the first
     waveforms = np.asarray(synthesize(model, np.concatenate([z[:3], z[0] + 0.2 * z[3:]])))
     names = [f"sound-{i}" for i in (1, 2, 3)] + [f"variation-{i}" for i in (1, 2, 3, 4)]
     return dict(zip(names, waveforms)) | {"walk": walk_between(model, z[0], z[1])}
@@ -56,7 +63,10 @@ def section_html(
     sample_rate, # samples per second (Hz)
 ) -> str: # HTML
     "A heading, a picture and a row of players."
-    players = "".join(f"<div>{html.escape(name)}{player_html(x, sample_rate=sample_rate, title=name)}</div>" for name, x in sounds.items())
+    players = "".join(
+        f"<div>{html.escape(name)}{player_html(x, sample_rate=sample_rate, title=name)}</div>"
+        for name, x in sounds.items()
+    )
     return f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{png_html(png, alt=title)}<div class=players>{players}</div>"
 
 def page_html(
@@ -98,7 +108,12 @@ def demo_files(
     section = partial(section_html, sample_rate=sample_rate)
     yield "index.html", page_html("audiogen demo", [
         section("Three sounds", "Three random latent vectors.", pictures["sounds.png"], three),
-        section("Four variations", "Small steps, of scale 0.2, from the first sound's latent vector.", pictures["variations.png"], four),
+        section(
+            "Four variations",
+            "Small steps, of scale 0.2, from the first sound's latent vector.",
+            pictures["variations.png"],
+            four,
+        ),
         section("A walk", "From the first sound to the second, along a great circle.", pictures["walk.png"], {"walk": sounds["walk"]})]).encode()
 
 # %% ../nbs/04_demo.ipynb #0026
@@ -148,7 +163,9 @@ def vary_command(args):
     model, rngs = choose_model(args.model, seed=args.seed, duration=args.duration), nnx.Rngs(args.seed)
     base = sample_latents(model, 1, rngs=rngs)
     near = vary_latent(model, base[0], scale=args.scale, count=check_count(args.count, "--count"), rngs=rngs)
-    yield from save_all(args.out, "variation", synthesize(model, np.concatenate([base, near])), model.sample_rate, first=0)
+    yield from save_all(
+        args.out, "variation", synthesize(model, np.concatenate([base, near])), model.sample_rate, first=0
+    )
 
 def save_all(out, name, waveforms, sample_rate, *, first=1):
     "Save waveforms as NAME-1.wav, NAME-2.wav, …; yield their paths."
@@ -167,7 +184,11 @@ def waveform_overview(
     parts, top, energy, count = [], 0.0, 0.0, 0
     for block in audio_blocks(path, block_size=pool * max(1, 65536 // pool)):
         parts.append(outline(block.mean(0), pool))
-        top, energy, count = max(top, float(np.abs(block).max())), energy + float(np.square(block, dtype=float).sum()), count + block.size
+        top, energy, count = (
+            max(top, float(np.abs(block).max())),
+            energy + float(np.square(block, dtype=float).sum()),
+            count + block.size,
+        )
     return np.concatenate(parts), top, (energy / count) ** 0.5
 
 # %% ../nbs/04_demo.ipynb #0034
@@ -179,16 +200,31 @@ def recording_figure(
     top_db=80.0, # range of levels below full scale
 ): # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
-    with open_audio(path) as file: rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
+    with open_audio(path) as file:
+        rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
     y, top, level = waveform_overview(path)
     S, hop = spectrogram_overview(path, window_size=window_size, hop_size=hop_size)
     figure, (above, below) = new_figure(2, size=(9, 2.4))
     above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
-    above.set(ylabel="Amplitude", xlim=(0, seconds), ylim=(-1.1 * max(1, top), 1.1 * max(1, top)), title=Path(path).name); above.grid(alpha=0.3)
+    above.set(
+        ylabel="Amplitude", xlim=(0, seconds), ylim=(-1.1 * max(1, top), 1.1 * max(1, top)), title=Path(path).name
+    )
+    above.grid(alpha=0.3)
     db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
-    image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=(hop - hop_size) / 2 / rate, range_db=(-top_db, 0))
+    image = draw_spectrogram(
+        below,
+        db,
+        rate,
+        hop_size=hop,
+        window_size=window_size,
+        first=(hop - hop_size) / 2 / rate,
+        range_db=(-top_db, 0),
+    )
     below.set(xlim=(0, seconds)); figure.colorbar(image, ax=below, label="Level (dBFS)")
-    return figure, f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}, peak {dbfs(top):.1f} dBFS, rms {dbfs(level):.1f} dBFS"
+    return (
+        figure,
+        f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}, peak {dbfs(top):.1f} dBFS, rms {dbfs(level):.1f} dBFS",
+    )
 
 # %% ../nbs/04_demo.ipynb #0038
 def spectrogram_command(args):
@@ -197,7 +233,11 @@ def spectrogram_command(args):
     for file in args.files:
         try:
             figure, line = recording_figure(file, window_size=args.window, hop_size=args.hop, top_db=args.range)
-            path = next(p for n in range(1, 10**6) if (p := Path(args.out) / f"{Path(file).stem}{'-' + str(n) if n > 1 else ''}.png") not in used)
+            path = next(
+                p
+                for n in range(1, 10**6)
+                if (p := Path(args.out) / f"{Path(file).stem}{'-' + str(n) if n > 1 else ''}.png") not in used
+            )
             used.add(path)
             with atomic_path(path) as temporary: temporary.write_bytes(figure_png(figure, dpi=110))
             print(f"{file}: {line}")
@@ -220,20 +260,37 @@ def report(error):
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
-    parser = OneLineParser(prog="audiogen", description="Neural audio generation, learned by building it.", allow_abbrev=False)
+    parser = OneLineParser(
+        prog="audiogen", description="Neural audio generation, learned by building it.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"audiogen {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     def command(run, out):
         name, text = run.__name__.removesuffix("_command"), run.__doc__
-        sub = commands.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
         sub.set_defaults(run=run)
         sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
         return sub
     for sub in (command(demo_command, "audiogen-demo"), command(generate_command, "sounds"), vary := command(vary_command, "variations")):
         sub.add_argument("--seed", type=int, default=42, metavar="N", help="the same seed writes the same bytes")
-        sub.add_argument("--duration", type=float, default=0.5, metavar="S", help="length of an untrained generator's sounds (s)")
-        sub.add_argument("--model", default="untrained", metavar="NAME", help="untrained, or the path of a saved model")
-        if sub.prog.split()[-1] != "demo": sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
+        sub.add_argument(
+            "--duration",
+            type=float,
+            default=0.5,
+            metavar="S",
+            help="length of an untrained generator's sounds (s)",
+        )
+        sub.add_argument(
+            "--model", default="untrained", metavar="NAME", help="untrained, or the path of a saved model"
+        )
+        if sub.prog.split()[-1] != "demo":
+            sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
     vary.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
     sub = command(spectrogram_command, "spectrograms")
     sub.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG, MP3 or AIFF")
@@ -284,13 +341,19 @@ def live_picture(
     figure = Figure(figsize=(8, 3.2), layout="constrained"); FigureCanvasAgg(figure)
     above, below = figure.subplots(2, sharex=True)
     def draw(x, window_size=512, hop_size=128):
-        db = np.asarray(amplitude_to_db(spectrogram(x, window_size=window_size, hop_size=hop_size), ref=full_scale(window_size)))
+        db = np.asarray(
+            amplitude_to_db(
+                spectrogram(x, window_size=window_size, hop_size=hop_size), ref=full_scale(window_size)
+            )
+        )
         if not above.lines:
-            plot_waveform(above, x, model.sample_rate); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
+            plot_waveform(above, x, model.sample_rate)
+            draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
             above.set(xlabel=""); figure.draw_without_rendering(); figure.set_layout_engine("none")
         else:
             above.lines[0].set_ydata(x)
-            below.images[0].remove(); draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
+            below.images[0].remove()
+            draw_spectrogram(below, db, model.sample_rate, hop_size=hop_size, window_size=window_size)
         return figure_png(figure)
     return draw
 
@@ -304,15 +367,21 @@ def sliders(
     import ipywidgets as w
     controls = {"seed_a": w.IntSlider(0, 0, 99), "seed_b": w.IntSlider(1, 0, 99), "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
                 "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05), "variation_seed": w.IntSlider(0, 0, 99)}
-    latent = [w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]") for i in range(min(latent_sliders, model.latent_dim))]
-    window, hop = w.SelectionSlider(value=512, options=[128, 256, 512, 1024, 2048], description="window"), w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
+    latent = [
+        w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]")
+        for i in range(min(latent_sliders, model.latent_dim))
+    ]
+    window, hop = w.SelectionSlider(
+        value=512, options=[128, 256, 512, 1024, 2048], description="window"
+    ), w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
     for name, control in controls.items(): control.description = name.replace("_", " ")
     audio, image, draw = w.Audio(format="wav", loop=False, autoplay=False), w.Image(format="png"), live_picture(model)
     def update(change=None):
         z = slider_latent(model, offsets=[s.value for s in latent], **{name: c.value for name, c in controls.items()})
         x = np.asarray(synthesize(model, z))
         audio.autoplay = change is not None
-        if change is None or change["owner"] not in (window, hop): audio.value = wav_bytes(x, sample_rate=model.sample_rate)
+        if change is None or change["owner"] not in (window, hop):
+            audio.value = wav_bytes(x, sample_rate=model.sample_rate)
         image.value = draw(x, window.value, hop.value)
     columns = [w.VBox(list(controls.values())), w.VBox([*latent, window, hop])]
     for control in (*columns[0].children, *columns[1].children):

@@ -39,7 +39,9 @@ class GeneratorConfig:
 
     def __post_init__(self):
         if not isinstance(self.hidden_dims, (tuple, list)) or len(self.hidden_dims) > 100:
-            raise ValueError(f"hidden_dims is {str(self.hidden_dims)[:60]}; want a list of up to 100 widths, such as (128, 256, 512)")
+            raise ValueError(
+                f"hidden_dims is {str(self.hidden_dims)[:60]}; want a list of up to 100 widths, such as (128, 256, 512)"
+            )
         checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), latent_dim=check_count(self.latent_dim, "latent_dim"),
                        hidden_dims=tuple(check_count(d, "a hidden width") for d in self.hidden_dims))
         for name, value in checked.items(): object.__setattr__(self, name, value)
@@ -64,7 +66,9 @@ def check_latent(z, model):
     "Refuse latent vectors of another size than the model's."
     z = jnp.asarray(z, jnp.float32)
     if z.shape[-1:] != (model.latent_dim,):
-        raise ValueError(f"got latent vectors of shape {z.shape}; want (..., {model.latent_dim}), the model's latent_dim last")
+        raise ValueError(
+            f"got latent vectors of shape {z.shape}; want (..., {model.latent_dim}), the model's latent_dim last"
+        )
     return z
 
 # %% ../nbs/01_generator.ipynb #0019
@@ -75,7 +79,8 @@ def sample_latents(
     rngs:nnx.Rngs, # its `sample` stream is used
 ): # latent vectors, (count, latent_dim)
     "Latent vectors from N(0, I), independent of weights drawn from the same key."
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0: raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
+        raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     return _latents(check_rngs(rngs).sample(), (count, model.latent_dim))
 
@@ -125,13 +130,21 @@ class SimpleAudioGenerator(nnx.Module):
     "A feed-forward network from a latent vector to a waveform."
     def __init__(self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs):
         self.config = c = GeneratorConfig(sample_rate, duration, latent_dim, hidden_dims)
-        self.sample_rate, self.duration, self.latent_dim, self.num_samples = c.sample_rate, c.duration, c.latent_dim, c.num_samples
+        self.sample_rate, self.duration, self.latent_dim, self.num_samples = (
+            c.sample_rate,
+            c.duration,
+            c.latent_dim,
+            c.num_samples,
+        )
         check_memory(8 * self.config.num_parameters, f"a generator of {self.config.num_parameters:,} parameters")
         self.generator = compiled_mlp(self.config.layer_sizes, check_rngs(rngs))
 
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in [-1, 1]
         z = check_latent(z, self)
-        check_memory(8 * z.size // self.latent_dim * max(self.config.layer_sizes), f"a batch of {z.size // self.latent_dim:,} waveforms")
+        check_memory(
+            8 * z.size // self.latent_dim * max(self.config.layer_sizes),
+            f"a batch of {z.size // self.latent_dim:,} waveforms",
+        )
         return self.generator(z)
 
     def generate(self, batch_size=1, *, rngs): # -> (batch_size, num_samples)
@@ -140,9 +153,13 @@ class SimpleAudioGenerator(nnx.Module):
 
     def generate_with_variation(self, base_latent, variation_scale=0.1, num_variations=4, *, rngs): # -> (num_variations, num_samples)
         "Waveforms of latent vectors near `base_latent`, a vector (latent_dim,)."
-        return synthesize(self, vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs))
+        return synthesize(
+            self, vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs)
+        )
 
-SimpleAudioGenerator.__signature__ = inspect.signature(SimpleAudioGenerator.__init__.__get__(0))     # flax shows (*args, **kwargs)
+SimpleAudioGenerator.__signature__ = inspect.signature(
+    SimpleAudioGenerator.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/01_generator.ipynb #0043
 def save_model(
@@ -153,7 +170,8 @@ def save_model(
     from safetensors.numpy import save_file
     weights = {".".join(map(str, name)): w[...] for name, w in nnx.to_flat_state(nnx.state(model))}
     for name, w in weights.items():
-        if not (jnp.issubdtype(w.dtype, jnp.floating) and jnp.isfinite(w).all()): raise ValueError(f"{name} holds {w.dtype} or NaN; want finite floats")
+        if not (jnp.issubdtype(w.dtype, jnp.floating) and jnp.isfinite(w).all()):
+            raise ValueError(f"{name} holds {w.dtype} or NaN; want finite floats")
     metadata = {"model": type(model).__name__, "config": json.dumps(asdict(model.config))}
     with atomic_path(path) as temporary:
         save_file({name: np.asarray(w, order="C") for name, w in weights.items()}, temporary, metadata=metadata)
@@ -171,8 +189,10 @@ def find_model_class(
 def stored_array(file, name, want):
     "The array of that name in an open safetensors file, once its header says what is wanted."
     array = file.get_slice(name)
-    if tuple(array.get_shape()) != want.shape: raise ValueError(f"{name} has shape {tuple(array.get_shape())}; the configuration wants {want.shape}")
-    if array.get_dtype() not in ("F64", "F32", "F16", "BF16"): raise ValueError(f"{name} holds {array.get_dtype()}; want floating point")
+    if tuple(array.get_shape()) != want.shape:
+        raise ValueError(f"{name} has shape {tuple(array.get_shape())}; the configuration wants {want.shape}")
+    if array.get_dtype() not in ("F64", "F32", "F16", "BF16"):
+        raise ValueError(f"{name} holds {array.get_dtype()}; want floating point")
     array = jnp.asarray(file.get_tensor(name), want.dtype)
     if not jnp.isfinite(array).all(): raise ValueError(f"{name} holds NaN or infinity")
     return array
@@ -193,7 +213,10 @@ def load_model(
             config = json.loads(metadata.get("config", ""))
             graphdef, state = nnx.split(nnx.eval_shape(lambda: model_class(**config, rngs=nnx.Rngs(0))))
             wanted = {".".join(map(str, name)): (name, w) for name, w in nnx.to_flat_state(state)}
-            if odd := wanted.keys() ^ file.keys(): raise ValueError(f"{sorted(odd)[0]} is {'missing' if min(odd) in wanted else 'not part of the model'}")
+            if odd := wanted.keys() ^ file.keys():
+                raise ValueError(
+                    f"{sorted(odd)[0]} is {'missing' if min(odd) in wanted else 'not part of the model'}"
+                )
             weights = [(name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()]
     except (SafetensorError, ValueError, TypeError, OverflowError, RecursionError) as e:
         raise ValueError(f"{path}: not a model's file ({e})") from None

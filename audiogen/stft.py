@@ -16,7 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .waveform import as_float, audio_blocks, check_count, check_memory, check_sample_rate, new_figure, open_audio, safe_sqrt
+from audiogen.waveform import (
+    as_float,
+    audio_blocks,
+    check_count,
+    check_memory,
+    check_sample_rate,
+    new_figure,
+    open_audio,
+    safe_sqrt,
+)
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
@@ -35,11 +44,14 @@ def get_window(
 def check_framing(window_size, hop_size):
     "Refuse hops that would skip samples."
     if check_count(hop_size, "hop_size") > check_count(window_size, "window_size"):
-        raise ValueError(f"hop_size is {hop_size}, more than window_size {window_size}: samples between frames would be lost; want at most {window_size}")
+        raise ValueError(
+            f"hop_size is {hop_size}, more than window_size {window_size}: samples between frames would be lost; want at most {window_size}"
+        )
 
 def check_samples(x):
     "Refuse what is no waveform (..., t); return it as float."
-    if np.ndim(x) == 0 or np.shape(x)[-1] == 0: raise ValueError(f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample")
+    if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
+        raise ValueError(f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample")
     return as_float(x)
 
 # %% ../nbs/03_stft.ipynb #0014
@@ -153,8 +165,22 @@ def draw_spectrogram(
     "Draw levels over seconds and hertz, frame centres at their times."
     column, row = hop_size / sample_rate, sample_rate / (window_size or 2 * max(1, db.shape[0] - 1))
     extent = (first - column / 2, first + (db.shape[1] - 0.5) * column, -row / 2, (db.shape[0] - 0.5) * row)
-    image = ax.imshow(np.asarray(db), origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=range_db[0], vmax=range_db[1], interpolation="nearest")
-    ax.set(xlabel="Time (s)", ylabel="Frequency (Hz)", ylim=(0, sample_rate / 2), xlim=(0, first + max(1, db.shape[1] - 1) * column))
+    image = ax.imshow(
+        np.asarray(db),
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap="magma",
+        vmin=range_db[0],
+        vmax=range_db[1],
+        interpolation="nearest",
+    )
+    ax.set(
+        xlabel="Time (s)",
+        ylabel="Frequency (Hz)",
+        ylim=(0, sample_rate / 2),
+        xlim=(0, first + max(1, db.shape[1] - 1) * column),
+    )
     return image
 
 # %% ../nbs/03_stft.ipynb #0035
@@ -169,10 +195,13 @@ def plot_spectrogram(
     top_db=80.0, # range of levels below full scale
 ): # the matplotlib image
     "Draw the spectrogram of a waveform, in dBFS."
-    if np.ndim(x) != 1: raise ValueError(f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one")
+    if np.ndim(x) != 1:
+        raise ValueError(f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one")
     S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window)
     db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
-    return draw_spectrogram(ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=(-top_db, 0))
+    return draw_spectrogram(
+        ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=(-top_db, 0)
+    )
 
 # %% ../nbs/03_stft.ipynb #0036
 def visualize_spectrogram(
@@ -186,7 +215,9 @@ def visualize_spectrogram(
 ): # matplotlib Figure
     "Draw levels that you have computed, with a colour bar."
     figure, (ax,) = new_figure(size=(9, 3))
-    image = draw_spectrogram(ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=range_db)
+    image = draw_spectrogram(
+        ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=range_db
+    )
     figure.colorbar(image, ax=ax, label="Level (dBFS)")
     ax.set_title(title)
     return figure
@@ -204,7 +235,9 @@ def generate_spectrogram(
 ): # matplotlib Figure
     "Compute and draw the spectrogram of a waveform, in dBFS."
     figure, (ax,) = new_figure(size=(9, 3))
-    image = plot_spectrogram(ax, waveform, sample_rate, window_size=window_size, hop_size=hop_size, window=window, top_db=top_db)
+    image = plot_spectrogram(
+        ax, waveform, sample_rate, window_size=window_size, hop_size=hop_size, window=window, top_db=top_db
+    )
     figure.colorbar(image, ax=ax, label="Level (dBFS)")
     ax.set_title(title)
     return figure
@@ -221,7 +254,9 @@ def _check_overlap(window, window_size, hop_size):
     w = get_window(window, window_size)
     power = np.array([np.sum(w[i::hop_size] ** 2) for i in range(hop_size)])
     if power.min() < 1e-3 * power.max():
-        raise ValueError(f"a {window!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}")
+        raise ValueError(
+            f"a {window!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
+        )
 
 # %% ../nbs/03_stft.ipynb #0046
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center", "length"))
@@ -237,7 +272,9 @@ def istft(
     "Inverse short-time Fourier transform."
     _check_overlap(window, window_size, hop_size)
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
-        raise ValueError(f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}")
+        raise ValueError(
+            f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
+        )
     w, start = get_window(window, window_size), window_size // 2 if center else 0
     if length is None: length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
     check_count(length, "length")
@@ -273,13 +310,18 @@ def mel_filters(
     "Triangular filters, evenly spaced in mel, of equal area."
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
-    if not 0 <= min_hz < max_hz <= nyquist: raise ValueError(f"got min_hz {min_hz}, max_hz {max_hz}; want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate")
+    if not 0 <= min_hz < max_hz <= nyquist:
+        raise ValueError(
+            f"got min_hz {min_hz}, max_hz {max_hz}; want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
+        )
     corners = mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2))
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     bins = np.fft.rfftfreq(window_size, 1 / sample_rate)
     triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
     if triangles.max(1).min() <= 0:
-        raise ValueError(f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at {sample_rate} Hz; want fewer filters or a larger window")
+        raise ValueError(
+            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at {sample_rate} Hz; want fewer filters or a larger window"
+        )
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
 # %% ../nbs/03_stft.ipynb #0054
@@ -318,7 +360,9 @@ def griffin_lim(
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
     if length is None: length = max(1, (magnitudes.shape[-1] - 1) * hop_size)
     if (n := num_frames(length, window_size=window_size, hop_size=hop_size)) != magnitudes.shape[-1]:
-        raise ValueError(f"length {length} makes {n} frames, and {magnitudes.shape[-1]} are given; want another length, or None")
+        raise ValueError(
+            f"length {length} makes {n} frames, and {magnitudes.shape[-1]} are given; want another length, or None"
+        )
     def sound(S): return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
     def step(_, state):
         S, previous = state
@@ -336,7 +380,10 @@ def log_stft_distance(
     floor_db=-60.0, # levels below this count as this (dBFS)
 ): # (...), dB
     "Mean absolute difference of two spectrograms in decibels."
-    if np.shape(x)[-1:] != np.shape(y)[-1:]: raise ValueError(f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; cut the longer one")
+    if np.shape(x)[-1:] != np.shape(y)[-1:]:
+        raise ValueError(
+            f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; cut the longer one"
+        )
     def levels(x):
         S = spectrogram(x, window_size=window_size, hop_size=max(1, window_size // 4))
         return amplitude_to_db(S, ref=full_scale(window_size), top_db=-floor_db)
@@ -370,8 +417,12 @@ def spectrogram_blocks(
         need = (n - 1) * hop_size + window_size
         while len(samples) < need:
             block = next(blocks, None)
-            samples = np.append(samples, np.zeros(need - len(samples), np.float32) if block is None else block.mean(0))
-        yield np.asarray(spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False))
+            samples = np.append(
+                samples, np.zeros(need - len(samples), np.float32) if block is None else block.mean(0)
+            )
+        yield np.asarray(
+            spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False)
+        )
         samples, remaining = samples[n * hop_size :], remaining - n
 
 # %% ../nbs/03_stft.ipynb #0072

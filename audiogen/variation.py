@@ -15,7 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .generator import check_latent, synthesize
-from .waveform import audio_writer, check_count, check_sample_rate, check_waveform, safe_sqrt, seconds_to_samples, sound_format
+from audiogen.waveform import (
+    audio_writer,
+    check_count,
+    check_sample_rate,
+    check_waveform,
+    safe_sqrt,
+    seconds_to_samples,
+    sound_format,
+)
 
 # %% ../nbs/02_variation.ipynb #0010
 def cosine_similarity(
@@ -42,8 +50,10 @@ def variation_curve(
 ): # cosine similarity to the start, (s, num_variations)
     "How far from a sound does a step of scale σ lead?"
     scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
-    if base_latent.ndim != 1: raise ValueError(f"base_latent has shape {base_latent.shape}; want one vector, ({model.latent_dim},)")
-    if not (np.isfinite(scales).all() and (scales >= 0).all()): raise ValueError(f"scales are {scales}; want finite numbers, 0 or more")
+    if base_latent.ndim != 1:
+        raise ValueError(f"base_latent has shape {base_latent.shape}; want one vector, ({model.latent_dim},)")
+    if not (np.isfinite(scales).all() and (scales >= 0).all()):
+        raise ValueError(f"scales are {scales}; want finite numbers, 0 or more")
     steps = jax.random.normal(key, (len(scales), check_count(num_variations, "num_variations"), model.latent_dim))
     varied = base_latent + jnp.asarray(scales)[:, None, None] * steps
     return cosine_similarity(synthesize(model, varied), synthesize(model, base_latent))
@@ -67,7 +77,7 @@ def slerp(
 ): # (..., d) or (n, d)
     "Spherical interpolation: along the great circle, at even speed."
     alpha, cosine = jnp.asarray(alpha)[..., None], cosine_similarity(a, b)[..., None]
-    straight = jnp.abs(cosine) > 0.9999                                 # (nearly) the same or opposite direction: no circle to go along
+    straight = jnp.abs(cosine) > 0.9999  # (nearly) the same or opposite direction: no circle to go along
     theta = jnp.arccos(jnp.where(straight, 0, cosine))
     curved = (jnp.sin((1 - alpha) * theta) * a + jnp.sin(alpha * theta) * b) / jnp.sin(theta)
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), curved)
@@ -80,7 +90,8 @@ def latent_walk(
 ): # ((n - 1) · steps + 1, d); each waypoint is met exactly
     "A path through latent space along great circles."
     waypoints = np.asarray(waypoints)
-    if waypoints.ndim != 2 or len(waypoints) < 2: raise ValueError(f"got waypoints of shape {waypoints.shape}; want (2 or more, latent_dim)")
+    if waypoints.ndim != 2 or len(waypoints) < 2:
+        raise ValueError(f"got waypoints of shape {waypoints.shape}; want (2 or more, latent_dim)")
     alphas = np.arange(check_count(steps, "steps")) / steps
     path = [slerp(a, b, alphas) for a, b in zip(waypoints, waypoints[1:])]
     return np.concatenate([*path, waypoints[-1:]])
@@ -107,7 +118,9 @@ def join_segments(
     for x in segments:
         x = check_waveform(x, clip=True) / np.float32(2**0.5)
         if x.ndim != 1 or not 1 <= fade <= len(x) // 2:
-            raise ValueError(f"the overlap is {fade} samples, a segment's shape {x.shape}; want (samples,) and an overlap of 1 to half of them")
+            raise ValueError(
+                f"the overlap is {fade} samples, a segment's shape {x.shape}; want (samples,) and an overlap of 1 to half of them"
+            )
         tail = np.zeros_like(x[:fade]) if tail is None else tail
         yield np.concatenate([np.asarray(crossfade(tail, x[:fade])), x[fade:-fade]])
         tail = x[-fade:]
@@ -138,9 +151,14 @@ def check_room(
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f"{path}: a folder; want the name of a sound file")
     if sound_format(path) in ("WAV", "AIFF") and num_bytes > 2**32 - 2**16:
-        raise ValueError(f"{path}: a {sound_format(path)} file ends at 4.3 GB, and this needs {num_bytes / 1e9:,.1f} GB; write .flac or .w64")
+        raise ValueError(
+            f"{path}: a {sound_format(path)} file ends at 4.3 GB, and this needs {num_bytes / 1e9:,.1f} GB; write .flac or .w64"
+        )
     free = shutil.disk_usage(next(p for p in path.resolve().parents if p.exists())).free
-    if num_bytes > free: raise ValueError(f"{path}: needs up to {num_bytes / 1e9:,.1f} GB; the disk has {free / 1e9:,.1f} GB free; ask for less")
+    if num_bytes > free:
+        raise ValueError(
+            f"{path}: needs up to {num_bytes / 1e9:,.1f} GB; the disk has {free / 1e9:,.1f} GB free; ask for less"
+        )
 
 # %% ../nbs/02_variation.ipynb #0040
 def stream_walk(

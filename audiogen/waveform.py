@@ -33,7 +33,9 @@ def check_sample_rate(
     try: whole = int(sample_rate)
     except (TypeError, ValueError, OverflowError): whole = 0
     if isinstance(sample_rate, (bool, str)) or whole != sample_rate or not 1 <= whole <= 768_000:
-        raise ValueError(f"sample_rate is {sample_rate!r}; want a whole number of hertz from 1 to 768000, such as 16000")
+        raise ValueError(
+            f"sample_rate is {sample_rate!r}; want a whole number of hertz from 1 to 768000, such as 16000"
+        )
     return whole
 
 # %% ../nbs/00_waveform.ipynb #0009
@@ -57,7 +59,9 @@ def check_memory(
     import psutil
     free = psutil.virtual_memory().available
     if num_bytes > free:
-        raise ValueError(f"{what} needs {num_bytes / 1e9:,.1f} GB; this machine has {free / 1e9:,.1f} GB free; ask for less")
+        raise ValueError(
+            f"{what} needs {num_bytes / 1e9:,.1f} GB; this machine has {free / 1e9:,.1f} GB free; ask for less"
+        )
 
 # %% ../nbs/00_waveform.ipynb #0015
 def samples_to_seconds(
@@ -208,11 +212,17 @@ def check_waveform(
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
         fix = "transpose it" if x.ndim == 2 and 0 < x.shape[1] <= 2 else "of a batch, take one waveform at a time"
-        raise ValueError(f"got a waveform of shape {np.shape(waveform)}; want (samples,) or (channels, samples) with 1 or 2 channels; {fix}")
+        raise ValueError(
+            f"got a waveform of shape {np.shape(waveform)}; want (samples,) or (channels, samples) with 1 or 2 channels; {fix}"
+        )
     if not np.isfinite(x).all():
-        raise ValueError(f"sample {np.argwhere(~np.isfinite(x))[0].tolist()[-1]} is {x[~np.isfinite(x)][0]}; want finite numbers")
+        raise ValueError(
+            f"sample {np.argwhere(~np.isfinite(x))[0].tolist()[-1]} is {x[~np.isfinite(x)][0]}; want finite numbers"
+        )
     if clip and (top := np.abs(x).max()) > 1 + 2**-16:
-        raise ValueError(f"samples reach {top:.4g}, and beyond ±1 they would be clipped; scale with peak_normalize first")
+        raise ValueError(
+            f"samples reach {top:.4g}, and beyond ±1 they would be clipped; scale with peak_normalize first"
+        )
     return x
 
 # %% ../nbs/00_waveform.ipynb #0059
@@ -223,7 +233,8 @@ def sound_format(
 ) -> str: # soundfile's word for its format
     "The sound format that a file's suffix stands for."
     suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS: raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
     return FORMATS[suffix]
 
 # %% ../nbs/00_waveform.ipynb #0061
@@ -242,7 +253,8 @@ def check_whole(file, path):
     cut = re.search(r"(?:data|SSND) *: (\d+) \(should be (\d+)\)", file.extra_info)
     if cut and int(cut[2]) < int(cut[1]) < 0x7FFF_0000:
         raise ValueError(f"{path}: the file is truncated: it holds {cut[2]} of {cut[1]} bytes of sound")
-    if file.format == "OGG" and not ogg_is_whole(path): raise ValueError(f"{path}: the file is truncated: its end is missing")
+    if file.format == "OGG" and not ogg_is_whole(path):
+        raise ValueError(f"{path}: the file is truncated: its end is missing")
     if not file.frames: raise ValueError(f"{path}: the file holds no samples")
 
 # %% ../nbs/00_waveform.ipynb #0062
@@ -256,13 +268,16 @@ def open_audio(
     if path.is_dir(): raise IsADirectoryError(f"{path}: a folder; want a sound file")
     if not path.is_file(): raise FileNotFoundError(f"{path}: no such file")
     if not path.stat().st_size: raise ValueError(f"{path}: the file is empty")
-    if path.suffix.lower() == ".raw": raise ValueError(f"{path}: raw samples without a header; want WAV, FLAC, OGG or MP3")
+    if path.suffix.lower() == ".raw":
+        raise ValueError(f"{path}: raw samples without a header; want WAV, FLAC, OGG or MP3")
     try:
         with soundfile.SoundFile(path) as file:
             check_whole(file, path)
             yield file
     except soundfile.LibsndfileError as e:
-        raise ValueError(f"{path}: not a whole sound file ({e.error_string.rstrip('.')}); want WAV, FLAC, OGG or MP3") from None
+        raise ValueError(
+            f"{path}: not a whole sound file ({e.error_string.rstrip('.')}); want WAV, FLAC, OGG or MP3"
+        ) from None
 
 # %% ../nbs/00_waveform.ipynb #0064
 @contextmanager
@@ -276,17 +291,20 @@ def audio_writer(
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
     kind, rate, written = sound_format(path), check_sample_rate(sample_rate), 0
-    if kind == "OGG" and rate > 192_000: raise ValueError(f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav")
+    if kind == "OGG" and rate > 192_000:
+        raise ValueError(f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav")
     def write(waveform):
         nonlocal written
         x = np.atleast_2d(check_waveform(waveform, clip=str(subtype).upper() not in ("FLOAT", "DOUBLE"))).T
-        for start in range(0, len(x), 65536): file.write(x[start : start + 65536])    # the OGG encoder overflows its stack on millions at once
+        for start in range(0, len(x), 65536):
+            file.write(x[start : start + 65536])  # the OGG encoder overflows its stack on millions at once
         written += len(x)
     with atomic_path(path) as temporary:
         try:
             with soundfile.SoundFile(temporary, "w", rate, channels, subtype, format=kind) as file: yield write
         except soundfile.LibsndfileError as e: raise ValueError(f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({e.error_string})") from None
-        if samples_in(temporary) != written: raise OSError(f"{path}: not all of it could be written; is the disk full?")
+        if samples_in(temporary) != written:
+            raise OSError(f"{path}: not all of it could be written; is the disk full?")
 
 # %% ../nbs/00_waveform.ipynb #0065
 def samples_in(path):
@@ -333,10 +351,13 @@ def audio_blocks(
     with open_audio(path) as file:
         while len(block := file.read(block_size, dtype="float32", always_2d=True)):
             if not np.isfinite(block).all():
-                raise ValueError(f"{path}: a sample between {read:,} and {read + len(block):,} is NaN or infinite; want finite numbers")
+                raise ValueError(
+                    f"{path}: a sample between {read:,} and {read + len(block):,} is NaN or infinite; want finite numbers"
+                )
             read += len(block)
             yield block.T
-        if file.frames - read > 2304: raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
+        if file.frames - read > 2304:
+            raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
 
 # %% ../nbs/00_waveform.ipynb #0074
 def load_audio(
@@ -350,7 +371,11 @@ def load_audio(
         check_memory(8 * file.frames * file.channels, f"{path} ({file.frames:,} samples × {file.channels})")
         rate = file.samplerate
     x = np.concatenate([block.mean(0) if mono else block for block in audio_blocks(path)], axis=-1)
-    return (x, rate) if sample_rate is None else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
+    return (
+        (x, rate)
+        if sample_rate is None
+        else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
+    )
 
 # %% ../nbs/00_waveform.ipynb #0082
 def outline(
@@ -369,7 +394,8 @@ def plot_waveform(
 ):
     "Draw amplitude over seconds."
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
-    if x.ndim != 1 or not len(x): raise ValueError(f"got a waveform of shape {x.shape}; want (samples,); of a batch, take one")
+    if x.ndim != 1 or not len(x):
+        raise ValueError(f"got a waveform of shape {x.shape}; want (samples,); of a batch, take one")
     seconds, pool = len(x) / sample_rate, len(x) // 2000
     y = outline(x, pool) if pool > 4 else x
     ax.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
@@ -403,7 +429,9 @@ def visualize_waveforms(
     "Draw each waveform in a panel of its own, all on one scale."
     waveforms = np.atleast_2d(np.asarray(waveforms))
     if waveforms.ndim != 2 or len(waveforms) > 32 or not waveforms.size:
-        raise ValueError(f"got waveforms of shape {waveforms.shape}; want (samples,) or (up to 32, samples), time last")
+        raise ValueError(
+            f"got waveforms of shape {waveforms.shape}; want (samples,) or (up to 32, samples), time last"
+        )
     titles = [f"Waveform {i + 1}" for i in range(len(waveforms))] if titles is None else titles
     figure, axes = new_figure(len(waveforms))
     for ax, x, title in zip(axes, waveforms, titles, strict=True):
@@ -420,7 +448,13 @@ def wav_bytes(
     "The waveform as a WAV file in memory."
     import soundfile
     file = io.BytesIO()
-    soundfile.write(file, check_waveform(waveform, clip=True).T, check_sample_rate(sample_rate), format="WAV", subtype="PCM_16")
+    soundfile.write(
+        file,
+        check_waveform(waveform, clip=True).T,
+        check_sample_rate(sample_rate),
+        format="WAV",
+        subtype="PCM_16",
+    )
     return file.getvalue()
 
 def player_html(
@@ -477,7 +511,11 @@ def listen_html(
     from matplotlib.figure import Figure
     def cell(x, title):
         figure = Figure(figsize=(4, 1.8), layout="constrained")
-        plot(figure.subplots(), x[: None if show_seconds is None else seconds_to_samples(show_seconds, sample_rate=sample_rate)], sample_rate)
+        plot(
+            figure.subplots(),
+            x[: None if show_seconds is None else seconds_to_samples(show_seconds, sample_rate=sample_rate)],
+            sample_rate,
+        )
         picture = png_html(figure_png(figure), alt=f"{title}: picture")
         sound = player_html(x, sample_rate=sample_rate, title=title)
         return f'<figure style="margin:0"><figcaption>{html.escape(title)}</figcaption>{picture}{sound}</figure>'
