@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'walk_between', 'demo_sounds', 'section_html', 'page_html', 'demo_files', 'main', 'choose_model',
-           'demo_command', 'generate_command', 'vary_command', 'save_all', 'waveform_overview', 'recording_figure',
-           'spectrogram_command', 'OneLineParser', 'report', 'build_parser', 'cli', 'slider_latent', 'live_picture',
-           'sliders']
+           'generate_command', 'waveform_overview', 'recording_figure', 'OneLineParser', 'report', 'cli',
+           'slider_latent', 'live_picture', 'make_controls', 'sliders']
 
 # %% ../nbs/04_demo.ipynb #0005
 import argparse, html, sys
@@ -69,6 +68,7 @@ def section_html(
     )
     return f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{png_html(png, alt=title)}<div class=players>{players}</div>"
 
+# %% ../nbs/04_demo.ipynb #0023
 def page_html(
     title, # of the page
     sections, # HTML, one string each
@@ -76,7 +76,7 @@ def page_html(
     "A page that needs no other file."
     return PAGE.format(title=html.escape(title), body="\n".join(sections))
 
-# %% ../nbs/04_demo.ipynb #0023
+# %% ../nbs/04_demo.ipynb #0024
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
@@ -91,7 +91,7 @@ img {{ width: 100%; border-radius: .5rem; background: white }}
 </body></html>
 """
 
-# %% ../nbs/04_demo.ipynb #0025
+# %% ../nbs/04_demo.ipynb #0026
 def demo_files(
     sounds, # {name: waveform}, from demo_sounds
     *,
@@ -116,7 +116,7 @@ def demo_files(
         ),
         section("A walk", "From the first sound to the second, along a great circle.", pictures["walk.png"], {"walk": sounds["walk"]})]).encode()
 
-# %% ../nbs/04_demo.ipynb #0026
+# %% ../nbs/04_demo.ipynb #0027
 def main(
     out="audiogen-demo", # folder for what is made
     *,
@@ -133,7 +133,7 @@ def main(
         paths.append(Path(out) / name)
     return paths
 
-# %% ../nbs/04_demo.ipynb #0027
+# %% ../nbs/04_demo.ipynb #0028
 def choose_model(
     model, # a model, a path, "untrained" or None
     *,
@@ -145,11 +145,7 @@ def choose_model(
     if model is None or model == "untrained": return SimpleAudioGenerator(duration=duration, rngs=nnx.Rngs(seed))
     return load_model(model) if isinstance(model, (str, Path)) else model
 
-# %% ../nbs/04_demo.ipynb #0031
-def demo_command(args):
-    "Make three sounds, four variations and a walk, with pictures and a page."
-    yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
-
+# %% ../nbs/04_demo.ipynb #0032
 def generate_command(args):
     "Write random sounds."
     from flax import nnx
@@ -157,6 +153,12 @@ def generate_command(args):
     z = sample_latents(model, check_count(args.count, "--count"), rngs=nnx.Rngs(args.seed))
     yield from save_all(args.out, "sound", synthesize(model, z), model.sample_rate)
 
+# %% ../nbs/04_demo.ipynb #0033
+def demo_command(args):
+    "Make three sounds, four variations and a walk, with pictures and a page."
+    yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
+
+# %% ../nbs/04_demo.ipynb #0034
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
     from flax import nnx
@@ -167,13 +169,14 @@ def vary_command(args):
         args.out, "variation", synthesize(model, np.concatenate([base, near])), model.sample_rate, first=0
     )
 
+# %% ../nbs/04_demo.ipynb #0035
 def save_all(out, name, waveforms, sample_rate, *, first=1):
     "Save waveforms as NAME-1.wav, NAME-2.wav, …; yield their paths."
     for i, x in enumerate(np.asarray(waveforms), first):
         save_audio(path := Path(out) / f"{name}-{i}.wav", x, sample_rate=sample_rate)
         yield path
 
-# %% ../nbs/04_demo.ipynb #0033
+# %% ../nbs/04_demo.ipynb #0037
 def waveform_overview(
     path, # a sound file; channels are averaged
     *,
@@ -191,7 +194,7 @@ def waveform_overview(
         )
     return np.concatenate(parts), top, (energy / count) ** 0.5
 
-# %% ../nbs/04_demo.ipynb #0034
+# %% ../nbs/04_demo.ipynb #0038
 def recording_figure(
     path, # a sound file
     *,
@@ -200,33 +203,22 @@ def recording_figure(
     top_db=80.0, # range of levels below full scale
 ): # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
-    with open_audio(path) as file:
-        rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
+    if not 0 < top_db < np.inf: raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80")
+    with open_audio(path) as file: rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
     y, top, level = waveform_overview(path)
     S, hop = spectrogram_overview(path, window_size=window_size, hop_size=hop_size)
+    db, first = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db), (hop - hop_size) / 2 / rate
     figure, (above, below) = new_figure(2, size=(9, 2.4))
     above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
-    above.set(
-        ylabel="Amplitude", xlim=(0, seconds), ylim=(-1.1 * max(1, top), 1.1 * max(1, top)), title=Path(path).name
-    )
+    above.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, top), xlim=(0, seconds), title=Path(path).name)
     above.grid(alpha=0.3)
-    db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
-    image = draw_spectrogram(
-        below,
-        db,
-        rate,
-        hop_size=hop,
-        window_size=window_size,
-        first=(hop - hop_size) / 2 / rate,
-        range_db=(-top_db, 0),
-    )
-    below.set(xlim=(0, seconds)); figure.colorbar(image, ax=below, label="Level (dBFS)")
-    return (
-        figure,
-        f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}, peak {dbfs(top):.1f} dBFS, rms {dbfs(level):.1f} dBFS",
-    )
+    image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0))
+    below.set(xlim=(0, seconds))
+    figure.colorbar(image, ax=below, label="Level (dBFS)")
+    line = f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
+    return figure, f"{line}, peak {dbfs(top):.1f} dBFS, rms {dbfs(level):.1f} dBFS"
 
-# %% ../nbs/04_demo.ipynb #0038
+# %% ../nbs/04_demo.ipynb #0042
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     used, failed = set(), 0
@@ -245,61 +237,58 @@ def spectrogram_command(args):
         except (ValueError, OSError) as e: failed += report(e)
     if failed: raise SystemExit(2)
 
-# %% ../nbs/04_demo.ipynb #0040
+# %% ../nbs/04_demo.ipynb #0044
 class OneLineParser(argparse.ArgumentParser):
     "A parser whose errors are one line."
     def error(self, message): raise ValueError(f"{message}; see `{self.prog} --help`")
 
+# %% ../nbs/04_demo.ipynb #0045
 def report(error):
     "Print an error as one line; its exit status, 2."
     text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
     print("audiogen: " + " ".join((text or type(error).__name__).split()), file=sys.stderr)
     return 2
 
-# %% ../nbs/04_demo.ipynb #0041
+# %% ../nbs/04_demo.ipynb #0046
+def add_command(
+    commands, # argparse's subparsers
+    run, # the function NAME_command; its docstring is the help text
+    *,
+    out, # default folder
+    model=False, # does it make sounds with a model?
+    count=False, # does it make several?
+): # the parser of the command
+    "Add one command, with the options that several have in common."
+    sub = commands.add_parser(run.__name__.removesuffix("_command"), help=run.__doc__, description=run.__doc__,
+                              formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+    sub.set_defaults(run=run)
+    sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
+    if model:
+        sub.add_argument("--seed", type=int, default=42, metavar="N", help="the same seed writes the same bytes")
+        sub.add_argument("--duration", type=float, default=0.5, metavar="S", help="length of an untrained sound (s)")
+        sub.add_argument("--model", default="untrained", metavar="NAME", help="untrained, or the path of a saved model")
+    if count: sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
+    return sub
+
+# %% ../nbs/04_demo.ipynb #0047
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
-    parser = OneLineParser(
-        prog="audiogen", description="Neural audio generation, learned by building it.", allow_abbrev=False
-    )
+    parser = OneLineParser(prog="audiogen", description="Neural audio generation, learned by building it.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"audiogen {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    def command(run, out):
-        name, text = run.__name__.removesuffix("_command"), run.__doc__
-        sub = commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-            allow_abbrev=False,
-        )
-        sub.set_defaults(run=run)
-        sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
-        return sub
-    for sub in (command(demo_command, "audiogen-demo"), command(generate_command, "sounds"), vary := command(vary_command, "variations")):
-        sub.add_argument("--seed", type=int, default=42, metavar="N", help="the same seed writes the same bytes")
-        sub.add_argument(
-            "--duration",
-            type=float,
-            default=0.5,
-            metavar="S",
-            help="length of an untrained generator's sounds (s)",
-        )
-        sub.add_argument(
-            "--model", default="untrained", metavar="NAME", help="untrained, or the path of a saved model"
-        )
-        if sub.prog.split()[-1] != "demo":
-            sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
+    add_command(commands, demo_command, out="audiogen-demo", model=True)
+    add_command(commands, generate_command, out="sounds", model=True, count=True)
+    vary = add_command(commands, vary_command, out="variations", model=True, count=True)
     vary.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
-    sub = command(spectrogram_command, "spectrograms")
-    sub.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG, MP3 or AIFF")
-    sub.add_argument("--window", type=int, default=512, metavar="N", help="samples per frame")
-    sub.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
-    sub.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
+    draw = add_command(commands, spectrogram_command, out="spectrograms")
+    draw.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG, MP3 or AIFF")
+    draw.add_argument("--window", type=int, default=512, metavar="N", help="samples per frame")
+    draw.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
+    draw.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
     return parser
 
-# %% ../nbs/04_demo.ipynb #0042
+# %% ../nbs/04_demo.ipynb #0048
 def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0, or 2 after an error
@@ -313,7 +302,7 @@ def cli(
         return 130
     return 0
 
-# %% ../nbs/04_demo.ipynb #0046
+# %% ../nbs/04_demo.ipynb #0052
 def slider_latent(
     model, # anything with a latent_dim
     *,
@@ -331,7 +320,7 @@ def slider_latent(
     z[: len(offsets)] += np.asarray(offsets, z.dtype)
     return z
 
-# %% ../nbs/04_demo.ipynb #0049
+# %% ../nbs/04_demo.ipynb #0055
 def live_picture(
     model, # for its sample rate
 ): # draw(x, window_size, hop_size) -> PNG file in memory
@@ -357,7 +346,25 @@ def live_picture(
         return figure_png(figure)
     return draw
 
-# %% ../nbs/04_demo.ipynb #0050
+# %% ../nbs/04_demo.ipynb #0056
+def make_controls(
+    model, # for its latent_dim
+    *,
+    latent_sliders=4, # sliders for the first so many latent dimensions
+): # {argument of slider_latent: slider}, latent sliders, window, hop
+    "The sliders, without anything behind them."
+    import ipywidgets as w
+    controls = {"seed_a": w.IntSlider(0, 0, 99), "seed_b": w.IntSlider(1, 0, 99),
+                "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
+                "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05), "variation_seed": w.IntSlider(0, 0, 99)}
+    latent = [w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]") for i in range(min(latent_sliders, model.latent_dim))]
+    window = w.SelectionSlider(value=512, options=[128, 256, 512, 1024, 2048], description="window")
+    hop = w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
+    for name, slider in controls.items(): slider.description = name.replace("_", " ")
+    for slider in (*controls.values(), *latent, window, hop): slider.style.description_width = "8em"
+    return controls, latent, window, hop
+
+# %% ../nbs/04_demo.ipynb #0057
 def sliders(
     model, # called as model(z)
     *,
@@ -365,27 +372,15 @@ def sliders(
 ): # an ipywidgets box, to be shown as the value of a cell
     "Explore a model: seeds, interpolation, variation, latent dimensions, window and hop."
     import ipywidgets as w
-    controls = {"seed_a": w.IntSlider(0, 0, 99), "seed_b": w.IntSlider(1, 0, 99), "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
-                "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05), "variation_seed": w.IntSlider(0, 0, 99)}
-    latent = [
-        w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]")
-        for i in range(min(latent_sliders, model.latent_dim))
-    ]
-    window, hop = w.SelectionSlider(
-        value=512, options=[128, 256, 512, 1024, 2048], description="window"
-    ), w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
-    for name, control in controls.items(): control.description = name.replace("_", " ")
+    controls, latent, window, hop = make_controls(model, latent_sliders=latent_sliders)
     audio, image, draw = w.Audio(format="wav", loop=False, autoplay=False), w.Image(format="png"), live_picture(model)
     def update(change=None):
-        z = slider_latent(model, offsets=[s.value for s in latent], **{name: c.value for name, c in controls.items()})
+        z = slider_latent(model, offsets=[s.value for s in latent], **{name: s.value for name, s in controls.items()})
         x = np.asarray(synthesize(model, z))
-        audio.autoplay = change is not None
-        if change is None or change["owner"] not in (window, hop):
-            audio.value = wav_bytes(x, sample_rate=model.sample_rate)
+        audio.autoplay = change is not None                             # silent until the first move
+        if change is None or change["owner"] not in (window, hop): audio.value = wav_bytes(x, sample_rate=model.sample_rate)
         image.value = draw(x, window.value, hop.value)
-    columns = [w.VBox(list(controls.values())), w.VBox([*latent, window, hop])]
-    for control in (*columns[0].children, *columns[1].children):
-        control.style.description_width = "8em"
-        control.observe(update, "value")
+    for slider in (*controls.values(), *latent, window, hop): slider.observe(update, "value")
     update()
+    columns = [w.VBox([*controls.values()]), w.VBox([*latent, window, hop])]
     return w.VBox([w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image])

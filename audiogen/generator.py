@@ -62,6 +62,7 @@ def check_rngs(rngs):
     if not isinstance(rngs, nnx.Rngs): raise ValueError(f"rngs is {rngs!r}; want an nnx.Rngs, such as nnx.Rngs(42)")
     return rngs
 
+# %% ../nbs/01_generator.ipynb #0019
 def check_latent(z, model):
     "Refuse latent vectors of another size than the model's."
     z = jnp.asarray(z, jnp.float32)
@@ -71,7 +72,7 @@ def check_latent(z, model):
         )
     return z
 
-# %% ../nbs/01_generator.ipynb #0019
+# %% ../nbs/01_generator.ipynb #0020
 def sample_latents(
     model, # anything with a latent_dim
     count, # how many
@@ -84,10 +85,11 @@ def sample_latents(
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     return _latents(check_rngs(rngs).sample(), (count, model.latent_dim))
 
+# %% ../nbs/01_generator.ipynb #0021
 @partial(jax.jit, static_argnums=1)
 def _latents(key, shape): return jax.random.normal(jax.random.fold_in(key, zlib.crc32(b"latent")), shape)
 
-# %% ../nbs/01_generator.ipynb #0020
+# %% ../nbs/01_generator.ipynb #0022
 def vary_latent(
     model, # anything with a latent_dim
     base_latent, # where to start, (latent_dim,)
@@ -103,10 +105,11 @@ def vary_latent(
         raise ValueError(f"the variation scale is {scale!r}; want a finite number, 0 or more")
     return base + scale * sample_latents(model, count, rngs=rngs)
 
-# %% ../nbs/01_generator.ipynb #0022
+# %% ../nbs/01_generator.ipynb #0024
 @partial(jax.jit, static_argnums=0)
 def _run(graphdef, state, z): return nnx.merge(graphdef, state)(z)
 
+# %% ../nbs/01_generator.ipynb #0025
 def synthesize(
     model, # called as model(z)
     z, # latent vectors, (..., latent_dim)
@@ -114,7 +117,7 @@ def synthesize(
     "Waveforms of latent vectors, by a compiled program."
     return _run(*nnx.split(model), check_latent(z, model))
 
-# %% ../nbs/01_generator.ipynb #0024
+# %% ../nbs/01_generator.ipynb #0027
 @partial(nnx.jit, static_argnums=0)
 def compiled_mlp(sizes, rngs):
     "An `mlp` whose weights come from a single draw, as LeCun's initializer scales them."
@@ -125,7 +128,7 @@ def compiled_mlp(sizes, rngs):
         k[...] = w.reshape(k.shape) / np.sqrt(k.shape[0])
     return net
 
-# %% ../nbs/01_generator.ipynb #0025
+# %% ../nbs/01_generator.ipynb #0028
 class SimpleAudioGenerator(nnx.Module):
     "A feed-forward network from a latent vector to a waveform."
     def __init__(self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs):
@@ -161,7 +164,7 @@ SimpleAudioGenerator.__signature__ = inspect.signature(
     SimpleAudioGenerator.__init__.__get__(0)
 )  # flax shows (*args, **kwargs)
 
-# %% ../nbs/01_generator.ipynb #0043
+# %% ../nbs/01_generator.ipynb #0046
 def save_model(
     path, # where to, by custom NAME.safetensors
     model, # an nnx.Module with a `config` dataclass; its variables are all floating point
@@ -176,7 +179,7 @@ def save_model(
     with atomic_path(path) as temporary:
         save_file({name: np.asarray(w, order="C") for name, w in weights.items()}, temporary, metadata=metadata)
 
-# %% ../nbs/01_generator.ipynb #0045
+# %% ../nbs/01_generator.ipynb #0048
 def find_model_class(
     name, # such as "SimpleAudioGenerator"
 ): # the class
@@ -186,6 +189,7 @@ def find_model_class(
         raise ValueError(f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class")
     return found
 
+# %% ../nbs/01_generator.ipynb #0049
 def stored_array(file, name, want):
     "The array of that name in an open safetensors file, once its header says what is wanted."
     array = file.get_slice(name)
@@ -197,7 +201,7 @@ def stored_array(file, name, want):
     if not jnp.isfinite(array).all(): raise ValueError(f"{name} holds NaN or infinity")
     return array
 
-# %% ../nbs/01_generator.ipynb #0046
+# %% ../nbs/01_generator.ipynb #0050
 def load_model(
     path, # a file written by save_model
     *,

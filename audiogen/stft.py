@@ -48,13 +48,14 @@ def check_framing(window_size, hop_size):
             f"hop_size is {hop_size}, more than window_size {window_size}: samples between frames would be lost; want at most {window_size}"
         )
 
+# %% ../nbs/03_stft.ipynb #0014
 def check_samples(x):
     "Refuse what is no waveform (..., t); return it as float."
     if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
         raise ValueError(f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample")
     return as_float(x)
 
-# %% ../nbs/03_stft.ipynb #0014
+# %% ../nbs/03_stft.ipynb #0015
 def num_frames(
     num_samples:int, # length of the waveform
     *,
@@ -67,7 +68,7 @@ def num_frames(
     if center: return 1 + max(num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size))
     return 1 + math.ceil(max(num_samples - window_size, 0) / hop_size)
 
-# %% ../nbs/03_stft.ipynb #0015
+# %% ../nbs/03_stft.ipynb #0016
 def frames(
     x, # waveform, (..., t)
     *,
@@ -83,7 +84,7 @@ def frames(
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(left, right)])
     return x[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)]
 
-# %% ../nbs/03_stft.ipynb #0017
+# %% ../nbs/03_stft.ipynb #0018
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
     x, # waveform, (..., t)
@@ -97,14 +98,14 @@ def stft(
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
-# %% ../nbs/03_stft.ipynb #0024
+# %% ../nbs/03_stft.ipynb #0025
 def magnitude(
     S, # complex numbers, any shape
 ): # their absolute values
     "|S|, with gradient 0 where S is 0."
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
 
-# %% ../nbs/03_stft.ipynb #0025
+# %% ../nbs/03_stft.ipynb #0026
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
     x, # waveform, (..., t)
@@ -123,7 +124,7 @@ def spectrogram(
     S = jax.lax.map(one, x.reshape(-1, x.shape[-1]), batch_size=at_once)
     return S.reshape(*x.shape[:-1], *S.shape[-2:])
 
-# %% ../nbs/03_stft.ipynb #0028
+# %% ../nbs/03_stft.ipynb #0029
 def full_scale(
     window_size=512, # samples
     window="hann", # as for get_window
@@ -131,7 +132,7 @@ def full_scale(
     "What the spectrogram of a sine of amplitude 1 reads at its peak."
     return float(get_window(window, window_size).sum() / 2)
 
-# %% ../nbs/03_stft.ipynb #0029
+# %% ../nbs/03_stft.ipynb #0030
 def amplitude_to_db(
     amplitude, # magnitudes, any shape
     *,
@@ -143,6 +144,7 @@ def amplitude_to_db(
     ratio = jnp.asarray(amplitude) / ref
     return 20 * jnp.log10(ratio if top_db is None else jnp.maximum(ratio, 10 ** (-top_db / 20)))
 
+# %% ../nbs/03_stft.ipynb #0031
 def db_to_amplitude(
     db, # decibels, any shape
     *,
@@ -151,7 +153,7 @@ def db_to_amplitude(
     "The amplitude of a level in decibels: ref·10^(dB/20)."
     return ref * 10 ** (jnp.asarray(db) / 20)
 
-# %% ../nbs/03_stft.ipynb #0034
+# %% ../nbs/03_stft.ipynb #0036
 def draw_spectrogram(
     ax, # matplotlib axes to draw on
     db, # levels (dB), (frequency, frame)
@@ -183,7 +185,7 @@ def draw_spectrogram(
     )
     return image
 
-# %% ../nbs/03_stft.ipynb #0035
+# %% ../nbs/03_stft.ipynb #0037
 def plot_spectrogram(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -203,7 +205,7 @@ def plot_spectrogram(
         ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=(-top_db, 0)
     )
 
-# %% ../nbs/03_stft.ipynb #0036
+# %% ../nbs/03_stft.ipynb #0038
 def visualize_spectrogram(
     db, # levels (dB), (frequency, frame)
     sample_rate, # samples per second (Hz)
@@ -222,7 +224,7 @@ def visualize_spectrogram(
     ax.set_title(title)
     return figure
 
-# %% ../nbs/03_stft.ipynb #0037
+# %% ../nbs/03_stft.ipynb #0039
 def generate_spectrogram(
     waveform, # (t,)
     sample_rate, # samples per second (Hz)
@@ -242,12 +244,13 @@ def generate_spectrogram(
     ax.set_title(title)
     return figure
 
-# %% ../nbs/03_stft.ipynb #0045
+# %% ../nbs/03_stft.ipynb #0047
 def _overlap_add(pieces, hop_size):
     n, window_size = pieces.shape[-2:]
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
     return total.at[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)].add(pieces)
 
+# %% ../nbs/03_stft.ipynb #0048
 def _check_overlap(window, window_size, hop_size):
     "Refuse a hop at which some samples would fall on (nearly) zeros of every window."
     check_framing(window_size, hop_size)
@@ -258,7 +261,7 @@ def _check_overlap(window, window_size, hop_size):
             f"a {window!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
         )
 
-# %% ../nbs/03_stft.ipynb #0046
+# %% ../nbs/03_stft.ipynb #0049
 @partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
     S, # (..., window_size // 2 + 1, frame), complex
@@ -283,7 +286,7 @@ def istft(
     x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 
-# %% ../nbs/03_stft.ipynb #0051
+# %% ../nbs/03_stft.ipynb #0054
 def hz_to_mel(
     frequency_hz, # frequencies (Hz)
 ): # mel
@@ -291,6 +294,7 @@ def hz_to_mel(
     f = np.asarray(frequency_hz, np.float64)
     return np.where(f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4))
 
+# %% ../nbs/03_stft.ipynb #0055
 def mel_to_hz(
     mel, # mel
 ): # frequencies (Hz)
@@ -298,7 +302,7 @@ def mel_to_hz(
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
 
-# %% ../nbs/03_stft.ipynb #0053
+# %% ../nbs/03_stft.ipynb #0057
 def mel_filters(
     sample_rate, # samples per second (Hz)
     *,
@@ -324,7 +328,7 @@ def mel_filters(
         )
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
-# %% ../nbs/03_stft.ipynb #0054
+# %% ../nbs/03_stft.ipynb #0058
 @partial(jax.jit, static_argnums=1, static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"))
 def mel_spectrogram(
     x, # waveform, (..., t)
@@ -343,7 +347,7 @@ def mel_spectrogram(
     filters = mel_filters(sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz)
     return filters @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center) ** power
 
-# %% ../nbs/03_stft.ipynb #0058
+# %% ../nbs/03_stft.ipynb #0062
 @partial(jax.jit, static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
     magnitudes, # (..., window_size // 2 + 1, frame)
@@ -371,7 +375,7 @@ def griffin_lim(
     S = jnp.exp(2j * jnp.pi * jax.random.uniform(key, magnitudes.shape))
     return sound(jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))[0])
 
-# %% ../nbs/03_stft.ipynb #0064
+# %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
     x, # waveform, (..., t)
     y, # waveform, (..., t)
@@ -389,6 +393,7 @@ def log_stft_distance(
         return amplitude_to_db(S, ref=full_scale(window_size), top_db=-floor_db)
     return jnp.abs(levels(x) - levels(y)).mean((-2, -1))
 
+# %% ../nbs/03_stft.ipynb #0069
 def multi_resolution_stft_distance(
     x, # waveform, (..., t)
     y, # waveform, (..., t)
@@ -399,7 +404,7 @@ def multi_resolution_stft_distance(
     "Mean of `log_stft_distance` over several window sizes."
     return sum(log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes) / len(window_sizes)
 
-# %% ../nbs/03_stft.ipynb #0069
+# %% ../nbs/03_stft.ipynb #0074
 def spectrogram_blocks(
     path, # a sound file; channels are averaged
     *,
@@ -425,7 +430,7 @@ def spectrogram_blocks(
         )
         samples, remaining = samples[n * hop_size :], remaining - n
 
-# %% ../nbs/03_stft.ipynb #0072
+# %% ../nbs/03_stft.ipynb #0077
 def spectrogram_overview(
     path, # a sound file; channels are averaged
     *,

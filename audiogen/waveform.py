@@ -26,6 +26,7 @@ def check_count(
         raise ValueError(f"{name} is {repr(value)[:20]}; want a whole number, 1 or more")
     return int(value)
 
+# %% ../nbs/00_waveform.ipynb #0009
 def check_sample_rate(
     sample_rate, # samples per second (Hz)
 ) -> int: # the same rate, as an int
@@ -38,7 +39,7 @@ def check_sample_rate(
         )
     return whole
 
-# %% ../nbs/00_waveform.ipynb #0009
+# %% ../nbs/00_waveform.ipynb #0010
 def seconds_to_samples(
     duration, # length of time (s)
     *,
@@ -50,7 +51,7 @@ def seconds_to_samples(
         raise ValueError(f"duration is {duration} s; want a finite number of seconds, 0 or more")
     return round(samples)
 
-# %% ../nbs/00_waveform.ipynb #0014
+# %% ../nbs/00_waveform.ipynb #0015
 def check_memory(
     num_bytes, # bytes about to be asked for
     what, # what they are for, as the subject of a sentence
@@ -63,7 +64,7 @@ def check_memory(
             f"{what} needs {num_bytes / 1e9:,.1f} GB; this machine has {free / 1e9:,.1f} GB free; ask for less"
         )
 
-# %% ../nbs/00_waveform.ipynb #0015
+# %% ../nbs/00_waveform.ipynb #0016
 def samples_to_seconds(
     num_samples, # number of samples
     *,
@@ -72,6 +73,7 @@ def samples_to_seconds(
     "Duration of `num_samples` samples."
     return num_samples / check_sample_rate(sample_rate)
 
+# %% ../nbs/00_waveform.ipynb #0017
 def time_axis(
     num_samples:int, # number of samples
     *,
@@ -81,7 +83,7 @@ def time_axis(
     check_memory(32 * num_samples, f"a waveform of {num_samples:,} samples")      # with what it takes on the way
     return np.arange(num_samples) / check_sample_rate(sample_rate)
 
-# %% ../nbs/00_waveform.ipynb #0018
+# %% ../nbs/00_waveform.ipynb #0020
 def sine(
     frequency_hz, # frequency (Hz): a number, or an array (...)
     *,
@@ -95,7 +97,7 @@ def sine(
     t = time_axis(n, sample_rate=sample_rate)
     return (amplitude * np.sin(2 * np.pi * np.multiply.outer(frequency_hz, t))).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0026
+# %% ../nbs/00_waveform.ipynb #0028
 def harmonic_tone(
     f0_hz, # fundamental frequency (Hz)
     amplitudes, # of harmonics 1, 2, 3, …
@@ -110,7 +112,7 @@ def harmonic_tone(
         if k * f0_hz < sample_rate / 2: x += sine(k * f0_hz, duration=duration, sample_rate=sample_rate, amplitude=a)
     return x
 
-# %% ../nbs/00_waveform.ipynb #0033
+# %% ../nbs/00_waveform.ipynb #0035
 def chirp(
     start_hz, # frequency at the start (Hz)
     end_hz, # frequency at the end (Hz)
@@ -124,7 +126,7 @@ def chirp(
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
     return (amplitude * np.sin(2 * np.pi * cycles)).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0034
+# %% ../nbs/00_waveform.ipynb #0036
 def white_noise(
     *,
     duration, # length (s)
@@ -137,7 +139,7 @@ def white_noise(
     check_memory(16 * n, f"{n:,} samples of noise")
     return (amplitude * rng.uniform(-1, 1, n)).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0038
+# %% ../nbs/00_waveform.ipynb #0040
 def as_float(
     x, # floating-point samples, any shape
 ): # jax array of at least 32 bits
@@ -147,34 +149,35 @@ def as_float(
         raise ValueError(f"got {x.dtype} samples; want floating point in [-1, 1]; divide 16-bit integers by 32768")
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
+# %% ../nbs/00_waveform.ipynb #0041
 def safe_sqrt(
     x, # numbers, 0 or more
 ): # their square roots
     "Square root, with gradient 0 at 0."
     return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
 
-# %% ../nbs/00_waveform.ipynb #0039
+# %% ../nbs/00_waveform.ipynb #0042
 def peak(
     x, # waveform, (..., t)
 ): # largest distance from zero, (...)
     "Peak level: max |x|."
     return jnp.max(jnp.abs(as_float(x)), axis=-1)
 
-# %% ../nbs/00_waveform.ipynb #0040
+# %% ../nbs/00_waveform.ipynb #0043
 def rms(
     x, # waveform, (..., t)
 ): # root mean square over time, (...)
     "Root-mean-square level: √(mean x²)."
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
-# %% ../nbs/00_waveform.ipynb #0042
+# %% ../nbs/00_waveform.ipynb #0045
 def dbfs(
     amplitude, # a peak or an rms level, (...)
 ): # decibels relative to full scale, (...)
     "An amplitude in decibels: 20·log₁₀ A."
     return 20 * jnp.log10(amplitude)
 
-# %% ../nbs/00_waveform.ipynb #0048
+# %% ../nbs/00_waveform.ipynb #0051
 def peak_normalize(
     x, # waveform, (..., t)
     *,
@@ -186,7 +189,7 @@ def peak_normalize(
     largest = jnp.max(jnp.abs(x), axis=axis, keepdims=True)
     return level * (x / jnp.where(largest < jnp.finfo(x.dtype).tiny, 1, largest))
 
-# %% ../nbs/00_waveform.ipynb #0054
+# %% ../nbs/00_waveform.ipynb #0057
 @contextmanager
 def atomic_path(
     path, # where the finished file shall be
@@ -202,7 +205,7 @@ def atomic_path(
     finally:
         temporary.unlink(missing_ok=True)
 
-# %% ../nbs/00_waveform.ipynb #0057
+# %% ../nbs/00_waveform.ipynb #0060
 def check_waveform(
     waveform, # (t,) mono or (channels, t), channels 1 or 2
     *,
@@ -225,7 +228,7 @@ def check_waveform(
         )
     return x
 
-# %% ../nbs/00_waveform.ipynb #0059
+# %% ../nbs/00_waveform.ipynb #0062
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".w64": "W64"}
 
 def sound_format(
@@ -237,7 +240,7 @@ def sound_format(
         raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
     return FORMATS[suffix]
 
-# %% ../nbs/00_waveform.ipynb #0061
+# %% ../nbs/00_waveform.ipynb #0064
 def ogg_is_whole(
     path, # an OGG file
 ) -> bool: # does it end with a page marked as the last?
@@ -248,6 +251,7 @@ def ogg_is_whole(
     lengths = page[23 : 23 + page[22]] if len(page) > 22 else b""       # of its segments
     return bool(lengths) and bool(page[1] & 4) and len(page) >= 23 + len(lengths) + sum(lengths)
 
+# %% ../nbs/00_waveform.ipynb #0065
 def check_whole(file, path):
     "Refuse an open sound file that is empty or was cut short."
     cut = re.search(r"(?:data|SSND) *: (\d+) \(should be (\d+)\)", file.extra_info)
@@ -257,7 +261,7 @@ def check_whole(file, path):
         raise ValueError(f"{path}: the file is truncated: its end is missing")
     if not file.frames: raise ValueError(f"{path}: the file holds no samples")
 
-# %% ../nbs/00_waveform.ipynb #0062
+# %% ../nbs/00_waveform.ipynb #0066
 @contextmanager
 def open_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
@@ -279,7 +283,7 @@ def open_audio(
             f"{path}: not a whole sound file ({e.error_string.rstrip('.')}); want WAV, FLAC, OGG or MP3"
         ) from None
 
-# %% ../nbs/00_waveform.ipynb #0064
+# %% ../nbs/00_waveform.ipynb #0068
 @contextmanager
 def audio_writer(
     path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
@@ -306,14 +310,14 @@ def audio_writer(
         if samples_in(temporary) != written:
             raise OSError(f"{path}: not all of it could be written; is the disk full?")
 
-# %% ../nbs/00_waveform.ipynb #0065
+# %% ../nbs/00_waveform.ipynb #0069
 def samples_in(path):
     "Number of samples in a sound file; 0 if it is damaged."
     try:
         with open_audio(path) as file: return file.frames
     except (ValueError, OSError): return 0
 
-# %% ../nbs/00_waveform.ipynb #0066
+# %% ../nbs/00_waveform.ipynb #0070
 def save_audio(
     path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
     waveform, # (t,) mono or (channels, t) stereo, in [-1, 1]
@@ -325,7 +329,7 @@ def save_audio(
     x = np.atleast_2d(check_waveform(waveform))
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write: write(x)
 
-# %% ../nbs/00_waveform.ipynb #0068
+# %% ../nbs/00_waveform.ipynb #0072
 def resample(
     x, # waveform, (..., t)
     *,
@@ -340,7 +344,7 @@ def resample(
     flat = x.reshape(-1, x.shape[-1]).T                     # (t, channels), as soxr likes it
     return soxr.resample(flat, from_hz, to_hz).T.reshape(*x.shape[:-1], -1)
 
-# %% ../nbs/00_waveform.ipynb #0073
+# %% ../nbs/00_waveform.ipynb #0077
 def audio_blocks(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -359,7 +363,7 @@ def audio_blocks(
         if file.frames - read > 2304:
             raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
 
-# %% ../nbs/00_waveform.ipynb #0074
+# %% ../nbs/00_waveform.ipynb #0078
 def load_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -377,7 +381,7 @@ def load_audio(
         else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
     )
 
-# %% ../nbs/00_waveform.ipynb #0082
+# %% ../nbs/00_waveform.ipynb #0086
 def outline(
     x, # waveform, (t,)
     pool:int, # samples to a column
@@ -386,7 +390,7 @@ def outline(
     starts = np.arange(0, len(x), pool)
     return np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1).ravel()
 
-# %% ../nbs/00_waveform.ipynb #0083
+# %% ../nbs/00_waveform.ipynb #0087
 def plot_waveform(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -402,7 +406,7 @@ def plot_waveform(
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
 
-# %% ../nbs/00_waveform.ipynb #0085
+# %% ../nbs/00_waveform.ipynb #0089
 def new_figure(
     rows=1, # panels, top to bottom
     *,
@@ -419,7 +423,7 @@ def new_figure(
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
-# %% ../nbs/00_waveform.ipynb #0086
+# %% ../nbs/00_waveform.ipynb #0090
 def visualize_waveforms(
     waveforms, # one waveform (t,) or a batch (b, t)
     sample_rate, # samples per second (Hz)
@@ -439,7 +443,7 @@ def visualize_waveforms(
         ax.set_title(title)
     return figure
 
-# %% ../nbs/00_waveform.ipynb #0090
+# %% ../nbs/00_waveform.ipynb #0094
 def wav_bytes(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -457,6 +461,7 @@ def wav_bytes(
     )
     return file.getvalue()
 
+# %% ../nbs/00_waveform.ipynb #0095
 def player_html(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -468,7 +473,7 @@ def player_html(
     return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
             f'src="data:audio/wav;base64,{data}"></audio>')
 
-# %% ../nbs/00_waveform.ipynb #0091
+# %% ../nbs/00_waveform.ipynb #0096
 def play(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -479,7 +484,7 @@ def play(
     from IPython.display import HTML
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
-# %% ../nbs/00_waveform.ipynb #0094
+# %% ../nbs/00_waveform.ipynb #0099
 def figure_png(
     figure, # matplotlib Figure
     *,
@@ -490,6 +495,7 @@ def figure_png(
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
+# %% ../nbs/00_waveform.ipynb #0100
 def png_html(
     png:bytes, # a PNG file
     *,
@@ -498,7 +504,7 @@ def png_html(
     "The picture as an element for a web page, with the data inside."
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
-# %% ../nbs/00_waveform.ipynb #0095
+# %% ../nbs/00_waveform.ipynb #0101
 def listen_html(
     waveforms, # (b, t), or a list of waveforms (t,)
     *,
@@ -522,7 +528,7 @@ def listen_html(
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
-# %% ../nbs/00_waveform.ipynb #0096
+# %% ../nbs/00_waveform.ipynb #0102
 def listen(
     waveforms, # (t,), (b, t), or a list of waveforms (t,)
     *,
