@@ -133,6 +133,7 @@ def full_scale(
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
+@partial(jax.jit, static_argnames="top_db")
 def amplitude_to_db(
     amplitude, # magnitudes, any shape
     *,

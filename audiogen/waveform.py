@@ -414,7 +414,8 @@ def new_figure(
 ): # figure, its list of axes
     "A figure of `rows` panels that a notebook shows once, as the value of its cell."
     size = (size[0], size[1] * rows)
-    if "IPython" in sys.modules or "matplotlib.pyplot" in sys.modules:
+    ipython = sys.modules.get("IPython")
+    if "matplotlib.pyplot" in sys.modules or ipython and ipython.get_ipython():
         import matplotlib.pyplot as plt
         figure = plt.figure(figsize=size, layout="constrained")
         if "inline" in plt.get_backend(): plt.close(figure)       # or it would be shown twice
