@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAGE', 'walk_between', 'demo_sounds', 'section_html', 'page_html', 'demo_files', 'main', 'choose_model',
            'generate_command', 'waveform_overview', 'recording_figure', 'OneLineParser', 'report', 'seed', 'cli',
-           'slider_latent', 'live_picture', 'make_controls', 'sliders']
+           'run_command', 'slider_latent', 'live_picture', 'make_controls', 'sliders']
 
 # %% ../nbs/04_demo.ipynb #0005
 import argparse, html, os, sys
@@ -126,7 +126,7 @@ def main(
 ): # paths of the files written
     "Generate, vary, walk, draw, save: sounds, pictures, and a page to open."
     from tqdm import tqdm
-    out = make_folder(out)
+    out = check_folder(out)
     model, paths = choose_model(model, seed=seed, duration=duration), []
     files = demo_files(demo_sounds(model, seed=seed), sample_rate=model.sample_rate)
     for name, content in tqdm(files, total=12, desc="audiogen demo", unit="file", disable=None):
@@ -135,12 +135,10 @@ def main(
     return paths
 
 # %% ../nbs/04_demo.ipynb #0028
-def make_folder(path):
-    "The folder of that name, made if need be."
-    path = Path(path)
-    if path.exists() and not path.is_dir(): raise ValueError(f"{path}: is a file; want a folder to write to")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def check_folder(path):
+    "Refuse the name of a file where a folder is wanted; it needn't exist yet."
+    if Path(path).exists() and not Path(path).is_dir(): raise ValueError(f"{path}: is a file; want a folder to write to")
+    return Path(path)
 
 # %% ../nbs/04_demo.ipynb #0029
 def choose_model(
@@ -235,7 +233,7 @@ def level_text(amplitude):
 # %% ../nbs/04_demo.ipynb #0044
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
-    out, used = make_folder(args.out), set()
+    out, used = check_folder(args.out), set()
     for file in args.files:
         try: figure, line = recording_figure(file, window_size=args.window, hop_size=args.hop, top_db=args.range)
         except (ValueError, OSError) as e:
@@ -245,7 +243,7 @@ def spectrogram_command(args):
         while name.lower() in used: n, name = n + 1, f"{Path(file).stem}-{n + 1}"
         used.add(name.lower())
         with atomic_path(out / f"{name}.png") as temporary: temporary.write_bytes(figure_png(figure, dpi=110))
-        print(f"{file}: {line}", file=sys.stderr)
+        print(f"{file}: {line}")
         yield out / f"{name}.png"
 
 # %% ../nbs/04_demo.ipynb #0046
@@ -312,18 +310,22 @@ def cli(
     "The command `audiogen`."
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")     # for names that a terminal can't show
-    try:
-        args = build_parser().parse_args(argv)
-        args.failed = 0
-        for path in args.run(args): print(path, flush=True)
-        return args.failed
-    except BrokenPipeError:                                     # whoever read our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError, MemoryError) as e: return report(e)
+    try: return run_command(argv)
+    except (ValueError, OSError, MemoryError) as e:
+        if isinstance(e, OSError) and not e.filename: os.dup2(os.open(os.devnull, os.O_WRONLY), 1)     # it was our output that failed
+        return 0 if isinstance(e, BrokenPipeError) else report(e)                                     # a reader who has had enough is no error
     except KeyboardInterrupt:
         print("audiogen: interrupted", file=sys.stderr)
         return 130
+
+def run_command(argv):
+    "Parse the words, run the command, print what it wrote; its exit status."
+    try:
+        args = build_parser().parse_args(argv)
+        args.failed = 0
+        for path in args.run(args): print(path)
+        return args.failed
+    finally: sys.stdout.flush()
 
 # %% ../nbs/04_demo.ipynb #0054
 def slider_latent(

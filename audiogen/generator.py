@@ -101,8 +101,8 @@ def vary_latent(
     "Random latent vectors around one: z + σ·ε, ε ~ N(0, I)."
     base = check_latent(base_latent, model)
     if base.ndim != 1: raise ValueError(f"base_latent has shape {base.shape}; want one vector, ({model.latent_dim},)")
-    if not isinstance(scale, jax.core.Tracer) and not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale < np.inf):
-        raise ValueError(f"the variation scale is {scale!r}; want a finite number, 0 or more")
+    if not isinstance(scale, jax.core.Tracer) and not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6):
+        raise ValueError(f"the variation scale is {scale!r}; want a number from 0 to a million")
     return base + scale * sample_latents(model, count, rngs=rngs)
 
 # %% ../nbs/01_generator.ipynb #0024
@@ -219,7 +219,7 @@ def load_model(
             wanted = {".".join(map(str, name)): (name, w) for name, w in nnx.to_flat_state(state)}
             if odd := wanted.keys() ^ file.keys():
                 raise ValueError(
-                    f"{sorted(odd)[0]} is {'missing' if min(odd) in wanted else 'not part of the model'}"
+                    f"{sorted(odd)[0]!r} is {'missing' if min(odd) in wanted else 'not part of the model'}"
                 )
             weights = [(name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()]
     except (SafetensorError, ValueError, TypeError, OverflowError, RecursionError) as e:
