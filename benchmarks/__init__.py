@@ -1,0 +1,1 @@
+"""Paired measurements of audiogen against its peers: `python -m benchmarks`."""

@@ -1,0 +1,188 @@
+"""The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
+import os, random, re, resource, signal, struct, subprocess, time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np, pytest, soundfile
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from audiogen.generator import SimpleAudioGenerator, save_model
+from audiogen.waveform import save_audio, sine
+
+
+def is_one_line(err):
+    "Is this one line of error, in other words than Python's?"
+    return re.fullmatch(r"audiogen: (?!None\b)\S.{5,400}\n", err) and not re.search("Errno|Unable to allocate", err)
+
+def contents(folder):
+    "{name: bytes} of the visible files in a folder."
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
+
+
+# The same seed, the same bytes
+
+@pytest.fixture(scope="module")
+def demo(audiogen, tmp_path_factory):
+    "What `audiogen demo` writes."
+    folder = tmp_path_factory.mktemp("demo")
+    status, out, err = audiogen("demo", "--out", folder)
+    assert (status, err) == (0, "")
+    assert sorted(out.split()) == sorted(map(str, folder.iterdir()))
+    return contents(folder)
+
+@pytest.fixture(scope="module")
+def demo_again(audiogen, demo, tmp_path_factory):
+    "What it writes when run again, and how long that takes (s)."
+    folder, start = tmp_path_factory.mktemp("again"), time.monotonic()
+    assert audiogen("demo", "--out", folder)[0] == 0
+    return contents(folder), time.monotonic() - start
+
+def test_demo_writes_the_same_bytes_again(demo, demo_again):
+    assert {"index.html", "walk.wav", "sounds.png"} < demo.keys()
+    assert demo_again[0] == demo
+
+@pytest.mark.parametrize("command", ["generate", "vary"])
+def test_a_seed_stands_for_its_sounds(audiogen, tmp_path, command):
+    for out, seed in ("a", 7), ("b", 7), ("c", 8):
+        assert audiogen(command, "--seed", seed, "--count", 2, "--out", tmp_path / out)[0] == 0
+    a, b, c = (contents(tmp_path / out) for out in "abc")
+    assert a == b and a.keys() == c.keys()
+    assert len({*a.values(), *c.values()}) == 2 * len(a)
+
+
+# Bad input
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    "A folder of things that aren't what they seem."
+    folder, rate = tmp_path_factory.mktemp("bad"), 16000
+    tone = sine(440, duration=10, sample_rate=rate, amplitude=0.5)
+    for suffix in "wav", "flac", "ogg", "mp3":
+        save_audio(path := folder / f"cut.{suffix}", tone, sample_rate=rate)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    for name, value in ("nan", np.nan), ("infinite", -np.inf):
+        soundfile.write(folder / f"{name}.wav", np.where(np.arange(1000) == 500, value, 0), rate, subtype="FLOAT")
+    soundfile.write(folder / "no-samples.wav", np.zeros(0), rate)
+    save_audio(folder / "good.wav", tone, sample_rate=rate)
+    (folder / "folder").mkdir()
+    (folder / "empty").touch()
+    (folder / "text").write_text("neither a sound nor a model\n")
+
+    save_model(model := folder / "good.safetensors", SimpleAudioGenerator(duration=0.01, rngs=nnx.Rngs(0)))
+    header = b'{"w":{"dtype":"F32","shape":[1000000000,1000000000],"data_offsets":[0,4000000000000000000]}}'
+    def save(name, weights, model="SimpleAudioGenerator", config='{"duration": 0.01}'):
+        save_file(weights, folder / name, {"model": model, "config": config})
+    weights = load_file(model)
+    (folder / "cut.safetensors").write_bytes(model.read_bytes()[:-1000])
+    (folder / "header-lies.safetensors").write_bytes(struct.pack("<Q", 2**63) + model.read_bytes()[8:])
+    (folder / "sizes-lie.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    save("other.safetensors", weights, model="WaveNet")
+    save("huge.safetensors", weights, config='{"hidden_dims": [1000000000, 1000000000]}')
+    save("nan.safetensors", {name: w * np.nan for name, w in weights.items()})
+    return folder
+
+BAD_ARGUMENTS = {
+    "": ["", "nonsense", "--bogus"],
+    "spectrogram": ["", "missing", "empty", "text", "folder", "nan.wav", "infinite.wav", "no-samples.wav",
+                    "cut.wav", "cut.flac", "cut.ogg", "cut.mp3", "good.safetensors"],
+    "generate --model": ["missing", "empty", "text", "folder", "good.wav", "cut.safetensors", "header-lies.safetensors",
+                         "sizes-lie.safetensors", "other.safetensors", "huge.safetensors", "nan.safetensors"],
+    "demo": ["extra", "--bogus", "--dur 1", "--seed x", "--seed 1.5", "--seed 99999999999999999999999",
+             "--out good.wav", "--out good.wav/deeper"],
+    "demo --duration": ["x", "0", "-1", "nan", "inf", "1e9", "1e300"],
+    "generate --count": ["0", "-3", "1.5", "1000000000000", "99999999999999999999999"],
+    "vary --scale": ["-1", "nan", "inf", "1e39", "1e300"],
+    "spectrogram good.wav": ["--window 0", "--window -5", "--window 1000000000000", "--window 99999999999999999999999",
+                             "--hop 0", "--hop -1", "--hop 513", "--range 0", "--range -10", "--range nan", "--range inf",
+                             "--range 1e300", "--out good.wav"],
+}
+
+BAD_COMMANDS = [f"{command} {bad}".strip() for command, arguments in BAD_ARGUMENTS.items() for bad in arguments]
+
+@pytest.fixture(scope="module")
+def outcomes(audiogen, bad):
+    "{command: (status, stdout, stderr)} of all bad commands, run side by side, and what they left behind."
+    before = set(bad.rglob("*"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = pool.map(lambda command: audiogen(*command.split(), cwd=bad), BAD_COMMANDS)
+    return dict(zip(BAD_COMMANDS, outcomes)), set(bad.rglob("*")) - before
+
+@pytest.mark.parametrize("command", BAD_COMMANDS)
+def test_bad_input_gets_one_line(outcomes, command):
+    status, _, err = outcomes[0][command]
+    assert status == 2 and is_one_line(err), err
+
+def test_bad_input_writes_nothing(outcomes): assert outcomes[1] == set()
+
+def test_good_files_among_bad_ones_are_drawn(audiogen, bad, tmp_path):
+    status, _, err = audiogen("spectrogram", "missing", "good.wav", "text", "good.wav", "--out", tmp_path, cwd=bad)
+    lines = err.splitlines(keepends=True)
+    assert status == 2 and len(lines) == 2 and all(map(is_one_line, lines)), err
+    assert contents(tmp_path).keys() == {"good.png", "good-2.png"}
+
+
+# Kills, signals, full disks, closed pipes
+
+def wait_for(condition, process):
+    "Wait until the condition holds, or the process ends."
+    while process.poll() is None and not condition():
+        try: process.wait(timeout=0.001)
+        except subprocess.TimeoutExpired: pass
+
+def files_after_kill(popen, folder, names, seconds):
+    "Kill a demo at a random moment of its life, or of its writing, over files that hold b'old'; what they hold then."
+    rng = random.Random(folder.name)
+    folder.mkdir()
+    for name in names: (folder / name).write_bytes(b"old")
+    inode = {name: (folder / name).stat().st_ino for name in names}
+    with popen("demo", "--out", folder) as process:
+        if written := rng.choice([None, *names]):
+            wait_for(lambda: (folder / written).stat().st_ino != inode[written], process)
+        try: process.wait(timeout=rng.uniform(0, 0.005 if written else seconds))
+        except subprocess.TimeoutExpired: process.kill()
+    return contents(folder)
+
+def test_a_kill_leaves_whole_files(popen, demo, demo_again, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda n: files_after_kill(popen, tmp_path / f"{n}", [*demo], demo_again[1]), range(14)))
+    for files in found:
+        assert files.keys() == demo.keys()
+        assert all(content in (b"old", demo[name]) for name, content in files.items())
+    assert any(0 < [*files.values()].count(b"old") < len(demo) for files in found)         # some were killed in the act
+
+def test_an_interrupt_is_one_line(popen, tmp_path):
+    with popen("generate", "--count", 5000, "--duration", 0.05, "--out", tmp_path) as process:
+        wait_for((tmp_path / "sound-3.wav").exists, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "audiogen: interrupted\n")
+    assert {(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()} == {(".wav", 44 + 2 * 800)}
+
+@pytest.fixture
+def full_disk(tmp_path):
+    "A folder on a disk of 24 kB, if this user may mount one."
+    command = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", tmp_path]
+    mounted = subprocess.run(command, capture_output=True).returncode == 0
+    yield tmp_path if mounted else None
+    if mounted: subprocess.run(["umount", tmp_path], check=True)
+
+@pytest.mark.parametrize("command", ["demo", "generate", "vary", "spectrogram good.wav"])
+def test_a_full_disk_is_one_line(popen, environment, full_disk, bad, tmp_path, command):
+    environment = {**environment, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    with popen(*command.split(), "--out", tmp_path, cwd=bad, env=environment) as process:
+        if not full_disk: resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (15_000, 15_000))    # bytes in one file
+        _, err = process.communicate()
+    assert process.returncode == 2 and is_one_line(err), err
+    assert {(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()} <= {(".wav", 44 + 2 * 8000)}
+
+@pytest.mark.parametrize("command", ["generate --count 1", "spectrogram good.wav", "--help"])
+def test_a_closed_pipe_is_no_traceback(popen, bad, tmp_path, command):
+    with popen(*command.split(), *["--out", tmp_path] * (command != "--help"), cwd=bad) as process:
+        process.stdout.close()                                      # as in `audiogen … | true`
+        err = process.stderr.read()
+    assert err == "" or is_one_line(err), err
+
+def test_a_full_standard_output_is_one_line(audiogen, tmp_path):
+    with open("/dev/full", "w") as full:
+        status, _, err = audiogen("generate", "--count", 1, "--out", tmp_path, stdout=full)
+    assert status == 2 and is_one_line(err), err
