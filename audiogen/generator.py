@@ -73,6 +73,11 @@ def check_latent(z, model):
     return z
 
 # %% ../nbs/01_generator.ipynb #0020
+@partial(jax.jit, static_argnums=1)
+def _latents(key, shape):
+    return jax.random.normal(jax.random.fold_in(key, zlib.crc32(b"latent")), shape)
+
+# %% ../nbs/01_generator.ipynb #0021
 def sample_latents(
     model, # anything with a latent_dim
     count, # how many
@@ -84,10 +89,6 @@ def sample_latents(
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     return _latents(check_rngs(rngs).sample(), (count, model.latent_dim))
-
-# %% ../nbs/01_generator.ipynb #0021
-@partial(jax.jit, static_argnums=1)
-def _latents(key, shape): return jax.random.normal(jax.random.fold_in(key, zlib.crc32(b"latent")), shape)
 
 # %% ../nbs/01_generator.ipynb #0022
 def vary_latent(
