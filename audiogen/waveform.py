@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise',
-           'peak', 'rms', 'dbfs', 'peak_normalize', 'atomic_path', 'check_waveform', 'sound_format', 'open_audio',
-           'audio_writer', 'save_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform',
+           'safe_sqrt', 'peak', 'rms', 'dbfs', 'peak_normalize', 'atomic_path', 'check_waveform', 'sound_format',
+           'open_audio', 'audio_writer', 'save_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform',
            'visualize_waveforms', 'play', 'listen']
 
 # %% ../nbs/00_waveform.ipynb #0005
