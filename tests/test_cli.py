@@ -151,6 +151,7 @@ def test_a_kill_leaves_whole_files(popen, demo, demo_again, tmp_path):
     assert any(0 < [*files.values()].count(b"old") < len(demo) for files in found)         # some were killed in the act
 
 def test_an_interrupt_is_one_line(popen, tmp_path):
+    signal.signal(signal.SIGINT, signal.default_int_handler)        # the children of a background job ignore it otherwise
     with popen("generate", "--count", 5000, "--duration", 0.05, "--out", tmp_path) as process:
         wait_for((tmp_path / "sound-3.wav").exists, process)
         process.send_signal(signal.SIGINT)
