@@ -224,5 +224,6 @@ def load_model(
                 )
             weights = [(name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()]
     except (SafetensorError, ValueError, TypeError, OverflowError, RecursionError) as e:
-        raise ValueError(f"{path}: not a model's file ({e})") from None
+        reason = "".join(c if c.isprintable() else "?" for c in str(e))        # it may quote the file
+        raise ValueError(f"{path}: not a model's file ({reason})") from None
     return nnx.merge(graphdef, nnx.from_flat_state(weights))

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import jax, numpy as np, pytest
 from flax import nnx
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 from safetensors.numpy import load_file, save_file
 
 from audiogen.generator import SimpleAudioGenerator, load_model, save_model
@@ -41,6 +41,7 @@ def check_refusal(path, **message):
 flips = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4)
 
 @given(flips, st.booleans())
+@example([(0.166015625, 198 ^ 220)], True)                          # a control character in the configuration
 @settings(max_examples=300)
 def test_flipped_bits(path, flips, header_only):
     data = bytearray(path.read_bytes())
@@ -78,6 +79,7 @@ def test_another_configuration(path, changes):
 
 @given(st.text() | st.sampled_from(["nnx", "Path", "stft", "__class__", "__builtins__", "os.system", "GeneratorConfig"]))
 def test_another_model(path, name):
+    assume(name != "SimpleAudioGenerator")
     save(damaged := path.with_name("named.safetensors"), load_file(path), model=name)
     check_refusal(damaged, match="no model of audiogen")
 
