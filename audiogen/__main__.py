@@ -11,8 +11,11 @@ def main():
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # ours goes where it went,
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # and C libraries' chatter (libmpg123's, on a damaged MP3) nowhere
     gc.disable()  # importing JAX makes a million objects that stay: don't look for garbage among them
-    from audiogen.demo import cli
-
+    try:
+        from audiogen.demo import cli
+    except KeyboardInterrupt:  # Ctrl-C while JAX is being imported
+        print("audiogen: interrupted", file=sys.stderr)
+        return 130
     gc.freeze()
     gc.enable()
     return cli()

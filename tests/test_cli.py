@@ -1,5 +1,5 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
-import os, random, re, resource, signal, struct, subprocess, time
+import os, random, re, resource, signal, struct, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np, pytest, soundfile
@@ -158,6 +158,13 @@ def test_an_interrupt_is_one_line(popen, tmp_path):
         _, err = process.communicate()
     assert (process.returncode, err) == (130, "audiogen: interrupted\n")
     assert {(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()} == {(".wav", 44 + 2 * 800)}
+
+def test_an_interrupt_during_the_imports_is_one_line():
+    code = "import builtins, sys; from audiogen import __main__ as m; real = builtins.__import__\n" \
+           "def importing(name, *a, **k):\n    if name == 'audiogen.demo': raise KeyboardInterrupt\n    return real(name, *a, **k)\n" \
+           "builtins.__import__ = importing; raise SystemExit(m.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "audiogen: interrupted\n")
 
 @pytest.fixture
 def full_disk(tmp_path):

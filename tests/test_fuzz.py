@@ -147,6 +147,7 @@ def test_crossfade_keeps_the_power(seed, correlation):
     np.testing.assert_allclose(power, 1 / 3, rtol=0.1)
 
 @given(st.integers(0, 10**10), rates)
+@settings(max_examples=1000)
 def test_seconds_to_samples_inverts_samples_to_seconds(samples, rate):
     assert seconds_to_samples(samples_to_seconds(samples, sample_rate=rate), sample_rate=rate) == samples
 
