@@ -33,6 +33,7 @@ def __dir__():
 
 
 if TYPE_CHECKING:
+    from .cli import *
     from .demo import *
     from .generator import *
     from .stft import *

@@ -12,7 +12,7 @@ def main():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # and C libraries' chatter (libmpg123's, on a damaged MP3) nowhere
     gc.disable()  # importing JAX makes a million objects that stay: don't look for garbage among them
     try:
-        from audiogen.demo import cli
+        from audiogen.cli import cli
     except KeyboardInterrupt:  # Ctrl-C while JAX is being imported
         print("audiogen: interrupted", file=sys.stderr)
         return 130

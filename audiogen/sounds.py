@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'midi_to_hz', 'hz_to_midi', 'falling_phase', 'band_noise', 'kick',
-           'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics', 'pluck', 'fm', 'organ',
+           'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics', 'pluck', 'brass', 'organ',
            'draw_parameters', 'render_voice', 'SoundSet', 'make_sounds', 'sample_zones', 'render_notes',
            'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'read_labels', 'find_clips', 'load_folder',
-           'hold_out_pitches', 'hold_out_groups', 'split_sounds', 'batch_source', 'load_sounds']
+           'hold_out_pitches', 'hold_out_groups', 'split_sounds', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
 import csv, logging, math
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .waveform import FORMATS, check_count, check_memory, check_sample_rate, load_audio, resample, time_axis, seconds_to_samples
+from .waveform import FORMATS, check_count, check_memory, check_sample_rate, load_audio, repitch, resample, seconds_to_samples, time_axis
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(
@@ -126,16 +126,16 @@ def pluck(t, rate, rng, *, midi, position, damping, decay_s):
     return np.exp(-(1 - damping) * t / decay_s) * harmonic_series(w, audible_harmonics(f0, rate, lambda k: np.sin(np.pi * k * position) / k))
 
 # %% ../nbs/05_sounds.ipynb #0032
-def fm(t, rate, rng, *, midi, ratio, index, decay_s, index_s):
-    "A sine, its phase modulated by another."
-    f0, ratio = midi_to_hz(midi), np.round(ratio)
-    index = np.minimum(index, (0.95 * rate / 2 / f0 - 1) / ratio - 1)        # Carson's rule: or it would alias
-    modulation = index * np.exp(-t / index_s) * np.sin(2 * np.pi * ratio * f0 * t)
-    return np.exp(-t / decay_s) * np.sin(2 * np.pi * f0 * t + modulation)
+def brass(t, rate, rng, *, midi, index, attack_s, droop):
+    "A sine, its phase modulated by another of the same frequency: the louder, the brighter."
+    f0 = midi_to_hz(midi)
+    index = np.minimum(index, 0.95 * rate / 2 / f0 - 2)                      # Carson's rule: or it would alias
+    swell = (1 - np.exp(-t / attack_s)) * np.exp(-droop * t) * np.minimum(1, (t[-1] - t) / 0.05)
+    return swell * np.sin(2 * np.pi * f0 * t + index * swell * np.sin(2 * np.pi * f0 * t))
 
 # %% ../nbs/05_sounds.ipynb #0033
 def organ(t, rate, rng, *, midi, brightness, even, attack_s, vibrato_cents):
-    "Harmonics with few even ones, a soft attack, vibrato of 5.5 Hz, a release."
+    "Harmonics with few even ones, vibrato of 5.5 Hz, a release."
     f0, depth = midi_to_hz(midi), np.log(2) * vibrato_cents / 1200
     w = np.exp(2j * np.pi * f0 * (t - depth * np.cos(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5))).astype(np.complex64)
     a = audible_harmonics(f0, rate, lambda k: k ** -(3 - 2 * brightness) * np.where(k % 2, 1, even))
@@ -150,8 +150,8 @@ VOICES = {                                                                   # {
     "clap": (clap, dict(gap_s=(0.008, 0.016), decay_s=(0.03, 0.15), low_hz=(500, 1200), high_hz=(1500, 4000))),
     "cowbell": (cowbell, dict(f0_hz=(450, 700), ratio=(1.4, 1.6), decay_s=(0.08, 0.4))),
     "pluck": (pluck, dict(midi=(48, 78), position=(0.06, 0.45), damping=(0.1, 0.5), decay_s=(0.2, 1))),
-    "fm": (fm, dict(midi=(48, 78), ratio=(1, 3), index=(1, 6), decay_s=(0.2, 1), index_s=(0.1, 0.6))),
-    "organ": (organ, dict(midi=(48, 78), brightness=(0.1, 0.9), even=(0.1, 1), attack_s=(0.005, 0.06), vibrato_cents=(1, 30))),
+    "brass": (brass, dict(midi=(48, 78), index=(2, 6), attack_s=(0.04, 0.15), droop=(0.1, 2))),
+    "organ": (organ, dict(midi=(48, 78), brightness=(0.1, 0.9), even=(0.1, 1), attack_s=(0.002, 0.02), vibrato_cents=(1, 30))),
 }
 DRUMS, TONES = tuple(VOICES)[:6], tuple(VOICES)[6:]
 
@@ -426,6 +426,18 @@ def split_sounds(
     return sounds[training], {name: sounds[mask] for name, mask in held.items()}
 
 # %% ../nbs/05_sounds.ipynb #0078
+def detune(
+    sounds:SoundSet, # any clips
+    *,
+    semitones=(-1, -0.5, 0.5, 1), # how much higher or lower, one copy each
+) -> SoundSet: # the clips, then their copies
+    "Add copies of all clips, played faster or slower."
+    def copy(shift): return fade_out(repitch(sounds.waveforms, shift, sample_rate=sounds.sample_rate), sample_rate=sounds.sample_rate)
+    everything = sounds[np.tile(np.arange(len(sounds)), 1 + len(semitones))]
+    shifts = np.repeat((0, *semitones), len(sounds))
+    return replace(everything, waveforms=np.concatenate([sounds.waveforms, *map(copy, semitones)]), midi=everything.midi + shifts)
+
+# %% ../nbs/05_sounds.ipynb #0081
 def batch_source(
     arrays, # {name: (n, ...)}, one row a clip
     *,
@@ -443,7 +455,7 @@ def batch_source(
     rows = grain.MapDataset.range(*sizes).seed(seed).shuffle().repeat()[host::hosts].batch(batch_size // hosts)
     return rows.map(lambda row: {name: a[row] for name, a in arrays.items()})
 
-# %% ../nbs/05_sounds.ipynb #0082
+# %% ../nbs/05_sounds.ipynb #0085
 def load_sounds(
     name, # "drums", "tones", "sounds", "fluidr3", or a folder
     *,

@@ -359,9 +359,11 @@ def griffin_lim(
     hop_size=128, # samples between frames
     window="hann", # as for get_window
     length=None, # samples wanted; as in istft if None
-    key, # for the random phases of the first round
+    key=None, # for random phases to begin with
+    phases=None, # phases to begin with instead (radians), of the magnitudes' shape
 ): # waveform, (..., length)
     "Find a waveform whose spectrogram is close to the one given."
+    if (key is None) == (phases is None): raise ValueError("got both a key and phases, or neither; want one of them to begin with")
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
     if length is None: length = max(1, (magnitudes.shape[-1] - 1) * hop_size)
     if (n := num_frames(length, window_size=window_size, hop_size=hop_size)) != magnitudes.shape[-1]:
@@ -373,7 +375,8 @@ def griffin_lim(
         S, previous = state
         rebuilt = stft(sound(S), **framing)
         return rebuilt + momentum * (rebuilt - previous), rebuilt
-    S = jnp.exp(2j * jnp.pi * jax.random.uniform(key, magnitudes.shape))
+    if phases is None: phases = 2 * jnp.pi * jax.random.uniform(key, magnitudes.shape)
+    S = jnp.exp(1j * phases)
     return sound(jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))[0])
 
 # %% ../nbs/03_stft.ipynb #0068

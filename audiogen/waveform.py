@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FORMATS', 'seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise',
            'safe_sqrt', 'peak', 'rms', 'dbfs', 'peak_normalize', 'atomic_path', 'check_waveform', 'sound_format',
-           'open_audio', 'audio_writer', 'save_audio', 'resample', 'audio_blocks', 'load_audio', 'plot_waveform',
-           'visualize_waveforms', 'play', 'listen']
+           'open_audio', 'audio_writer', 'save_audio', 'resample', 'repitch', 'audio_blocks', 'load_audio',
+           'plot_waveform', 'visualize_waveforms', 'play', 'listen']
 
 # %% ../nbs/00_waveform.ipynb #0005
 import base64, html, io, math, os, re, secrets, sys
@@ -345,6 +345,18 @@ def resample(
     return soxr.resample(flat, from_hz, to_hz).T.reshape(*x.shape[:-1], -1)
 
 # %% ../nbs/00_waveform.ipynb #0077
+def repitch(
+    x, # waveform, (..., t)
+    semitones, # how much higher
+    *,
+    sample_rate, # samples per second (Hz)
+): # waveform, (..., t)
+    "Play faster, and so higher; cut, or append silence, to keep the length."
+    n = np.shape(x)[-1]
+    y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
+    return np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, n - y.shape[-1])])
+
+# %% ../nbs/00_waveform.ipynb #0080
 def audio_blocks(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -363,7 +375,7 @@ def audio_blocks(
         if file.frames - read > 2304:
             raise ValueError(f"{path}: the file is truncated: it holds {read:,} of {file.frames:,} samples")
 
-# %% ../nbs/00_waveform.ipynb #0078
+# %% ../nbs/00_waveform.ipynb #0081
 def load_audio(
     path, # a WAV, FLAC, OGG, MP3 or AIFF file
     *,
@@ -381,7 +393,7 @@ def load_audio(
         else (resample(x, from_hz=rate, to_hz=sample_rate), check_sample_rate(sample_rate))
     )
 
-# %% ../nbs/00_waveform.ipynb #0086
+# %% ../nbs/00_waveform.ipynb #0089
 def outline(
     x, # waveform, (t,)
     pool:int, # samples to a column
@@ -390,7 +402,7 @@ def outline(
     starts = np.arange(0, len(x), pool)
     return np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1).ravel()
 
-# %% ../nbs/00_waveform.ipynb #0087
+# %% ../nbs/00_waveform.ipynb #0090
 def plot_waveform(
     ax, # matplotlib axes to draw on
     x, # waveform, (t,)
@@ -406,7 +418,7 @@ def plot_waveform(
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
 
-# %% ../nbs/00_waveform.ipynb #0089
+# %% ../nbs/00_waveform.ipynb #0092
 def new_figure(
     rows=1, # panels, top to bottom
     *,
@@ -424,7 +436,7 @@ def new_figure(
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
-# %% ../nbs/00_waveform.ipynb #0090
+# %% ../nbs/00_waveform.ipynb #0093
 def visualize_waveforms(
     waveforms, # one waveform (t,) or a batch (b, t)
     sample_rate, # samples per second (Hz)
@@ -444,7 +456,7 @@ def visualize_waveforms(
         ax.set_title(title)
     return figure
 
-# %% ../nbs/00_waveform.ipynb #0094
+# %% ../nbs/00_waveform.ipynb #0097
 def wav_bytes(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -462,7 +474,7 @@ def wav_bytes(
     )
     return file.getvalue()
 
-# %% ../nbs/00_waveform.ipynb #0095
+# %% ../nbs/00_waveform.ipynb #0098
 def player_html(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -474,7 +486,7 @@ def player_html(
     return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
             f'src="data:audio/wav;base64,{data}"></audio>')
 
-# %% ../nbs/00_waveform.ipynb #0096
+# %% ../nbs/00_waveform.ipynb #0099
 def play(
     waveform, # (t,) or (channels, t), in [-1, 1]
     *,
@@ -485,7 +497,7 @@ def play(
     from IPython.display import HTML
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
-# %% ../nbs/00_waveform.ipynb #0099
+# %% ../nbs/00_waveform.ipynb #0102
 def figure_png(
     figure, # matplotlib Figure
     *,
@@ -496,7 +508,7 @@ def figure_png(
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
-# %% ../nbs/00_waveform.ipynb #0100
+# %% ../nbs/00_waveform.ipynb #0103
 def png_html(
     png:bytes, # a PNG file
     *,
@@ -505,7 +517,7 @@ def png_html(
     "The picture as an element for a web page, with the data inside."
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
-# %% ../nbs/00_waveform.ipynb #0101
+# %% ../nbs/00_waveform.ipynb #0104
 def listen_html(
     waveforms, # (b, t), or a list of waveforms (t,)
     *,
@@ -529,7 +541,7 @@ def listen_html(
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
-# %% ../nbs/00_waveform.ipynb #0102
+# %% ../nbs/00_waveform.ipynb #0105
 def listen(
     waveforms, # (t,), (b, t), or a list of waveforms (t,)
     *,

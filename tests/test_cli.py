@@ -1,12 +1,12 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
-import os, random, re, resource, signal, struct, subprocess, sys, time
+import json, os, random, re, resource, signal, struct, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np, pytest, soundfile
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from audiogen.generator import SimpleAudioGenerator, save_model
+from audiogen.generator import SimpleAudioGenerator, model_info, save_model, shipped_models
 from audiogen.waveform import save_audio, sine
 
 
@@ -17,6 +17,15 @@ def is_one_line(err):
 def contents(folder):
     "{name: bytes} of the visible files in a folder."
     return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
+
+
+def save_tones(folder, clips):
+    "Short tones, {class: how many}, a semitone apart."
+    for pitch, (label, count) in zip((200, 900), clips.items()):
+        for i in range(count):
+            x = sine(pitch * 2 ** (i / 12), duration=0.1 + 0.01 * i, sample_rate=8000, amplitude=0.5)
+            save_audio(folder / label / f"{i}.wav", x, sample_rate=8000)
+    return folder
 
 
 # The same seed, the same bytes
@@ -67,6 +76,11 @@ def bad(tmp_path_factory):
     (folder / "folder").mkdir()
     (folder / "empty").touch()
     (folder / "text").write_text("neither a sound nor a model\n")
+    save_tones(folder / "beeps", {"low": 10, "high": 10})
+    save_tones(folder / "uneven", {"low": 10, "high": 1})
+    save_tones(folder / "single", {"low": 1})
+    save_audio(folder / "silence" / "silent.wav", np.zeros(8000), sample_rate=rate)
+    (folder / "others.csv").write_text("file,label\nnot-there.wav,low\n")
 
     save_model(model := folder / "good.safetensors", SimpleAudioGenerator(duration=0.01, rngs=nnx.Rngs(0)))
     header = b'{"w":{"dtype":"F32","shape":[1000000000,1000000000],"data_offsets":[0,4000000000000000000]}}'
@@ -92,6 +106,12 @@ BAD_ARGUMENTS = {
     "demo --duration": ["x", "0", "-1", "nan", "inf", "1e9", "1e300"],
     "generate --count": ["0", "-3", "1.5", "1000000000000", "99999999999999999999999"],
     "vary --scale": ["-1", "nan", "inf", "1e39", "1e300"],
+    "generate --label": ["no-such-class"],
+    "train": ["", "nonsense"],
+    "train spectral --data": ["missing", "folder", "silence", "single", "uneven", "beeps --labels text", "beeps --labels others.csv",
+                              "drums --labels others.csv", "beeps --soundfont text", "fluidr3 --soundfont missing"],
+    "train spectral --data beeps": ["--steps 0", "--seconds nan", "--seconds 3 --steps 3", "--batch-size 0", "--out good.wav"],
+    "evaluate": ["--model missing", "--model untrained", "--model good.safetensors"],
     "spectrogram good.wav": ["--window 0", "--window -5", "--window 1000000000000", "--window 99999999999999999999999",
                              "--hop 0", "--hop -1", "--hop 513", "--range 0", "--range -10", "--range nan", "--range inf",
                              "--range 1e300", "--out good.wav"],
@@ -119,6 +139,73 @@ def test_good_files_among_bad_ones_are_drawn(audiogen, bad, tmp_path):
     lines = err.splitlines(keepends=True)
     assert status == 2 and len(lines) == 2 and all(map(is_one_line, lines)), err
     assert contents(tmp_path).keys() == {"good.png", "good-2.png"}
+
+
+# Training
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory): return save_tones(tmp_path_factory.mktemp("tones"), {"low": 10, "high": 10})
+
+@pytest.fixture(scope="module")
+def train(tones):
+    "The words that train a small model."
+    return ["train", "spectral", "--data", tones, "--steps", 60, "--batch-size", 8, "--seed", 7, "--out"]
+
+@pytest.fixture(scope="module")
+def trained(audiogen, train, tmp_path_factory):
+    "The folder of a training run, and what it printed."
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    status, out, err = audiogen(*train, folder)
+    assert (status, err) == (0, "")
+    return folder, out
+
+def model_content(run):
+    "What a model's file holds, whatever the order."
+    return {name: w.tobytes() for name, w in load_file(run / "model.safetensors").items()} | model_info(run)
+
+def test_training_leaves_a_folder_that_says_it_all(trained):
+    folder, out = trained
+    assert {"model.safetensors", "command.json", "run.json", "log.jsonl", "loss.png", "evaluation.json", "evaluation.md", "sounds"} <= contents_of(folder)
+    assert all(os.path.exists(line) for line in out.splitlines() if line.startswith(str(folder)))
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 60
+    info = model_info(folder)
+    assert sorted(info["config"]["classes"]) == ["high", "low"]
+    assert info["about"]["metrics"] == json.loads((folder / "evaluation.json").read_text())
+    assert info["about"]["steps"] == 60 and str(folder.parent) not in json.dumps(info)
+    for sound in (folder / "sounds").iterdir(): assert np.isfinite(soundfile.read(sound)[0]).all()
+
+def contents_of(folder): return {path.name for path in folder.iterdir()}
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(popen, audiogen, train, trained, tmp_path):
+    with popen(*train, tmp_path / "run") as process:
+        wait_for(lambda: (log := tmp_path / "run" / "log.jsonl").exists() and log.stat().st_size > 0, process)
+        process.kill()
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert is_one_line(audiogen(*train, tmp_path / "run")[2])                                       # nothing is overwritten
+    status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
+    assert (status, err) == (0, "")
+    assert model_content(tmp_path / "run") == model_content(trained[0])
+
+def test_a_run_is_a_model(audiogen, trained, tmp_path):
+    for out in "ab": assert audiogen("generate", "--model", trained[0], "--label", "high", "--count", 2, "--out", tmp_path / out)[0] == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") and contents_of(tmp_path / "a") == {"high-1.wav", "high-2.wav"}
+    status, _, err = audiogen("generate", "--model", trained[0], "--label", "middle", "--out", tmp_path)
+    assert status == 2 and is_one_line(err) and "high" in err and "low" in err
+
+def test_evaluation_says_what_training_said(audiogen, trained, tmp_path):
+    status, out, err = audiogen("evaluate", "--model", trained[0], "--seed", 7, "--out", tmp_path)
+    assert (status, err) == (0, "") and (tmp_path / "evaluation.md").read_text() in out
+    for name in "evaluation.json", "evaluation.md": assert (tmp_path / name).read_bytes() == (trained[0] / name).read_bytes()
+
+def test_models_are_listed(audiogen):
+    status, out, err = audiogen("models")
+    assert (status, err) == (0, "")
+    assert [line.split()[1] for line in out.splitlines()[2:]] == list(shipped_models())
+
+def test_heavy_chapters_are_imported_when_needed():
+    code = "import sys, audiogen.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"audiogen.sounds", "audiogen.metrics", "audiogen.training", "audiogen.spectral", "grain"} & {*loaded}
 
 
 # Kills, signals, full disks, closed pipes
@@ -161,7 +248,7 @@ def test_an_interrupt_is_one_line(popen, tmp_path):
 
 def test_an_interrupt_during_the_imports_is_one_line():
     code = "import builtins, sys; from audiogen import __main__ as m; real = builtins.__import__\n" \
-           "def importing(name, *a, **k):\n    if name == 'audiogen.demo': raise KeyboardInterrupt\n    return real(name, *a, **k)\n" \
+           "def importing(name, *a, **k):\n    if name == 'audiogen.cli': raise KeyboardInterrupt\n    return real(name, *a, **k)\n" \
            "builtins.__import__ = importing; raise SystemExit(m.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "audiogen: interrupted\n")
@@ -181,7 +268,7 @@ def test_a_full_disk_is_one_line(popen, environment, full_disk, bad, tmp_path, c
         if not full_disk: resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (15_000, 15_000))    # bytes in one file
         _, err = process.communicate()
     assert process.returncode == 2 and is_one_line(err), err
-    assert {(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()} <= {(".wav", 44 + 2 * 8000)}
+    for path in tmp_path.iterdir(): assert path.suffix == ".wav" and path.stat().st_size == 44 + 2 * soundfile.info(path).frames
 
 @pytest.mark.parametrize("command", ["generate --count 1", "spectrogram good.wav", "--help"])
 def test_a_closed_pipe_is_no_traceback(popen, bad, tmp_path, command):

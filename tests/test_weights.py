@@ -21,7 +21,7 @@ def path(tmp_path_factory):
 
 def save(path, weights, *, model="SimpleAudioGenerator", config=CONFIG):
     "Write a model's file by hand."
-    save_file(weights, path, {"model": model, "config": json.dumps(config)})
+    save_file(weights, path, {"audiogen": json.dumps({"model": model, "config": config})})
 
 def check_loading(path):
     "Load a file that may hold anything: one line of error, or the weights that its configuration asks for."

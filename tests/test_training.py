@@ -1,0 +1,140 @@
+"""Training survives what can only be tried in another process: kill -9, a full disk, several devices, several processes."""
+import json, random, signal, socket, subprocess, sys
+
+import numpy as np, pytest
+
+from audiogen.training import read_log
+
+STEPS = 10
+CHILD = '''
+import hashlib, json, os, resource, signal, sys
+from pathlib import Path
+import jax, jax.numpy as jnp, numpy as np
+from flax import nnx
+from audiogen.training import join_hosts, train
+
+options = dict(resume=False, kill_at=0, full_at=-1, save_every=0) | json.loads(sys.argv[1])
+out, events = options["out"], 0
+
+def watch(event, arguments):
+    "Count whatever Python does to files of the run, and die at the one that was asked for."
+    global events
+    if event.split(".")[0] in ("open", "os", "shutil") and any(str(a).startswith(out + "/") for a in arguments):
+        events += 1
+        if events == options["kill_at"]: os.kill(os.getpid(), signal.SIGKILL)
+
+def limit_files(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+class Batches:
+    def __getitem__(self, step):
+        if step == options["full_at"]: limit_files(4096)
+        x = np.random.default_rng(step).normal(size=(8, 64)).astype(np.float32)
+        mine = np.array_split(np.arange(8), jax.process_count())[jax.process_index()]
+        return {"x": x[mine]}
+
+def loss(model, batch, key):
+    error = jnp.mean((model(batch["x"]) - jnp.flip(batch["x"], 1)) ** 2)
+    noise = jax.random.normal(key, (64,))
+    return error + 1e-2 * jnp.mean((model(noise) - noise) ** 2), {"error": error}
+
+def run(model, **settings):
+    train(model, loss, Batches(), out=out, steps=STEPS, save_every=options["save_every"], **settings)
+
+join_hosts()
+sys.addaudithook(watch)
+restored = any(path.name.isdecimal() for path in Path(out).glob("checkpoints/*"))
+model = nnx.Linear(64, 64, rngs=nnx.Rngs(int(restored)))                    # what comes from a checkpoint doesn't depend on what it's given
+try: run(model, resume=options["resume"], listen=lambda model, step: print("listen", step, flush=True))
+except OSError as e:
+    print(e)
+    options["full_at"] = -1
+    limit_files(resource.RLIM_INFINITY)
+    run(model, resume=True)
+weights = np.concatenate([np.ravel(w) for w in jax.tree.leaves(nnx.state(model))])
+print(json.dumps({"digest": hashlib.sha256(weights).hexdigest(), "events": events, "devices": jax.device_count()}))
+'''.replace("STEPS", str(STEPS))
+
+
+@pytest.fixture(scope="module")
+def start(environment):
+    "Start a child that trains."
+    def start(out, *, variables={}, **options):
+        command = [sys.executable, "-c", CHILD, json.dumps({"out": str(out), **options})]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment | variables)
+    return start
+
+def ends(*children):
+    "What children say until they have ended well."
+    try: answers = [child.communicate(timeout=100) for child in children]
+    finally:
+        for child in children: child.kill()                         # SIGKILL: one that hangs in a collective ignores SIGTERM
+    for child, (out, err) in zip(children, answers): assert (child.returncode, err) == (0, ""), err
+    return [[line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, err in answers]
+
+def log_of(out): return [{k: v for k, v in record.items() if k != "seconds"} for record in read_log(out)]
+
+@pytest.fixture(scope="module")
+def whole(start, tmp_path_factory):
+    "A run that nothing has interrupted: its log, and what the child said of it."
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    *heard, facts = ends(start(out))[0]
+    assert heard == [f"listen {step}" for step in range(STEPS + 1)]
+    assert [record["step"] for record in read_log(out)] == list(range(STEPS))
+    return log_of(out), json.loads(facts)
+
+def check_equal(out, answer, whole):
+    log, facts = whole
+    assert json.loads(answer)["digest"] == facts["digest"]
+    assert log_of(out) == log
+    steps = {path.name for path in (out / "checkpoints").iterdir()}
+    assert steps == {str(STEPS - 1), str(STEPS)}                     # and nothing half-written beside them
+
+def test_killed_at_any_moment(start, whole, tmp_path):
+    "Killed between two file operations, again and again, most often while a checkpoint is written."
+    out, moments = tmp_path / "run", random.Random(0)
+    two_checkpoints = 2 * whole[1]["events"] // (STEPS + 1)
+    for attempt in range(5):
+        child = start(out, resume=attempt > 0, kill_at=moments.randint(1, two_checkpoints))
+        child.communicate(timeout=100)
+        assert child.returncode == -signal.SIGKILL
+    check_equal(out, ends(start(out, resume=True))[0][-1], whole)
+
+def test_killed_from_outside(start, whole, tmp_path):
+    out = tmp_path / "run"
+    with start(out) as child:
+        while child.stdout.readline() != "listen 3\n": assert child.poll() is None
+        child.kill()
+    assert 3 <= len(read_log(out)) < STEPS or child.returncode == 0
+    check_equal(out, ends(start(out, resume=True))[0][-1], whole)
+
+def test_full_disk_in_a_checkpoint(start, whole, tmp_path):
+    "Files that can't grow beyond 4 kB stand for a disk that is full."
+    out = tmp_path / "run"
+    lines = ends(start(out, full_at=3))[0]
+    message = [line for line in lines if line.startswith(str(out))]
+    assert len(message) == 1 and "is the disk full? The last checkpoint is whole: make room, then resume" in message[0]
+    assert [line for line in lines if line.startswith("listen")] == [f"listen {step}" for step in range(4)]
+    check_equal(out, lines[-1], whole)
+
+def check_close(out, answer, whole, devices):
+    assert json.loads(answer)["devices"] == devices
+    for one, many in zip(whole[0], log_of(out), strict=True):
+        np.testing.assert_allclose(many["loss"], one["loss"], rtol=1e-5)
+        np.testing.assert_allclose(many["gradient_norm"], one["gradient_norm"], rtol=1e-5)
+
+def test_four_devices(start, whole, tmp_path):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    check_close(tmp_path / "run", ends(start(tmp_path / "run", save_every=100, variables=flags))[0][-1], whole, 4)
+
+def test_two_processes(start, whole, tmp_path):
+    "Only the first one writes and listens; both end with the same weights."
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{s.getsockname()[1]}"
+    variables = [{"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(i)} for i in range(2)]
+    first, second = ends(*(start(tmp_path / str(i), save_every=100, variables=v) for i, v in enumerate(variables)))
+    check_close(tmp_path / "0", first[-1], whole, 2)
+    assert first[:-1] == ["listen 0", f"listen {STEPS}"] and len(second) == 1
+    assert json.loads(first[-1])["digest"] == json.loads(second[-1])["digest"]
+    assert not (tmp_path / "1").exists()
