@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from .cli import *
     from .demo import *
     from .generator import *
+    from .metrics import *
+    from .sounds import *
+    from .spectral import *
+    from .training import *
     from .stft import *
     from .variation import *
     from .waveform import *

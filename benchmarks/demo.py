@@ -26,7 +26,7 @@ def commands(folder):
     audiogen = shutil.which("audiogen", path=Path(sys.executable).parent) or "audiogen"
     return {
         "tutorial": [sys.executable, tutorial.__file__, f"{folder}/tutorial"],
-        "audiogen": [audiogen, "demo", "--out", f"{folder}/audiogen"],
+        "audiogen": [audiogen, "demo", "--model", "untrained", "--out", f"{folder}/audiogen"],
     }
 
 
