@@ -210,8 +210,8 @@ def spectral_model(
 ) -> SpectralGenerator:
     "An untrained generator whose latent space is fitted to a set of sounds."
     waveforms, labels = np.asarray(waveforms), np.asarray(labels)
-    counts = np.bincount(labels, minlength=len(classes))
-    if counts.min() < 2: raise ValueError(f"class {classes[counts.argmin()]!r} has {counts.min()} clip{'s' * (counts.min() != 1)}; want two or more of each class")
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    if min(counts) < 2: raise ValueError(f"class {classes[counts.index(min(counts))]!r} has {min(counts)} clip{'s' * (min(counts) != 1)}; want two or more of each class")
     model = SpectralGenerator(sample_rate, waveforms.shape[-1] / sample_rate, classes=tuple(classes), rngs=rngs, **settings)
     fit_latents(model.latents, waveforms, labels)
     return model

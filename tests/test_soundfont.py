@@ -1,0 +1,35 @@
+"""Recorded instruments, where a General MIDI soundfont and what reads it are installed: zones are true, pitches are right."""
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np, pytest
+
+from audiogen.metrics import estimate_f0_hz, pitch_error_cents
+from audiogen.sounds import FLUIDR3, load_soundfont, sample_zones, split_sounds
+
+pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
+pytest.importorskip("sf2utils", reason="pip install sf2utils")
+pytestmark = pytest.mark.skipif(not Path(FLUIDR3).exists(), reason="apt-get install fluid-soundfont-gm")
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return load_soundfont(keys=tuple(range(55, 75)), per_family=1)
+
+def test_notes_are_sounds_of_one_level(notes):
+    assert notes.waveforms.shape[1] == 16000 and len(notes) > 150
+    np.testing.assert_allclose(np.abs(notes.waveforms).max(1), 0.9, atol=1e-3)
+    assert np.abs(notes.waveforms[:, -1]).max() < 1e-3
+
+def test_pitches_are_those_of_the_keys(notes):
+    piano = notes[notes.details["program"] == 0]
+    error = pitch_error_cents(estimate_f0_hz(piano.waveforms, sample_rate=16000), piano.midi)
+    assert np.nanmedian(np.abs(error)) < 30      # a piano, tuned by ear, is stretched
+
+def test_a_zone_is_one_recording_and_is_held_out_whole(notes):
+    zones = sample_zones(FLUIDR3)
+    for program, key, zone in zip(notes.details["program"], notes.midi, notes.details["zone"]): assert zones[program][int(key)] == zone
+    piano = notes[notes.labels == 0]
+    train, held_out = split_sounds(replace(piano, classes=("piano",)))
+    assert set(train.group).isdisjoint(held_out["zones"].group)
+    assert set(train.midi).isdisjoint(held_out["pitches"].midi)
