@@ -323,7 +323,7 @@ def model_row(
     "What a table of models says about one."
     info = model_info(name)
     about = info["about"]
-    trained = f"{about['steps']:,} steps" + f", {about['seconds']:.0f} s" * ("seconds" in about) if "steps" in about else "–"
+    trained = f"{about['steps']:,} steps" + (f", {about['seconds']:.0f} s" if "seconds" in about else "") if "steps" in about else "–"
     distances = [f"{part['distance_db']:.2f} dB" for part in about.get("metrics", {}).values() if "distance_db" in part]
     return [name, info["model"], about.get("data", "–"), trained, " · ".join(distances) or "–", about.get("licence", "–"),
             f"{info['parameters']:,}", f"{info['bytes'] / 1e6:.1f} MB"]
