@@ -9,6 +9,7 @@ __all__ = ['FIGURES', 'Clips', 'log_spectra', 'pairwise_distance', 'resampled_ne
            'diversity', 'memorization', 'evaluate_sounds', 'metrics_table']
 
 # %% ../nbs/06_metrics.ipynb #0007
+import inspect
 from dataclasses import dataclass
 from functools import partial
 
@@ -286,6 +287,8 @@ class Judge(nnx.Module):
 
     def __call__(self, features): # (n, d) -> logits (n, classes)
         return self.net((features - self.mean[...]) / 10)                    # tens of decibels: about −1 … 1
+
+Judge.__signature__ = inspect.signature(Judge.__init__.__get__(0))           # flax shows (*args, **kwargs)
 
 # %% ../nbs/06_metrics.ipynb #0062
 @partial(jax.jit, static_argnames=("graphdef", "steps"))

@@ -131,6 +131,8 @@ class LatentSpace(nnx.Module):
         steps = jnp.einsum("nij,nj->ni", self.spreads[c], jax.random.normal(how, start.shape))
         return self.means[c] + jnp.sqrt(1 - bandwidth**2) * start + bandwidth * steps
 
+LatentSpace.__signature__ = inspect.signature(LatentSpace.__init__.__get__(0))                        # flax shows (*args, **kwargs)
+
 # %% ../nbs/08_spectral.ipynb #0033
 def fit_latents(
     space:LatentSpace, # is changed
