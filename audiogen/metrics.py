@@ -400,19 +400,6 @@ def figure_with(name, value, beside):
     return {key: float(number) for key, number in entries.items() if number is not None and np.isfinite(number)}
 
 # %% ../nbs/06_metrics.ipynb #0094
-def first_half(clips, *, seed):
-    "A mask of half the clips of each class; clips of one group stay together where a class has several."
-    rng, mask = np.random.default_rng(seed), np.zeros(len(clips), bool)
-    for label in np.unique(clips.labels):
-        of_class = clips.labels == label
-        grouped = clips.group is not None and len(np.unique(clips.group[of_class])) > 1
-        units = clips.group if grouped else np.arange(len(clips))
-        names = rng.permutation(np.unique(units[of_class]))
-        if len(names) < 2: raise ValueError(f"held_out: class {label} has one clip; want at least two, one to teach the judge and one to test it; hold more out")
-        mask |= of_class & np.isin(units, names[: (len(names) + 1) // 2])
-    return mask
-
-# %% ../nbs/06_metrics.ipynb #0096
 def reconstruction_figures(train, held_out, reconstructions, sample_rate):
     "How near to the held-out clips, and how well in tune?"
     baselines = distance_baselines(train, held_out, sample_rate=sample_rate)
@@ -423,7 +410,7 @@ def reconstruction_figures(train, held_out, reconstructions, sample_rate):
     figures = figure_with("distance_db", np.mean(multi_resolution_stft_distance(x, held_out.waveforms)), baselines)
     return figures | pitch_figures("reconstruction_pitch_", x, held_out.midi, held_out, sample_rate)
 
-# %% ../nbs/06_metrics.ipynb #0097
+# %% ../nbs/06_metrics.ipynb #0095
 def pitch_figures(prefix, waveforms, midi, held_out, sample_rate):
     "In tune? Beside it the held-out clips as they are."
     if midi is None: return {}
@@ -432,14 +419,14 @@ def pitch_figures(prefix, waveforms, midi, held_out, sample_rate):
     rows = [figure_with(prefix + key, found.get(key), {"held-out clips": real.get(key)}) for key in ("cents", "within_50_cents")]
     return rows[0] | rows[1] if found else {}
 
-# %% ../nbs/06_metrics.ipynb #0098
-def class_figures(held_out, taught, generated, num_classes, sample_rate, seed):
-    "Judged right? Beside it the judge's accuracy on clips that nobody saw, and chance."
-    judge = train_judge(held_out.waveforms[taught], held_out.labels[taught], sample_rate=sample_rate, num_classes=num_classes, seed=seed)
-    real = judge_accuracy(judge, held_out.waveforms[~taught], held_out.labels[~taught])
-    return figure_with("class_accuracy", judge_accuracy(judge, generated.waveforms, generated.labels), {"held-out clips": real, "chance": 1 / num_classes})
+# %% ../nbs/06_metrics.ipynb #0096
+def class_figures(train, held_out, generated, num_classes, sample_rate, seed):
+    "Judged right? Beside it the judge's accuracy on real clips that it never saw, and chance."
+    judge = train_judge(held_out.waveforms, held_out.labels, sample_rate=sample_rate, num_classes=num_classes, seed=seed)
+    real = judge_accuracy(judge, train.waveforms, train.labels)
+    return figure_with("class_accuracy", judge_accuracy(judge, generated.waveforms, generated.labels), {"training clips": real, "chance": 1 / num_classes})
 
-# %% ../nbs/06_metrics.ipynb #0099
+# %% ../nbs/06_metrics.ipynb #0097
 def set_figures(train, held_out, generated, sample_rate, seed):
     "Fréchet distance, diversity, memorization."
     def features(clips): return log_mel_features(clips.waveforms, sample_rate=sample_rate)
@@ -452,7 +439,7 @@ def set_figures(train, held_out, generated, sample_rate, seed):
             | figure_with("nearest_training_db", memory["nearest_training_db"], {"held-out clips": memory["held_out_db"]})
             | figure_with("copied", memory["copied"], {"new sounds": 0.05}))
 
-# %% ../nbs/06_metrics.ipynb #0100
+# %% ../nbs/06_metrics.ipynb #0098
 def check_generated(train, held_out, waveforms, labels, midi, num_classes):
     "Refuse generated clips that can't be judged, before anything is computed."
     if labels is None: raise ValueError("generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros")
@@ -464,7 +451,7 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
                 raise ValueError(f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want at least two of each class that is generated; add some, or leave the class out")
     return generated
 
-# %% ../nbs/06_metrics.ipynb #0101
+# %% ../nbs/06_metrics.ipynb #0099
 def evaluate_sounds(
     train, # what the model learned from: waveforms (n, t), labels (n,), midi and group if known
     held_out, # what it never saw, likewise
@@ -480,13 +467,13 @@ def evaluate_sounds(
     train, made = check_clips(train, "train"), generated is not None
     held_out = check_clips(held_out, "held_out", like=train)
     num_classes = int(max(train.labels.max(), held_out.labels.max())) + 1
-    if made: generated, taught = check_generated(train, held_out, generated, generated_labels, generated_midi, num_classes), first_half(held_out, seed=seed)
+    if made: generated = check_generated(train, held_out, generated, generated_labels, generated_midi, num_classes)
     figures = {"train_clips": len(train), "held_out_clips": len(held_out)} | reconstruction_figures(train, held_out, reconstructions, sample_rate)
     if not made: return figures
-    return (figures | {"generated_clips": len(generated)} | class_figures(held_out, taught, generated, num_classes, sample_rate, seed)
+    return (figures | {"generated_clips": len(generated)} | class_figures(train, held_out, generated, num_classes, sample_rate, seed)
             | pitch_figures("pitch_", generated.waveforms, generated.midi, held_out, sample_rate) | set_figures(train, held_out, generated, sample_rate, seed))
 
-# %% ../nbs/06_metrics.ipynb #0103
+# %% ../nbs/06_metrics.ipynb #0101
 FIGURES = {  # key: (title, format)
     "train_clips": ("training clips", ",.0f"),
     "held_out_clips": ("held-out clips", ",.0f"),
@@ -503,7 +490,7 @@ FIGURES = {  # key: (title, format)
     "copied": ("copied from the training clips ↓", ".1%"),
 }
 
-# %% ../nbs/06_metrics.ipynb #0104
+# %% ../nbs/06_metrics.ipynb #0102
 def metrics_table(
     figures:dict, # from evaluate_sounds
 ) -> str: # Markdown
