@@ -1,0 +1,56 @@
+"""What a minute of training the spectral generator reaches, three seeds, with baselines from the same run."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from audiogen.cli import DEFAULTS, evaluate_model, fit_model, load_data
+from audiogen.training import read_log
+
+from .common import section as markdown, table
+
+SEEDS = (1, 2, 3)
+FIGURES = {
+    "distance_db": ("distance of held-out clips, dB", ".2f"),
+    "reconstruction_pitch_cents": ("pitch error of held-out clips, cents", ".1f"),
+    "class_accuracy": ("class judged right", ".1%"),
+    "diversity": ("diversity, of the training clips'", ".2f"),
+    "frechet": ("Fréchet distance, dB²", ",.0f"),
+    "copied": ("copied", ".1%"),
+}
+TEXT = (
+    "`audiogen train spectral --data DATA --seconds 60 --seed N` for three seeds: smallest to largest value, and beside it the baselines of "
+    "the same clips. The data and the split are the same for all seeds (the shipped models are of seed 0). Pitches and zones are the two parts of FluidR3 that are held out."
+)
+
+
+def one(data, seed, seconds):
+    """{part: figures} of one run, and its number of steps."""
+    settings = DEFAULTS | dict(recipe="spectral", data=data, seed=seed, seconds=seconds)
+    sounds, held_out = load_data(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
+        steps = read_log(Path(folder) / "run")[-1]["step"] + 1
+    return evaluate_model(model, sounds, held_out, seed=seed), steps
+
+
+def rows(data, part, runs):
+    """Lines of the table for one set of held-out clips."""
+    for key, (name, form) in FIGURES.items():
+        values = [run[part][key] for run in runs if key in run[part]]
+        if not values:
+            continue
+        beside = " · ".join(f"{k.split('/')[1]} {v:{form}}" for k, v in runs[0][part].items() if k.startswith(f"{key}/"))
+        yield [data, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
+
+
+def section(quick):
+    """The table."""
+    lines, notes = [], []
+    for data in ("sounds",) if quick else ("sounds", "fluidr3"):
+        runs = [one(data, seed, 5 if quick else 60) for seed in SEEDS]
+        notes.append(f"{data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
+        for part in runs[0][0]:
+            lines += rows(data, part, [figures for figures, _ in runs])
+    return markdown("quality: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["data", "held out", "figure", "three seeds", "beside it"], lines))
