@@ -224,7 +224,7 @@ def run_facts(settings, out, figures):
     hardware = f"{os.cpu_count()} CPU cores" if device.platform == "cpu" else f"{jax.device_count()} × {device.device_kind}"
     licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(data, "Apache-2.0" if data in MADE else "that of the data")
     facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
-    return facts | ({"seconds": last["seconds"]} if settings["seconds"] else {}) | dict(hardware=hardware, licence=licence, metrics=figures)
+    return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
 
 # %% ../nbs/16_cli.ipynb #0048
 def train_command(args):
@@ -323,7 +323,7 @@ def model_row(
     "What a table of models says about one."
     info = model_info(name)
     about = info["about"]
-    trained = f"{about['steps']:,} steps" + (f", {about['seconds']:.0f} s" if "seconds" in about else "") if "steps" in about else "–"
+    trained = f"{about['steps']:,} steps" + (f", {about['minutes']} min" if "minutes" in about else "") if "steps" in about else "–"
     distances = [f"{part['distance_db']:.2f} dB" for part in about.get("metrics", {}).values() if "distance_db" in part]
     return [name, info["model"], about.get("data", "–"), trained, " · ".join(distances) or "–", about.get("licence", "–"),
             f"{info['parameters']:,}", f"{info['bytes'] / 1e6:.1f} MB"]

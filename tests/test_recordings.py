@@ -1,10 +1,12 @@
 """Real recordings, those of Debian's sonic-pi-samples: a picture and a line of levels for each."""
-import re
+import csv, re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np, pytest
 from PIL import Image
 
+from audiogen.sounds import load_folder, split_sounds
 from audiogen.stft import spectrogram, spectrogram_blocks
 from audiogen.waveform import load_audio
 
@@ -25,3 +27,18 @@ def test_each_recording_gets_a_picture_and_its_levels(audiogen, tmp_path):
 def test_blocks_of_a_recording_equal_the_whole(path):
     S = np.concatenate(list(spectrogram_blocks(path, block_frames=100)), axis=1)
     np.testing.assert_allclose(S, spectrogram(load_audio(path)[0]), atol=1e-3)
+
+def test_a_folder_of_recordings_is_a_set_of_sounds(tmp_path):
+    "All of them, labelled by the first part of their names, in a table that also names a file which isn't there."
+    prefixes = {path.name: path.stem.split("_")[0] for path in RECORDINGS}
+    many = {prefix for prefix, count in Counter(prefixes.values()).items() if count >= 10}
+    with open(tmp_path / "labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("file", "label"), ("lost.flac", "bd"), *((name, p) for name, p in prefixes.items() if p in many)])
+    sounds = load_folder(RECORDINGS[0].parent, labels=tmp_path / "labels.csv")
+    assert set(sounds.classes) == many and {"bd", "drum"} <= many
+    assert [line for line in sounds.skipped if "lost.flac" not in line] == [] and len(sounds.skipped) == 1
+    assert [prefixes[name] for name in sounds.details["file"]] == [sounds.classes[i] for i in sounds.labels]
+    assert sounds.waveforms.shape[1] == 8000 and np.isfinite(sounds.waveforms).all()
+    np.testing.assert_allclose(np.abs(sounds.waveforms).max(1), 0.9, atol=1e-3)
+    train, held_out = split_sounds(sounds)
+    assert len(train) + sum(map(len, held_out.values())) == len(sounds)
