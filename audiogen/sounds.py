@@ -11,7 +11,7 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'midi_to_hz', 'hz_
 
 # %% ../nbs/05_sounds.ipynb #0005
 import csv, logging, math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ def falling_phase(
     "Phase of a tone that starts high and settles."
     return 2 * np.pi * f0_hz * (t + sweep * sweep_s * (1 - np.exp(-t / sweep_s)))
 
-# %% ../nbs/05_sounds.ipynb #0014
+# %% ../nbs/05_sounds.ipynb #0015
 def band_noise(
     num_samples, # length
     low_hz, # lower edge of the band (Hz), (b, 1)
@@ -58,24 +58,24 @@ def band_noise(
     x = np.fft.irfft(gain * spectrum, num_samples)
     return x / np.sqrt(np.mean(x**2, -1, keepdims=True))
 
-# %% ../nbs/05_sounds.ipynb #0017
+# %% ../nbs/05_sounds.ipynb #0018
 def kick(t, rate, rng, *, f0_hz, sweep, sweep_s, decay_s, click, drive):
     "A sine that falls, overdriven, with a click."
     skin = np.tanh(drive * np.exp(-t / decay_s) * np.sin(falling_phase(t, f0_hz, sweep, sweep_s)))
     return skin + click * np.exp(-t / 0.02) * band_noise(len(t), 500 + 0 * click, 6000, sample_rate=rate, rng=rng)
 
-# %% ../nbs/05_sounds.ipynb #0018
+# %% ../nbs/05_sounds.ipynb #0019
 def snare(t, rate, rng, *, f0_hz, tone, decay_s, low_hz, high_hz):
     "Two modes of a skin, and the rattle of wires."
     skin = np.exp(-t / 0.06) * (np.sin(2 * np.pi * f0_hz * t) + 0.6 * np.sin(2 * np.pi * 1.6 * f0_hz * t))
     return tone * skin + 0.4 * np.exp(-t / decay_s) * band_noise(len(t), low_hz, high_hz, sample_rate=rate, rng=rng)
 
-# %% ../nbs/05_sounds.ipynb #0019
+# %% ../nbs/05_sounds.ipynb #0020
 def hat(t, rate, rng, *, decay_s, low_hz):
     "High noise that dies away."
     return np.exp(-t / decay_s) * band_noise(len(t), low_hz, rate, sample_rate=rate, rng=rng)
 
-# %% ../nbs/05_sounds.ipynb #0020
+# %% ../nbs/05_sounds.ipynb #0021
 def tom(t, rate, rng, *, f0_hz, sweep, decay_s, stroke):
     "Two modes that fall in pitch, and the stroke of the stick."
     phase = falling_phase(t, f0_hz, sweep, 0.04)
@@ -83,20 +83,20 @@ def tom(t, rate, rng, *, f0_hz, sweep, decay_s, stroke):
     noise = band_noise(len(t), 200 + 0 * stroke, 3000, sample_rate=rate, rng=rng)
     return skin + stroke * np.exp(-t / (0.3 * decay_s)) * noise
 
-# %% ../nbs/05_sounds.ipynb #0021
+# %% ../nbs/05_sounds.ipynb #0022
 def clap(t, rate, rng, *, gap_s, decay_s, low_hz, high_hz):
     "Three short bursts of noise and a longer one."
     burst = np.minimum(t // gap_s, 3)
     envelope = np.exp(-(t - burst * gap_s) / np.where(burst < 3, 0.004, decay_s))
     return envelope * band_noise(len(t), low_hz, high_hz, sample_rate=rate, rng=rng)
 
-# %% ../nbs/05_sounds.ipynb #0022
+# %% ../nbs/05_sounds.ipynb #0023
 def cowbell(t, rate, rng, *, f0_hz, ratio, decay_s):
     "Two square waves, up to their seventh harmonic."
     def square(f): return sum((k * f < rate / 2) * np.sin(2 * np.pi * k * f * t) / k for k in (1, 3, 5, 7))
     return (np.exp(-t / decay_s) + np.exp(-t / 0.03)) * (square(f0_hz) + square(f0_hz * ratio))
 
-# %% ../nbs/05_sounds.ipynb #0027
+# %% ../nbs/05_sounds.ipynb #0028
 def harmonic_series(
     w, # a complex number turning once a period, (b, t)
     amplitudes, # of harmonics 1, 2, 3, …, (b, harmonics)
@@ -106,7 +106,7 @@ def harmonic_series(
     for a in amplitudes.T[::-1]: x = w * (a[:, None] + x)
     return x.imag
 
-# %% ../nbs/05_sounds.ipynb #0028
+# %% ../nbs/05_sounds.ipynb #0029
 def audible_harmonics(
     f0_hz, # fundamental frequency (Hz), (b, 1)
     rate, # samples per second (Hz)
@@ -118,14 +118,14 @@ def audible_harmonics(
     k = np.arange(1, count + 1)
     return np.where(k * f0_hz < 0.95 * rate / 2, amplitude(k), 0).astype(np.float32)
 
-# %% ../nbs/05_sounds.ipynb #0031
+# %% ../nbs/05_sounds.ipynb #0032
 def pluck(t, rate, rng, *, midi, position, damping, decay_s):
     "A plucked string: higher harmonics die sooner."
     f0 = midi_to_hz(midi)
     w = np.exp((2j * np.pi * f0 - damping / decay_s) * t).astype(np.complex64)
     return np.exp(-(1 - damping) * t / decay_s) * harmonic_series(w, audible_harmonics(f0, rate, lambda k: np.sin(np.pi * k * position) / k))
 
-# %% ../nbs/05_sounds.ipynb #0032
+# %% ../nbs/05_sounds.ipynb #0033
 def brass(t, rate, rng, *, midi, index, attack_s, droop):
     "A sine, its phase modulated by another of the same frequency: the louder, the brighter."
     f0 = midi_to_hz(midi)
@@ -133,7 +133,7 @@ def brass(t, rate, rng, *, midi, index, attack_s, droop):
     swell = (1 - np.exp(-t / attack_s)) * np.exp(-droop * t) * np.minimum(1, (t[-1] - t) / 0.05)
     return swell * np.sin(2 * np.pi * f0 * t + index * swell * np.sin(2 * np.pi * f0 * t))
 
-# %% ../nbs/05_sounds.ipynb #0033
+# %% ../nbs/05_sounds.ipynb #0034
 def organ(t, rate, rng, *, midi, brightness, even, attack_s, vibrato_cents):
     "Harmonics with few even ones, vibrato of 5.5 Hz, a release."
     f0, depth = midi_to_hz(midi), np.log(2) * vibrato_cents / 1200
@@ -141,7 +141,7 @@ def organ(t, rate, rng, *, midi, brightness, even, attack_s, vibrato_cents):
     a = audible_harmonics(f0, rate, lambda k: k ** -(3 - 2 * brightness) * np.where(k % 2, 1, even))
     return (1 - np.exp(-t / attack_s)) * np.minimum(1, (t[-1] - t) / 0.05) * harmonic_series(w, a)
 
-# %% ../nbs/05_sounds.ipynb #0035
+# %% ../nbs/05_sounds.ipynb #0036
 VOICES = {                                                                   # {name: (function, {parameter: (lowest, highest)})}
     "kick": (kick, dict(f0_hz=(40, 70), sweep=(2, 6), sweep_s=(0.01, 0.04), decay_s=(0.1, 0.4), click=(0.01, 0.3), drive=(0.5, 4))),
     "snare": (snare, dict(f0_hz=(150, 260), tone=(0.2, 1), decay_s=(0.04, 0.2), low_hz=(300, 1500), high_hz=(3000, 9000))),
@@ -155,7 +155,7 @@ VOICES = {                                                                   # {
 }
 DRUMS, TONES = tuple(VOICES)[:6], tuple(VOICES)[6:]
 
-# %% ../nbs/05_sounds.ipynb #0036
+# %% ../nbs/05_sounds.ipynb #0037
 def draw_parameters(
     voice, # a name in VOICES
     count, # how many
@@ -168,10 +168,10 @@ def draw_parameters(
         return low + (high - low) * u if name == "midi" else low * (high / low) ** u
     return {name: draw(name, *limits) for name, limits in VOICES[voice][1].items()}
 
-# %% ../nbs/05_sounds.ipynb #0037
+# %% ../nbs/05_sounds.ipynb #0038
 def render_voice(
     voice, # a name in VOICES
-    parameters, # {parameter: (b,)}, as from draw_parameters
+    parameters, # {parameter: (b,), or one number for all}, as from draw_parameters
     *,
     sample_rate=16000, # samples per second (Hz)
     duration=0.5, # length (s)
@@ -181,13 +181,14 @@ def render_voice(
     if voice not in VOICES: raise ValueError(f"no voice is called {voice!r}; want one of {', '.join(VOICES)}")
     if odd := set(parameters) ^ set(VOICES[voice][1]): raise ValueError(f"{voice}: {min(odd)!r} is missing or not a parameter; want {', '.join(VOICES[voice][1])}")
     t = time_axis(seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate).astype(np.float32)
-    columns = {name: np.atleast_1d(values).astype(np.float32)[:, None] for name, values in parameters.items()}
+    values = np.broadcast_arrays(*(np.atleast_1d(v).astype(np.float32) for v in parameters.values()))
+    columns = {name: v[:, None] for name, v in zip(parameters, values)}
     def render(part): return VOICES[voice][0](t, sample_rate, rng, **{name: c[part] for name, c in columns.items()})
-    blocks = range(0, len(next(iter(columns.values()))), 16)                 # small enough for the processor's cache
+    blocks = range(0, len(values[0]), 16)                                    # a few at a time, to save memory
     x = np.concatenate([render(slice(i, i + 16)) for i in blocks]) * np.minimum(1, (t[-1] - t) / 0.005)
     return (0.9 * x / np.abs(x).max(-1, keepdims=True)).astype(np.float32)
 
-# %% ../nbs/05_sounds.ipynb #0043
+# %% ../nbs/05_sounds.ipynb #0044
 @dataclass(frozen=True)
 class SoundSet:
     "Clips of one length and rate, with what is known of each."
@@ -215,7 +216,7 @@ class SoundSet:
         kept = {name: np.asarray(getattr(self, name))[index] for name in ("waveforms", "labels", "midi", "group")}
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
-# %% ../nbs/05_sounds.ipynb #0044
+# %% ../nbs/05_sounds.ipynb #0045
 def make_sounds(
     voices=tuple(VOICES), # names in VOICES
     *,
@@ -235,11 +236,11 @@ def make_sounds(
     n = len(voices) * per_class
     return SoundSet(np.concatenate(waveforms), np.arange(n) // per_class, tuple(voices), sample_rate, details.pop("midi", np.full(n, np.nan)), np.arange(n), details)
 
-# %% ../nbs/05_sounds.ipynb #0048
+# %% ../nbs/05_sounds.ipynb #0049
 FLUIDR3 = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 FAMILIES = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
 
-# %% ../nbs/05_sounds.ipynb #0049
+# %% ../nbs/05_sounds.ipynb #0050
 def sample_zones(
     soundfont, # path of an .sf2 file
 ) -> dict: # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
@@ -254,7 +255,7 @@ def sample_zones(
         with open(soundfont, "rb") as file: return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
     finally: logging.disable(logging.NOTSET)
 
-# %% ../nbs/05_sounds.ipynb #0051
+# %% ../nbs/05_sounds.ipynb #0052
 def render_notes(
     synth, # a tinysoundfont.Synth at 48 kHz, with one font loaded
     program, # General MIDI number of the instrument
@@ -275,7 +276,7 @@ def render_notes(
         notes.append(np.append(held, play(0.25 * duration)))
     return resample(np.stack(notes), from_hz=48000, to_hz=sample_rate)
 
-# %% ../nbs/05_sounds.ipynb #0052
+# %% ../nbs/05_sounds.ipynb #0053
 def open_soundfont(
     path, # an .sf2 file
 ): # a tinysoundfont.Synth
@@ -291,7 +292,7 @@ def open_soundfont(
     synth.sfload(str(path))
     return synth
 
-# %% ../nbs/05_sounds.ipynb #0053
+# %% ../nbs/05_sounds.ipynb #0054
 def fade_out(
     x, # waveforms, (..., t)
     *,
@@ -301,7 +302,7 @@ def fade_out(
     "Let waveforms end without a click."
     return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(np.float32)
 
-# %% ../nbs/05_sounds.ipynb #0054
+# %% ../nbs/05_sounds.ipynb #0056
 def load_soundfont(
     path=FLUIDR3, # a General MIDI .sf2 file
     *,
@@ -314,14 +315,14 @@ def load_soundfont(
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     for program in (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family)):
         notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))
-        rows += [(program, key, zones[program].get(key, "")) for key in keys]
+        rows += [(program, key, zones.get(program, {}).get(key, "")) for key in keys]
     x, (program, midi, zone) = fade_out(np.concatenate(notes), sample_rate=sample_rate), map(np.array, zip(*rows))
     loudest = np.abs(x).max(-1, keepdims=True)
     group = np.unique(zone, return_inverse=True)[1]
     notes = SoundSet(0.9 * x / np.maximum(loudest, 1e-3), program // 8, FAMILIES, sample_rate, midi.astype(float), group, dict(program=program, zone=zone))
     return notes[loudest[:, 0] > 1e-3]
 
-# %% ../nbs/05_sounds.ipynb #0061
+# %% ../nbs/05_sounds.ipynb #0064
 def fit_clip(
     x, # waveform, (t,)
     num_samples, # length wanted
@@ -333,7 +334,7 @@ def fit_clip(
     if (loudest := np.abs(x).max()) < 1e-4: raise ValueError("silent in the part that is used; want a sound")
     return np.pad(0.9 * x / loudest, (0, num_samples - len(x))).astype(np.float32)
 
-# %% ../nbs/05_sounds.ipynb #0062
+# %% ../nbs/05_sounds.ipynb #0065
 def read_labels(
     path, # a CSV file with columns file, label and, if known, midi
 ) -> dict: # {file: (label, midi)}
@@ -343,10 +344,12 @@ def read_labels(
         try:
             if missing := {"file", "label"} - set(rows.fieldnames or ()):
                 raise ValueError(f"no column {min(missing)!r}; want a first line such as file,label or file,label,midi")
-            return {row["file"]: (row["label"], float(row.get("midi") or "nan")) for row in rows}
+            table = {row["file"]: (row["label"], float(row.get("midi") or "nan")) for row in rows}
+            if blank := [file for file, (label, _) in table.items() if not label]: raise ValueError(f"{blank[0]} has no label; want one in each line")
+            return table
         except (ValueError, csv.Error) as e: raise ValueError(f"{path}: line {rows.line_num}: {e}") from None
 
-# %% ../nbs/05_sounds.ipynb #0063
+# %% ../nbs/05_sounds.ipynb #0066
 def find_clips(
     folder, # a Path
     *,
@@ -355,13 +358,14 @@ def find_clips(
     "Which files of a folder to read, and what they are."
     if labels is None:
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
-        return {path: ((*path.relative_to(folder).parts[:-1], folder.name)[0], math.nan) for path in files}
+        labels = [path.relative_to(folder).parts[0] if path.parent != folder else folder.name for path in files]
+        return {path: (label, math.nan) for path, label in zip(files, labels)}
     table = {folder / name: row for name, row in read_labels(labels).items()}
     if not any(path.is_file() for path in table):
         raise ValueError(f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder")
     return table
 
-# %% ../nbs/05_sounds.ipynb #0064
+# %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
     folder, # holds WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class
     *,
@@ -384,16 +388,16 @@ def load_folder(
     classes, numbers = np.unique(label, return_inverse=True)
     return SoundSet(np.stack(clips), numbers, tuple(map(str, classes)), sample_rate, midi, np.arange(len(clips)), dict(file=file), tuple(skipped))
 
-# %% ../nbs/05_sounds.ipynb #0070
+# %% ../nbs/05_sounds.ipynb #0073
 def hold_out_pitches(
     sounds:SoundSet, # clips, pitched or not
     *,
     every=5, # one semitone in so many
 ): # mask, (n,)
     "Every clip whose nearest key is a multiple of `every`."
-    return np.nan_to_num(np.round(sounds.midi), nan=1) % every == 0
+    return np.isfinite(sounds.midi) & (np.round(sounds.midi) % every == 0)
 
-# %% ../nbs/05_sounds.ipynb #0071
+# %% ../nbs/05_sounds.ipynb #0074
 def hold_out_groups(
     sounds:SoundSet, # any clips
     *,
@@ -407,7 +411,7 @@ def hold_out_groups(
         held.extend(groups[: round(fraction * len(groups))])
     return np.isin(sounds.group, held)
 
-# %% ../nbs/05_sounds.ipynb #0073
+# %% ../nbs/05_sounds.ipynb #0076
 def split_sounds(
     sounds:SoundSet, # about ten clips or more of each class
     *,
@@ -425,7 +429,7 @@ def split_sounds(
             raise ValueError(f"class {name!r} has {of_class} clip{'s' * (of_class != 1)}, too few to split: {left[0]} to train on and {left[1]} to test; want about ten or more of each class")
     return sounds[training], {name: sounds[mask] for name, mask in held.items()}
 
-# %% ../nbs/05_sounds.ipynb #0078
+# %% ../nbs/05_sounds.ipynb #0081
 def detune(
     sounds:SoundSet, # any clips
     *,
@@ -437,7 +441,7 @@ def detune(
     shifts = np.repeat((0, *semitones), len(sounds))
     return replace(everything, waveforms=np.concatenate([sounds.waveforms, *map(copy, semitones)]), midi=everything.midi + shifts)
 
-# %% ../nbs/05_sounds.ipynb #0081
+# %% ../nbs/05_sounds.ipynb #0084
 def batch_source(
     arrays, # {name: (n, ...)}, one row a clip
     *,
@@ -455,7 +459,7 @@ def batch_source(
     rows = grain.MapDataset.range(*sizes).seed(seed).shuffle().repeat()[host::hosts].batch(batch_size // hosts)
     return rows.map(lambda row: {name: a[row] for name, a in arrays.items()})
 
-# %% ../nbs/05_sounds.ipynb #0085
+# %% ../nbs/05_sounds.ipynb #0088
 def load_sounds(
     name, # "drums", "tones", "sounds", "fluidr3", or a folder
     *,

@@ -86,7 +86,9 @@ def steady_phases(
     "Phases of partials that keep on turning, each at the frequency where the power nearby has its centre."
     K, power = magnitudes.shape[-2], jnp.square(magnitudes) + 1e-20
     k = jnp.arange(K)[:, None]
-    def nearby(a): return sum(jnp.roll(a, shift, -2) for shift in (-2, -1, 0, 1, 2))
+    def nearby(a):
+        a = jnp.pad(a, [(0, 0)] * (a.ndim - 2) + [(2, 2), (0, 0)])
+        return sum(a[..., i : i + K, :] for i in range(5))
     turns = nearby(k * power) / nearby(power) * hop_size / window_size       # of each partial, from one frame to the next
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
 
@@ -145,7 +147,8 @@ def fit_latents(
     if len(features) <= n: raise ValueError(f"got {len(features)} clips for a latent space of {n} dimensions; want more clips, or a smaller latent_dim")
     centre = features.mean(0)
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
-    directions = directions.T * np.sqrt(len(features)) / np.maximum(scales, 1e-6)                      # variance 1 in each
+    order = np.argsort(-scales)
+    directions = directions[order].T * np.sqrt(len(features)) / np.maximum(scales[order], 1e-6)        # variance 1 in each
     z = (features - centre) @ directions
     clouds = [z[labels == c] for c in range(len(space.config.classes))]
     space.centre[...], space.directions[...] = centre, directions
