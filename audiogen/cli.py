@@ -347,7 +347,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 # %% ../nbs/16_cli.ipynb #0065
 def seed(text):
     "A seed, from the command line."
-    if not text.isdecimal() or int(text) >= 2**32: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**32 - 1}")
+    if not text.isdecimal() or int(text) >= 2**31: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}")
     return int(text)
 
 # %% ../nbs/16_cli.ipynb #0066

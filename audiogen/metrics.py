@@ -124,16 +124,16 @@ def resampled_nearest_pitch(
 ): # waveforms, (len(wanted), t)
     "What a sampler plays: the clip of the class (and group) nearest in pitch, resampled; any of the class for clips without pitch."
     rng, train = np.random.default_rng(seed), check_clips(train, "train")
-    midi = [np.full(len(s.labels), np.nan) if s.midi is None else s.midi for s in (train, wanted)]
+    known, asked = (np.full(len(s.labels), np.nan) if s.midi is None else s.midi for s in (train, wanted))
     def play(i):
         same = train.labels == wanted.labels[i]
         if train.group is not None and getattr(wanted, "group", None) is not None:
             if (in_group := same & (train.group == wanted.group[i])).any(): same = in_group
         if not same.any(): raise ValueError(f"class {wanted.labels[i]} has no training clip; want at least one; leave the class out")
         candidates = rng.permutation(np.flatnonzero(same))
-        up = np.nan_to_num(midi[1][i] - midi[0][candidates])
-        best = np.abs(up).argmin()
-        return repitch(train.waveforms[candidates[best]], up[best], sample_rate=sample_rate)
+        up = asked[i] - known[candidates]
+        best = np.where(np.isnan(up), np.inf, np.abs(up)).argmin()
+        return repitch(train.waveforms[candidates[best]], np.nan_to_num(up[best]), sample_rate=sample_rate)
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
 # %% ../nbs/06_metrics.ipynb #0026
@@ -228,7 +228,7 @@ def estimate_f0_hz(
     x, rate, finer = check_batch(waveforms, "estimate_f0_hz"), check_sample_rate(sample_rate), 4
     shortest, longest = (rate / 440 * 2 ** ((69 - m) / 12) for m in (max_midi + 1, min_midi - 1))
     window_size, start = 4 * int(longest + 1), int(finer * shortest)
-    if start < 1 or shortest >= longest: raise ValueError(f"got pitches from {min_midi} to {max_midi} at {rate} Hz; want min_midi < max_midi, and less than half the rate")
+    if start < 1 or shortest >= longest or min_midi >= max_midi: raise ValueError(f"got pitches from {min_midi} to {max_midi} at {rate} Hz; want min_midi < max_midi, and less than half the rate")
     if x.shape[1] < window_size: raise ValueError(f"got clips of {x.shape[1]} samples; want at least {window_size}, four periods of MIDI {min_midi - 1}; raise min_midi or use longer clips")
     f, clarity, power = in_batches(partial(_frame_pitch, window_size=window_size, num_lags=int(longest + 3), start=start, finer=finer), x)
     heard = (clarity >= min_clarity) & (power > 0.01 * power.max(1, keepdims=True))                # within 20 dB of the loudest
@@ -386,6 +386,7 @@ def memorization(
 ) -> dict: # {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer than 95 % of the held-out}
     "Are generated clips nearer to training clips than new clips are?"
     generated, held_out = check_clips(generated, "generated", like=train), check_clips(held_out, "held_out", like=train)
+    held_out = held_out[np.isin(held_out.labels, generated.labels)]
     both = Clips(*(np.concatenate([getattr(c, key) for c in (generated, held_out)]) for key in ("waveforms", "labels")))
     ours, theirs = np.split(nearest_distance(both, train), [len(generated)])
     usual = [(ours[mine], theirs[others], max(np.median(theirs[others]), 1e-9)) for mine, others in same_class(generated, held_out)]
@@ -431,13 +432,13 @@ def set_figures(train, held_out, generated, sample_rate, seed):
     "Fréchet distance, diversity, memorization."
     def features(clips): return log_mel_features(clips.waveforms, sample_rate=sample_rate)
     rng, reference = np.random.default_rng(seed), features(held_out)
-    order = [np.flatnonzero(train.labels == k) for k in generated.labels]               # as many training clips, of the same classes
-    real = train[[rng.choice(candidates) for candidates in order]]
+    def some(k, n): return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
+    real = train[np.concatenate([some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))])]     # as many training clips, of the same classes
     memory = memorization(generated, held_out, train)
     return (figure_with("frechet", frechet_distance(features(generated), reference), {"training clips": frechet_distance(features(real), reference)})
             | figure_with("diversity", diversity(generated, train, seed=seed), {"held-out clips": diversity(held_out, train, seed=seed), "one prototype a class": 0})
             | figure_with("nearest_training_db", memory["nearest_training_db"], {"held-out clips": memory["held_out_db"]})
-            | figure_with("copied", memory["copied"], {"new sounds": 0.05}))
+            | figure_with("copied", memory["copied"], {"held-out clips": 0.05}))
 
 # %% ../nbs/06_metrics.ipynb #0098
 def check_generated(train, held_out, waveforms, labels, midi, num_classes):

@@ -73,7 +73,7 @@ def move_average(
 ): # the new average
     "Exponential moving average, with a warm-up for short runs."
     d = jnp.minimum(decay, (1 + step) / (10 + step))
-    return jax.tree.map(lambda old, new: d * old + (1 - d) * new, average, weights)
+    return jax.tree.map(lambda old, new: jnp.asarray(d * old + (1 - d) * new, jnp.result_type(old)), average, weights)
 
 # %% ../nbs/07_training.ipynb #0023
 def make_optimizer(max_grad_norm):
@@ -92,9 +92,7 @@ def make_step(loss, graphdef, optimizer, *, seed, ema_decay):
         params = jax.tree.map(lambda w, u: w - (rate * u).astype(w.dtype), state["params"], updates)
         ema = move_average(state["ema"], params, step=state["step"], decay=ema_decay)
         new = dict(params=params, ema=ema, optimizer=memory, step=state["step"] + 1)
-        good = jnp.isfinite(value) & jnp.isfinite(norm)
-        state = jax.tree.map(lambda new, old: jnp.where(good, new, old), new, state)
-        return state, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
+        return new, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
     return step
 
 # %% ../nbs/07_training.ipynb #0026
@@ -265,7 +263,7 @@ def open_run(folder, settings, *, resume):
     "Start a run in a folder, or find the one that's there."
     there = [name for name in ("run.json", "log.jsonl", "checkpoints") if (folder / name).exists()]
     if there and not resume:
-        raise ValueError(f"{folder} holds a run already; go on with it by resume, or choose another folder")
+        raise ValueError(f"{folder} holds a run already; go on with it by resume=True, or choose another folder")
     if there and "run.json" not in there:
         raise ValueError(f"{folder} holds {there[0]}, but no run.json; choose another folder")
     if there: return check_same_run(json.loads((folder / "run.json").read_text()), settings, folder)
@@ -394,7 +392,7 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
                 if interrupted or trained - saved >= save_every:
                     checkpoint(state, trained)
                     saved = trained
-                if interrupted: raise KeyboardInterrupt(f"stopped after step {record['step'] + 1:,}; go on with resume")
+                if interrupted: raise KeyboardInterrupt(f"stopped after {record['step'] + 1:,} steps; go on with resume=True")
         except OSError: raise                                         # most likely it's the disk: don't write again
         except Exception:
             checkpoint(state, trained)

@@ -92,6 +92,6 @@ def section(quick):
     check_same(model, network, batch["z"], batch["L"])
     step = jax_step(model, batch)
     theirs = torch_step(network, torch.from_numpy(batch["z"]), torch.from_numpy(batch["L"]))
-    times = interleave({"ours": step, "theirs": theirs}, rounds=10 if quick else 50)
+    times = interleave({"ours": step, "theirs": theirs}, rounds=5 if quick else 20, visit=1.0)     # long enough for threads to settle
     row = [median_ms(times["ours"]), median_ms(times["theirs"]), ratio(times["ours"], times["theirs"]), "≤ 0.67, aim 0.4"]
     return markdown("training: one step", TEXT, table(["audiogen", "torch", "audiogen / torch", "aim"], [row]))
