@@ -129,15 +129,16 @@ def vary_latent(
 
 # %% ../nbs/01_generator.ipynb #0027
 @partial(jax.jit, static_argnums=0)
-def _run(graphdef, state, z): return nnx.merge(graphdef, state)(z)
+def _run(graphdef, state, z, *conditions): return nnx.merge(graphdef, state)(z, *conditions)
 
 # %% ../nbs/01_generator.ipynb #0028
 def synthesize(
     model, # called as model(z)
     z, # latent vectors, (..., latent_dim)
+    *conditions, # arrays, for a model that is asked for more than z
 ): # waveforms, (..., num_samples)
     "Waveforms of latent vectors, by a compiled program."
-    return _run(*nnx.split(model), check_latent(z, model))
+    return _run(*nnx.split(model), check_latent(z, model), *conditions)
 
 # %% ../nbs/01_generator.ipynb #0030
 @partial(nnx.jit, static_argnums=0)
