@@ -35,7 +35,7 @@ setup(
         "Topic :: Multimedia :: Sound/Audio :: Sound Synthesis",
     ],
     packages=[cfg["lib_path"]],
-    package_data={cfg["lib_path"]: ["py.typed", "weights/*.safetensors"]},
+    package_data={cfg["lib_path"]: ["py.typed", "static/*", "weights/*.safetensors"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
     extras_require={extra: words(f"{extra}_requirements") for extra in ("lab", "cuda", "bench", "dev")},

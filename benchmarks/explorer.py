@@ -1,0 +1,132 @@
+"""From a move in the explorer to its sound, in JupyterLab and Chromium; also its picture for the book."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from .common import median_ms, section as markdown, table
+
+TEXT = (
+    "Time from a key pressed in the pad of `audiogen.demo.explore` to the start of the new sound's AudioBufferSource, in JupyterLab in "
+    "headless Chromium: message to the kernel, latent vector, synthesis, message back. The browser's own output latency comes on top."
+)
+CODE = "from audiogen.demo import explore\nexplore({model!r})"
+WATCH = """
+window.delays = []
+addEventListener("keydown", event => { window.pressed = event.timeStamp }, true)
+const start = AudioBufferSourceNode.prototype.start
+AudioBufferSourceNode.prototype.start = function (when = 0) {
+    window.played = [...this.buffer.getChannelData(0)]
+    delays.push(performance.now() - pressed + 1000 * Math.max(0, when - this.context.currentTime))
+    start.call(this, when)
+}
+"""
+
+
+@contextmanager
+def lab(code):
+    """JupyterLab, with its settings in a folder of its own, and a notebook of one cell; the notebook's address."""
+    with tempfile.TemporaryDirectory() as folder:
+        cell = dict(cell_type="code", id="0", metadata={}, source=code, execution_count=None, outputs=[])
+        kernel = dict(display_name="python3", language="python", name="python3")
+        notebook = dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
+        Path(folder, "explorer.ipynb").write_text(json.dumps(notebook))
+        own = {f"JUPYTER_{name}_DIR": f"{folder}/{name.lower()}" for name in ("CONFIG", "DATA", "RUNTIME")}
+        own |= {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces", "IPYTHONDIR": f"{folder}/ipython"}
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--expose-app-in-browser",
+                   "--IdentityProvider.token=explorer", f"--ServerApp.root_dir={folder}", "--allow-root"]
+        with open(f"{folder}/log", "w") as log:
+            server = subprocess.Popen(command, env={**os.environ, **own}, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield address(server, Path(folder))
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+
+
+def address(server, folder, patience=60):
+    """Where the notebook is, once the server listens."""
+    for _ in range(10 * patience):
+        if server.poll() is not None:
+            raise RuntimeError((folder / "log").read_text()[-2000:])
+        for path in (folder / "runtime").glob("jpserver-*.json"):
+            url = json.loads(path.read_text() or "{}").get("url")
+            try:
+                urllib.request.urlopen(f"{url}api/status?token=explorer").read()
+                return f"{url}lab/tree/explorer.ipynb?token=explorer"
+            except (urllib.error.URLError, ValueError):
+                pass
+        time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab isn't up after {patience} s")
+
+
+def chromium():
+    """The browser's path, None if there is no such browser."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@contextmanager
+def explorer(model="spectral", **properties):
+    """A page of JupyterLab in which the explorer has answered, and what its console complained of."""
+    from playwright.sync_api import sync_playwright
+
+    with lab(CODE.format(model=model)) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
+        page, complaints = browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **properties}), []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.add_init_script(WATCH)
+        page.goto(url)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000)
+        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
+        yield page, complaints
+        browser.close()
+
+
+def delays(page, moves):
+    """Seconds from key to sound, for each move."""
+    pad = page.locator(".audiogen-explorer .pad")
+    for i in range(moves + 3):
+        pad.press("ArrowRight" if i % 2 else "ArrowUp")
+        page.wait_for_function(f"delays.length > {i}")
+        page.wait_for_timeout(200)
+    return np.array(page.evaluate("delays"))[3:] / 1000
+
+
+def section(quick):
+    """The table."""
+    with explorer() as (page, complaints):
+        times = delays(page, 10 if quick else 30)
+    assert complaints == [], complaints
+    low, high = np.quantile(times, [0.05, 0.95])
+    row = [len(times), f"**{median_ms(times)}**", f"{1000 * low:.3g}–{1000 * high:.3g}", "≤ 60"]
+    return markdown("explorer: moved to sounding", TEXT, table(["moves", "median, ms", "5–95 %, ms", "aim"], [row]))
+
+
+def picture(path):
+    """Write the explorer's picture."""
+    with explorer(device_scale_factor=1.5, viewport={"width": 1200, "height": 1000}) as (page, _):
+        page.get_by_label("Class", exact=True).select_option("brass")
+        page.locator(".audiogen-explorer .pad").press("Shift+ArrowRight")
+        page.locator(".audiogen-explorer .pad").press("Shift+ArrowUp")
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_timeout(1500)
+        page.locator(".audiogen-explorer").screenshot(path=path)
+
+
+if __name__ == "__main__":
+    picture(*sys.argv[1:])

@@ -1,0 +1,427 @@
+"""The explorer: what Python answers, and what the page does, the latter in a browser with a stand-in for Python."""
+import functools, importlib.util, io, json, re, shutil, threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import jax.numpy as jnp, numpy as np, pytest, soundfile
+from flax import nnx
+from matplotlib import colormaps
+
+import audiogen
+from audiogen.demo import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec, slider_latent
+from audiogen.generator import load_model, synthesize
+from audiogen.stft import amplitude_to_db, full_scale, spectrogram
+
+STATIC = Path(audiogen.__file__).with_name("static")
+
+
+# Python's half
+
+class Organ(nnx.Module):
+    "A tone: the latent vector is (octaves up, nothing), and the prior has half an octave for whoever says bright."
+    sample_rate, latent_dim = 8000, 2
+    def __init__(self, pitch, loudness, words): self.f0, self.level, self.words = 440 * 2 ** ((pitch - 69) / 12), 10 ** (loudness / 20), words
+    def sample_prior(self, key, count, label=None): return jnp.zeros((count, 2)).at[:, 0].set(0.5 * (self.words == "bright"))
+    def __call__(self, z): return self.level * 2**0.5 * jnp.sin(2 * jnp.pi * self.f0 * 2 ** z[..., :1] * jnp.arange(8000) / 8000)
+
+class Band(nnx.Module):
+    "A model of two instruments, of which one knows pitch."
+    sample_rate, latent_dim = 8000, 2
+    class config: classes, pitched, words = ("drum", "organ"), (False, True), ("bright", "dark")
+    def steer(self, label=None, *, pitch=None, loudness=None, words=""):
+        if label == "drum" and pitch is not None: raise ValueError("got a pitch for 'drum'; want None")
+        return Organ(48 if pitch is None else pitch, -12 if loudness is None else loudness, words)
+
+def ask(widget, **request):
+    "What a widget sends when its page sends this."
+    sent = []
+    widget.send = lambda content, buffers=None: sent.append((content, buffers))
+    widget._handle_custom_msg({"kind": "sound", "id": 1, **request}, [])
+    (content, buffers), = sent
+    return content, [np.frombuffer(b, "<f4") for b in buffers]
+
+SETTINGS = [{}, {"seed_a": 7}, {"label": "kick", "label_b": "organ", "interpolation": 0.4},
+            {"label": "hat", "variation_scale": 0.5, "variation_seed": 3, "offsets": [0.5, -1.2, 0, 0, 0, 0, 0, 2]}]
+
+@pytest.mark.parametrize("some", SETTINGS)
+def test_an_answer_is_the_sound_and_its_line_makes_it_again(some):
+    widget = explore("spectral")
+    settings = widget.spec["settings"] | some
+    content, (x,) = ask(widget, id="a:1", settings=json.loads(json.dumps(settings)))
+    assert (content["kind"], content["id"]) == ("sound", "a:1")
+    model = load_model("spectral")
+    assert np.array_equal(x, synthesize(model, slider_latent(model, **some)))
+    exec(content["python"], scope := {})
+    assert np.array_equal(scope["x"], x)
+    assert "\n" not in content["python"] and all(name in content["python"] for name in some)
+
+def test_the_line_of_an_untrained_model():
+    content, (x,) = ask(explore("untrained"), settings={"seed_a": 2, "offsets": [1]})
+    exec(content["python"], scope := {})
+    assert np.array_equal(scope["x"], x)
+
+def test_a_model_of_ones_own():
+    model = audiogen.SimpleAudioGenerator(duration=0.1, latent_dim=3, rngs=nnx.Rngs(1))
+    widget = explore(model, directions=8)
+    assert len(widget.spec["settings"]["offsets"]) == 3 and "label" not in widget.spec["settings"]
+    content, (x,) = ask(widget, settings={"seed_a": 2, "offsets": [0, 0, 1]})
+    exec(content["python"], scope := {"model": model})
+    assert np.array_equal(scope["x"], x)
+
+def test_the_spec_is_json():
+    for model in Band(), load_model("spectral"):
+        assert json.loads(json.dumps(explorer_spec(model))) == explorer_spec(model)
+
+def test_faults_become_a_line_and_the_widget_lives_on():
+    widget = explore("spectral")
+    for settings in {"label": "harp"}, {"seed_a": "x"}, {"nonsense": 1}, {"offsets": [0] * 99}, {"variation_scale": -1}, None:
+        content, buffers = ask(widget, settings=settings)
+        assert (content["kind"], content["id"], buffers) == ("error", 1, []) and len(content["message"]) > 20
+    assert ask(widget)[0]["kind"] == "error"
+    assert ask(widget, settings={})[0]["kind"] == "sound"
+
+def test_a_model_that_can_steer():
+    spec = explorer_spec(Band())
+    assert (spec["classes"], spec["pitched"], spec["words"]) == (["drum", "organ"], [False, True], ["bright", "dark"])
+    assert spec["settings"]["label"] == "organ"
+    settings = spec["settings"] | {"pitch": 69, "loudness": -20}
+    def frequency(**some): return np.abs(np.fft.rfft(explorer_sound(Band(), settings | some))).argmax()
+    assert [frequency(), frequency(pitch=81), frequency(offsets=[1.0]), frequency(words="bright")] == [440, 880, 880, 622]
+    assert abs(20 * np.log10(np.sqrt(np.mean(explorer_sound(Band(), settings) ** 2))) + 20) < 0.01
+    for some in {"pitch": 72, "loudness": -30, "offsets": [0.1, 0]}, {"label": "drum", "pitch": None}, {"words": "bright"}:
+        exec(explorer_line(Band(), settings | some), scope := {"model": Band()})
+        assert np.array_equal(scope["x"], explorer_sound(Band(), settings | some))
+    message, _ = explorer_reply(Band(), {"id": 1, "settings": settings | {"label": "drum"}})
+    assert message["message"] == "ValueError: got a pitch for 'drum'; want None"
+
+def test_the_page_needs_nothing_from_elsewhere():
+    text = (STATIC / "explorer.js").read_text() + (STATIC / "explorer.css").read_text()
+    assert not re.search(r"https?://|@import|^import\b", text, re.M)
+
+
+# The page's half, in a browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = ["Chromium"] * (CHROMIUM is None) + ["playwright"] * (importlib.util.find_spec("playwright") is None)
+in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
+
+SPEC = dict(
+    name="band", sample_rate=8000, classes=["drum", "organ"], pitched=[False, True], words=["bright", "dark"], pitches=[36, 84], reach=3.0,
+    settings=dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0, offsets=[0.0] * 4, label="organ", pitch=60, loudness=-20, words=""),
+)
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>explorer</title><link rel="icon" href="data:,"><link rel="stylesheet" href="explorer.css"><style>body { margin: 0 }</style><main></main>
+<script type="module">
+import explorer, * as helpers from "./explorer.js"
+const listeners = [], spec = SPEC
+window.helpers = helpers; window.requests = []; window.starts = []; window.delay = 5; window.mute = false
+const start = AudioBufferSourceNode.prototype.start
+AudioBufferSourceNode.prototype.start = function (when) { starts.push({ length: this.buffer.length, first: this.buffer.getChannelData(0).slice(0, 400) }); start.call(this, when) }
+function answer({ id, settings }) {                                   // a tone instead of a model
+  requests.push(settings)
+  if (mute) return
+  if (settings.seed_a === 13) return [{ kind: "error", id, message: "ValueError: unlucky" }, []]
+  const f0 = 440 * 2 ** (((settings.pitch ?? 36) - 69) / 12 + settings.offsets[0])
+  const x = Float32Array.from({ length: 4000 }, (_, i) => 10 ** (settings.loudness / 20) * Math.sin(2 * Math.PI * f0 * i / 8000))
+  return [{ kind: "sound", id, python: `x = ${JSON.stringify(settings)}` }, [new DataView(x.buffer)]]
+}
+window.unmount = explorer.render({ el: document.querySelector("main"), model: {
+  get: name => ({ spec })[name],
+  on: (name, f) => listeners.push(f),
+  send: content => { const reply = answer(structuredClone(content)); if (reply) setTimeout(() => listeners.forEach(f => f(...reply)), delay) },
+} })
+window.ready = true
+</script></html>"""
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    "The address of a folder with the explorer and a page around it."
+    folder = tmp_path_factory.mktemp("page")
+    for path in STATIC.iterdir(): shutil.copy(path, folder)
+    (folder / "index.html").write_text(PAGE.replace("SPEC", json.dumps(SPEC)), "utf-8")
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_): pass
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
+        yield browser
+        browser.close()
+
+@pytest.fixture
+def visit(browser, server):
+    "Open the page, in a window of this width and other properties; it may not complain."
+    complaints, contexts = [], []
+    def visit(width=900, **properties):
+        contexts.append(context := browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **properties))
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server)
+        page.wait_for_function("window.ready && document.querySelector('.code').value")
+        return page
+    yield visit
+    for context in contexts: context.close()
+    assert complaints == []
+
+def settings(page): return page.evaluate("requests.at(-1)")
+
+def answered(page):
+    "Wait until the page shows the sound of the last request."
+    page.wait_for_function("document.querySelector('.code').value === `x = ${JSON.stringify(requests.at(-1))}`")
+
+def picture(page, name): return page.locator(f"canvas.{name}").evaluate("c => c.toDataURL()")
+
+def drag(page, *points):
+    "Drag in the pad, from point to point, each in shares of its width and height."
+    box = page.locator(".pad").bounding_box()
+    for i, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        if not i: page.mouse.down()
+    page.mouse.up()
+
+@in_browser
+def test_the_pad_moves_the_sound(visit):
+    page = visit()
+    assert page.evaluate("starts.length") == 0                                  # silent until touched
+    before = picture(page, "wave"), picture(page, "spectrum")
+    drag(page, (0.5, 0.5), (0.6, 0.4), (2 / 3, 1 / 6))
+    answered(page)
+    x, y, *rest = settings(page)["offsets"]
+    assert abs(x - 1) < 0.05 and abs(y - 2) < 0.05 and rest == [0, 0]
+    assert picture(page, "wave") != before[0] and picture(page, "spectrum") != before[1]
+    assert page.evaluate("starts.length") > 0
+    page.locator(".pad").press("Home")
+    page.locator(".pad").press("ArrowLeft")
+    page.locator(".pad").press("Shift+ArrowUp")
+    answered(page)
+    assert settings(page)["offsets"] == [-0.1, 0.5, 0, 0]
+    assert page.locator(".pad").get_attribute("aria-valuetext") == "across −0.10, up 0.50"
+    page.get_by_label("Across the pad").select_option("2")
+    page.locator(".pad").press("ArrowRight")
+    answered(page)
+    assert settings(page)["offsets"] == [-0.1, 0.5, 0.1, 0]
+
+@in_browser
+def test_the_latest_request_wins(visit):
+    page = visit()
+    page.evaluate("delay = 100")
+    before = page.evaluate("requests.length")
+    drag(page, (0.5, 0.5), *((0.5 + i / 100, 0.5) for i in range(1, 41)))
+    answered(page)
+    assert abs(settings(page)["offsets"][0] - 2.4) < 0.05
+    assert page.evaluate("requests.length") - before < 20                       # of 41 moves
+
+@in_browser
+def test_keys_play_notes(visit):
+    page = visit()
+    page.get_by_role("button", name="E4", exact=True).click()
+    answered(page)
+    assert settings(page)["pitch"] == 64 and page.evaluate("starts.length") == 1
+    page.keyboard.press("k")                                                    # an octave above the lowest key
+    answered(page)
+    assert settings(page)["pitch"] == 72 and page.evaluate("starts.length") == 2
+    played = np.array(page.evaluate("[...starts.at(-1).first]"))
+    assert np.allclose(played, 0.1 * np.sin(2 * np.pi * 440 * 2 ** (3 / 12) * np.arange(400) / 8000), atol=1e-5)
+    page.get_by_role("button", name="C5", exact=True).press("ArrowRight")
+    answered(page)
+    assert settings(page)["pitch"] == 73
+    page.get_by_label("Class").select_option("drum")
+    answered(page)
+    assert settings(page)["pitch"] is None and page.get_by_role("button", name="E4", exact=True).is_disabled()
+    assert page.get_by_role("slider", name="Pitch").is_disabled()
+
+@in_browser
+def test_a_seed_is_typed(visit):
+    page = visit()
+    page.get_by_label("Seed of Sound B").fill("")                               # nothing yet
+    page.keyboard.type("1-7")
+    answered(page)
+    page.keyboard.press("Tab")
+    assert settings(page)["seed_b"] == 1 and page.get_by_label("Seed of Sound B").input_value() == "1"
+    page.get_by_label("New seed for Sound B").click()
+    answered(page)
+    assert str(settings(page)["seed_b"]) == page.get_by_label("Seed of Sound B").input_value()
+
+@in_browser
+def test_words(visit):
+    page = visit()
+    page.get_by_label("Words: some of bright, dark").fill(" bright ")
+    page.keyboard.press("Enter")
+    answered(page)
+    assert settings(page)["words"] == "bright"
+    page.keyboard.type("a")                                                     # a letter in a text field is no note
+    assert settings(page)["pitch"] == 60
+
+@in_browser
+def test_play_and_play_on_move(visit):
+    page = visit()
+    page.get_by_role("button", name="Play").click()
+    assert page.evaluate("starts.length") == 1
+    page.get_by_role("slider", name="Loudness").press("ArrowRight")
+    answered(page)
+    assert settings(page)["loudness"] == -19 and page.evaluate("starts.length") == 2
+    page.get_by_label("play on move").uncheck()
+    page.get_by_role("slider", name="A → B").press("End")
+    answered(page)
+    assert settings(page)["interpolation"] == 1 and page.evaluate("starts.length") == 2
+    page.locator(".pad").press("Space")
+    assert page.evaluate("starts.length") == 3
+    page.get_by_role("button", name="New sound").click()
+    answered(page)
+    assert settings(page)["seed_a"] != 0 and page.evaluate("starts.length") == 4
+    page.get_by_role("button", name="Reset").click()
+    answered(page)
+    assert settings(page) == SPEC["settings"]
+
+@in_browser
+def test_the_wav_file_is_the_sound(visit, tmp_path):
+    page = visit()
+    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
+    download.value.save_as(path := tmp_path / download.value.suggested_filename)
+    assert path.name == "band-organ-0.wav"
+    x, rate = soundfile.read(io.BytesIO(path.read_bytes()))
+    assert rate == 8000 and soundfile.info(path).subtype == "PCM_16"
+    f0 = 440 * 2 ** (-9 / 12)
+    assert np.abs(x - 0.1 * np.sin(2 * np.pi * f0 * np.arange(4000) / 8000)).max() < 1 / 32768
+
+@in_browser
+def test_copy_as_python(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy as Python").click()
+    page.wait_for_function("document.querySelector('.status').textContent.startsWith('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator(".code").input_value() != ""
+
+@in_browser
+def test_errors_are_shown_and_pass(visit):
+    page = visit()
+    seed = page.get_by_label("Seed of Sound A")
+    seed.fill("13")
+    page.wait_for_function("document.querySelector('.status.wrong')?.textContent === 'ValueError: unlucky'")
+    seed.fill("14")
+    answered(page)
+    assert page.locator(".status").text_content() == ""
+
+@in_browser
+def test_silence_of_python_is_reported(visit):
+    page = visit()
+    page.clock.install()
+    page.evaluate("mute = true")
+    page.locator(".pad").press("ArrowUp")
+    page.clock.fast_forward(16000)
+    assert "Is Python running?" in page.locator(".status.wrong").text_content()
+
+@in_browser
+@pytest.mark.parametrize("width", [320, 360, 900])
+def test_nothing_overflows_or_jumps(visit, width):
+    page = visit(width, reduced_motion="reduce")
+    def layout(): return page.evaluate("[...document.querySelectorAll('main *')].map(e => e.matches('.thumb, option') ? 0 : JSON.stringify(e.getBoundingClientRect()))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Play").focus()
+    before = layout()
+    page.get_by_role("slider", name="Direction 1", exact=True).press("ArrowLeft")
+    page.get_by_role("slider", name="A → B").press("ArrowRight")
+    page.get_by_role("button", name="Copy as Python").click()
+    answered(page)
+    page.evaluate("scrollTo(0, 0)")
+    assert layout() == before
+
+@in_browser
+def test_every_control_has_a_name_and_can_be_reached(visit):
+    page = visit()
+    unnamed = page.locator("button, input, select, [role=slider], [role=img], [role=group]").evaluate_all(
+        "all => all.filter(e => !(e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())).map(e => e.outerHTML)")
+    assert unnamed == []
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("(e => e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())(document.activeElement)"))
+    assert {"▶ Play", "New sound", "play on move", "Save WAV", "Class", "Pitch", "Loudness", "A → B", "Direction 4", "C4", "Copy as Python"} <= seen
+
+def luminance(colour):
+    "Relative luminance of an (r, g, b) colour, as WCAG 2 defines it."
+    c = np.array(colour) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+def contrast(a, b):
+    "Contrast of two colours, from 1 to 21."
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(visit, scheme):
+    page = visit(color_scheme=scheme)
+    def colour(name):
+        return page.locator(".audiogen-explorer").evaluate("""(root, name) => {
+            const probe = document.createElement("i"); probe.style.color = `var(${name})`; root.append(probe)
+            const rgb = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number); probe.remove(); return rgb }""", name)
+    assert (luminance(colour("--back")) > 0.5) == (scheme == "light")
+    for text, back, least in [("--text", "--back", 4.5), ("--text", "--field", 4.5), ("--on-strong", "--strong", 4.5), ("--wrong", "--back", 4.5),
+                              ("--strong", "--back", 3), ("--strong", "--field", 3), ("--line", "--back", 3)]:
+        assert contrast(colour(text), colour(back)) >= least, (text, back)
+
+@in_browser
+def test_pictures_follow_the_theme(visit):
+    page = visit(color_scheme="light")
+    def ink(): return page.locator("canvas.wave").evaluate("""c => {
+        const copy = new OffscreenCanvas(1, 1).getContext("2d"); copy.drawImage(c, -c.width / 2, -c.height / 2); return [...copy.getImageData(0, 0, 1, 1).data] }""")
+    def set_theme(light): page.evaluate("light => new Promise(done => { document.body.dataset.jpThemeLight = light; requestAnimationFrame(() => setTimeout(done)) })", light)
+    light = ink()
+    set_theme("false")
+    dark = ink()
+    set_theme("true")
+    assert luminance(dark[:3]) > 2 * luminance(light[:3]) and ink() == light
+
+@in_browser
+def test_reduced_motion_moves_nothing(visit):
+    for motion, moving in ("no-preference", 1), ("reduce", 0):
+        page = visit(reduced_motion=motion)
+        page.get_by_role("button", name="Play").click()
+        assert page.evaluate("document.getAnimations().length") == moving
+
+@in_browser
+def test_the_spectrogram_is_pythons(visit):
+    page, x = visit(), np.random.default_rng(0).normal(0, 0.1, 3001).astype(np.float32)
+    for n in 3001, 700, 100:
+        seen = page.evaluate("x => { const s = helpers.spectrogram(Float32Array.from(x)); return { ...s, db: [...s.db] } }", x[:n].tolist())
+        wanted = amplitude_to_db(spectrogram(x[:n]), ref=full_scale())
+        assert (seen["bins"], seen["frames"]) == wanted.shape
+        np.testing.assert_allclose(np.reshape(seen["db"], wanted.shape[::-1]).T, wanted, atol=0.01)
+
+@in_browser
+def test_the_fourier_transform_and_the_colours(visit):
+    page, x = visit(), np.random.default_rng(0).normal(size=64)
+    re, im = page.evaluate("x => { const re = Float64Array.from(x), im = re.map(v => -v); helpers.fft(re, im); return [[...re], [...im]] }", x.tolist())
+    np.testing.assert_allclose(np.array(re) + 1j * np.array(im), np.fft.fft(x - 1j * x), atol=1e-12)
+    colours = page.evaluate("Array.from({ length: 101 }, (_, i) => helpers.magma(i / 100))")
+    np.testing.assert_allclose(np.array(colours) / 255, colormaps["magma"](np.arange(101) / 100)[:, :3], atol=0.03)
+
+@in_browser
+def test_a_switch_makes_no_step(visit):
+    "One sound cut off by another, rendered: the greatest step is that of a fade, not of a cut."
+    page = visit()
+    def step(faded): return page.evaluate("""async faded => {
+        const context = new OfflineAudioContext(1, 8000, 8000), player = new helpers.Player()
+        player.context = context
+        player.play(Float32Array.from({ length: 8000 }, (_, i) => Math.cos(2 * Math.PI * 50 * i / 8000)), 8000)
+        context.suspend(0.52).then(() => { faded ? player.stop() : player.voice.source.stop(); context.resume() })
+        const y = (await context.startRendering()).getChannelData(0)
+        if (y.slice(4600).some(v => v)) throw Error("it still sounds")
+        return y.reduce((most, v, i) => Math.max(most, i ? Math.abs(v - y[i - 1]) : 0), 0)
+    }""", faded)
+    assert step(True) < 1.1 * 2 * np.pi * 50 / 8000 and step(False) > 0.5       # the steepest place of the sound itself; a cut
+
+@in_browser
+def test_a_closed_view_answers_no_more(visit):
+    page = visit()
+    page.get_by_role("button", name="Play").click()
+    page.evaluate("unmount()")
+    page.evaluate("document.querySelector('main').remove()")
