@@ -34,12 +34,14 @@ def __dir__():
 
 if TYPE_CHECKING:
     from .cli import *
+    from .conditional import *
     from .demo import *
     from .generator import *
     from .metrics import *
     from .sounds import *
     from .spectral import *
-    from .training import *
     from .stft import *
+    from .training import *
+    from .vae import *
     from .variation import *
     from .waveform import *

@@ -8,8 +8,9 @@ __all__ = ['RECIPES', 'generate_command', 'render', 'waveform_overview', 'record
            'model_row', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
-import argparse, importlib, json, os, re, shlex, sys
+import argparse, csv, importlib, json, os, re, shlex, sys
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,47 @@ from .demo import check_folder, choose_model, fit_duration, main
 from .generator import (load_model, model_classes, model_info, model_path, sample_latents, save_model, shipped_models,
                                 synthesize, vary_latent)
 from .stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
-from .waveform import (atomic_path, audio_blocks, check_count, dbfs, figure_png, new_figure, open_audio, outline,
+from .waveform import (atomic_path, audio_blocks, audio_writer, check_count, dbfs, figure_png, new_figure, open_audio, outline,
                                save_audio)
 
 # %% ../nbs/16_cli.ipynb #0009
 def generate_command(args):
-    "Write random sounds."
+    "Write random sounds, and a table of them."
     from flax import nnx
-    model = choose_model(args.model, seed=args.seed, duration=args.duration)
-    z = sample_latents(model, check_count(args.count, "--count"), rngs=nnx.Rngs(args.seed), label=args.label)
+    model, label = steered(args)
+    z = sample_latents(model, check_count(args.count, "--count"), rngs=nnx.Rngs(args.seed), label=label)
     yield from save_all(args.out, args.label or "sound", model, z, duration=args.duration)
+    yield save_manifest(args, model)
 
 # %% ../nbs/16_cli.ipynb #0011
+def steered(args):
+    "The model that the words ask for, told what to play if it can be told; and the label that is left to ask it for."
+    model = choose_model(args.model, seed=args.seed, duration=args.duration)
+    asked = {name: value for name in ("pitch", "loudness", "words") if (value := getattr(args, name, None)) is not None}
+    if hasattr(model, "steer"): return model.steer(args.label, seconds=args.duration, **asked), None
+    if asked: raise ValueError(f"--{min(asked)} is for a conditional model; want --model conditional, for one")
+    return model, args.label
+
+# %% ../nbs/16_cli.ipynb #0012
+def pitch(text):
+    "A pitch, from the command line: a MIDI number, or a frequency such as 440Hz."
+    number = re.fullmatch(r"(\d+\.?\d*)( ?hz)?", text.lower())
+    if not number or not float(number[1]): raise argparse.ArgumentTypeError(f"{text!r} is no pitch; want a MIDI number such as 60.5, or a frequency such as 262Hz")
+    return 69 + 12 * float(np.log2(float(number[1]) / 440)) if number[2] else float(number[1])
+
+# %% ../nbs/16_cli.ipynb #0015
+def save_manifest(args, model):
+    "Write manifest.csv: what each sound was asked to be; its path."
+    known, label = hasattr(model, "model"), args.label                       # an instrument knows what it was told
+    if known: label = model.model.config.classes[int(model.c[...])]
+    midi = f"{float(model.midi[...]):g}" if known and model.midi[...] else ""
+    with atomic_path(path := Path(args.out) / "manifest.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["file", "label", "midi", "seed"])
+        rows.writerows([f"{sound_name(args.label or 'sound')}-{i}.wav", label or "sound", midi, args.seed] for i in range(1, args.count + 1))
+    return path
+
+# %% ../nbs/16_cli.ipynb #0017
 def render(
     model, # called as model(z)
     z, # latent vectors, (n, latent_dim)
@@ -44,29 +74,49 @@ def render(
         filled = np.pad(block, [(0, min(len(z), batch_size) - len(block)), (0, 0)])     # one shape, so one compiled program
         yield from fit_duration(np.asarray(synthesize(model, filled))[: len(block)], duration, sample_rate=model.sample_rate)
 
-# %% ../nbs/16_cli.ipynb #0014
+# %% ../nbs/16_cli.ipynb #0020
 def save_all(out, name, model, z, *, duration=None, first=1):
     "Save the sounds of latent vectors as NAME-1.wav, NAME-2.wav, …; yield their paths."
-    name = re.sub(r"[^\w.-]+", "_", name)                                    # a class may have a name that no file can have
+    name = sound_name(name)
     for i, x in enumerate(render(model, z, duration=duration), first):
         save_audio(path := Path(out) / f"{name}-{i}.wav", x, sample_rate=model.sample_rate)
         yield path
 
-# %% ../nbs/16_cli.ipynb #0016
+# %% ../nbs/16_cli.ipynb #0021
+def sound_name(name):
+    "A class's name as part of a file's, which can't have all letters that a class can."
+    return re.sub(r"[^\w.-]+", "_", name)
+
+# %% ../nbs/16_cli.ipynb #0023
 def demo_command(args):
     "Make three sounds, four variations and a walk, with pictures and a page."
     yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
 
-# %% ../nbs/16_cli.ipynb #0017
+# %% ../nbs/16_cli.ipynb #0024
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
     from flax import nnx
-    model, rngs = choose_model(args.model, seed=args.seed, duration=args.duration), nnx.Rngs(args.seed)
-    base = sample_latents(model, 1, rngs=rngs, label=args.label)
+    (model, label), rngs = steered(args), nnx.Rngs(args.seed)
+    base = sample_latents(model, 1, rngs=rngs, label=label)
     near = vary_latent(model, base[0], scale=args.scale, count=check_count(args.count, "--count"), rngs=rngs)
     yield from save_all(args.out, "variation", model, np.concatenate([base, near]), duration=args.duration, first=0)
 
-# %% ../nbs/16_cli.ipynb #0022
+# %% ../nbs/16_cli.ipynb #0029
+def play_command(args):
+    "Play a MIDI file with a conditional model."
+    from audiogen.conditional import play_notes, read_midi
+    from tqdm import tqdm
+    model = choose_model(args.model, seed=args.seed)
+    if not hasattr(model, "steer"): raise ValueError(f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional")
+    notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
+    if left_out: print(f"audiogen: {args.file}: left out {left_out} notes that no class of the model can play", file=sys.stderr)
+    if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or another --label")
+    pieces = play_notes(model, notes, seed=args.seed, words=args.words or "")
+    with audio_writer(args.out, sample_rate=model.sample_rate) as write:
+        for piece in tqdm(pieces, desc="audiogen play", unit="piece", disable=None): write(piece)
+    yield args.out
+
+# %% ../nbs/16_cli.ipynb #0031
 def waveform_overview(
     path, # a sound file; all of its channels count
     *,
@@ -82,7 +132,7 @@ def waveform_overview(
         energy += float(np.square(block, dtype=float).sum())
     return np.concatenate(parts), top, (energy / count) ** 0.5
 
-# %% ../nbs/16_cli.ipynb #0023
+# %% ../nbs/16_cli.ipynb #0032
 def recording_figure(
     path, # a sound file
     *,
@@ -108,12 +158,12 @@ def recording_figure(
     line = f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
     return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"
 
-# %% ../nbs/16_cli.ipynb #0024
+# %% ../nbs/16_cli.ipynb #0033
 def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
     return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
 
-# %% ../nbs/16_cli.ipynb #0028
+# %% ../nbs/16_cli.ipynb #0037
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     out, used = check_folder(args.out), set()
@@ -129,24 +179,27 @@ def spectrogram_command(args):
         yield f"{file}: {line}"
         yield out / f"{name}.png"
 
-# %% ../nbs/16_cli.ipynb #0030
-RECIPES = {                                                                  # {name: (chapter, model, arrays to learn from, loss)}
+# %% ../nbs/16_cli.ipynb #0039
+RECIPES = {                                                                  # {name: (chapter, model, arrays to learn from, loss, what comes after)}
     "spectral": ("spectral", "spectral_model", "spectral_targets", "spectral_loss"),
+    "vae": ("vae", "vae_model", "vae_targets", "vae_loss", "fit_prior"),
+    "conditional": ("conditional", "conditional_model", "conditional_targets", "conditional_loss", "fit_styles"),
+    "source_filter": ("conditional", "conditional_model", "source_filter_targets", "source_filter_loss", "fit_styles"),
 }
 
-# %% ../nbs/16_cli.ipynb #0031
+# %% ../nbs/16_cli.ipynb #0040
 def find_recipe(
     name, # a key of RECIPES
-) -> list: # the functions that build the model and the arrays, and the loss
+) -> list: # the functions that build the model and the arrays, the loss, and what comes after training
     "What it takes to train a kind of model."
     chapter, *parts = RECIPES[name]
     return [getattr(importlib.import_module(f"audiogen.{chapter}"), part) for part in parts]
 
-# %% ../nbs/16_cli.ipynb #0034
+# %% ../nbs/16_cli.ipynb #0043
 MADE = ("drums", "tones", "sounds", "fluidr3")                              # what --data may be, besides a folder
 DEFAULTS = dict(data="sounds", labels=None, soundfont=None, seed=42, batch_size=32, steps=None, seconds=None)
 
-# %% ../nbs/16_cli.ipynb #0035
+# %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name)) is not None}
@@ -159,7 +212,7 @@ def run_settings(args):
         if saved[name] != value: raise ValueError(f"{out}: the run there has {name} = {saved[name]}, not {value}; leave it out, or choose another --out")
     return saved
 
-# %% ../nbs/16_cli.ipynb #0038
+# %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
     "The sounds to train on and {name: sounds held out}, as the settings say."
     from audiogen.sounds import load_sounds, split_sounds
@@ -174,7 +227,21 @@ def load_data(settings):
             if count < 2: raise ValueError(f"class {label!r} has {count} clip in the part {name!r}; want two or more, which takes about ten of each class")
     return train, held_out
 
-# %% ../nbs/16_cli.ipynb #0041
+# %% ../nbs/16_cli.ipynb #0050
+def compose(model, labels, midi, *, seed):
+    "Random sounds of classes (None for any), at pitches where the model takes them, (n, t)."
+    from flax import nnx
+    if not hasattr(model, "steer"):
+        rngs = nnx.Rngs(seed)
+        z = [sample_latents(model, len([*some]), rngs=rngs, label=label) for label, some in groupby(labels)]
+        return np.stack([*render(model, np.concatenate(z))])
+    from audiogen.conditional import sample_styles, sound_blocks
+    import jax
+    c = np.array([model.config.classes.index(label) for label in labels], np.int32)
+    midi = np.where(np.array(model.config.pitched)[c], np.nan_to_num(midi), 0).astype(np.float32)
+    return sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
+
+# %% ../nbs/16_cli.ipynb #0052
 def save_checkpoint_sounds(
     model, # a model in training
     step, # steps done
@@ -184,36 +251,40 @@ def save_checkpoint_sounds(
 ): # path of the file
     "One sound of each class, one after the other, in a file named after the step."
     from flax import nnx
-    rngs, path = nnx.Rngs(seed), Path(folder) / f"step-{step:06}.wav"
-    z = np.concatenate([sample_latents(model, 1, rngs=rngs, label=label) for label in model_classes(model) or [None] * 3])
-    save_audio(path, np.clip(np.concatenate([*render(model, z)]), -1, 1), sample_rate=model.sample_rate)
+    path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
+    made = compose(model, labels, [60] * len(labels), seed=seed)
+    save_audio(path, np.clip(np.concatenate(made), -1, 1), sample_rate=model.sample_rate)
     return path
 
-# %% ../nbs/16_cli.ipynb #0043
+# %% ../nbs/16_cli.ipynb #0054
 def save_text(path, text):
     "Write a text file, whole or not at all; its path."
     with atomic_path(path) as temporary: temporary.write_text(text, encoding="utf-8")
     return path
 
-# %% ../nbs/16_cli.ipynb #0044
+# %% ../nbs/16_cli.ipynb #0055
 def fit_model(settings, sounds, out, *, resume):
     "Build a model for the sounds, and train it in the folder of a run."
     import jax
     from flax import nnx
     from audiogen.sounds import batch_source, detune
     from audiogen.training import train
-    build, targets, loss = find_recipe(settings["recipe"])
+    build, targets, loss, *after = find_recipe(settings["recipe"])
     sounds = detune(sounds)                                                  # and copies up to a semitone away
-    model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, rngs=nnx.Rngs(settings["seed"]))
-    batches = batch_source(targets(model, sounds.waveforms, sounds.labels), batch_size=settings["batch_size"], seed=settings["seed"],
-                           host=jax.process_index(), hosts=jax.process_count())
+    model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(settings["seed"]))
+    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
+    batches = batch_source(arrays, batch_size=settings["batch_size"], seed=settings["seed"], host=jax.process_index(), hosts=jax.process_count())
+    def finish(model):
+        for function in after: function(model, arrays)
     def listen(model, step):
+        finish(model)
         save_text(out / "command.json", json.dumps(settings, indent=1))
         save_checkpoint_sounds(model, step, folder=out / "sounds")
     train(model, loss, batches, out=out, resume=resume, listen=listen, **{name: settings[name] for name in ("steps", "seconds", "seed")})
+    finish(model)
     return model
 
-# %% ../nbs/16_cli.ipynb #0046
+# %% ../nbs/16_cli.ipynb #0057
 def run_facts(settings, out, figures):
     "What a trained model's file says about itself."
     import jax
@@ -226,7 +297,7 @@ def run_facts(settings, out, figures):
     facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
     return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
 
-# %% ../nbs/16_cli.ipynb #0048
+# %% ../nbs/16_cli.ipynb #0059
 def train_command(args):
     "Train a model on sounds."
     from audiogen.training import join_hosts, plot_losses
@@ -244,7 +315,7 @@ def train_command(args):
     yield from save_evaluation(out, figures)
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
-# %% ../nbs/16_cli.ipynb #0050
+# %% ../nbs/16_cli.ipynb #0061
 def evaluate_model(
     model, # called as model(z)
     train, # SoundSet that it learned from, or could have
@@ -254,20 +325,28 @@ def evaluate_model(
     seed=0, # of their latent vectors, and of the judge
 ) -> dict: # {name: figures}
     "All figures of the chapter on metrics, for each set of sounds held out."
-    from flax import nnx
     from audiogen.metrics import evaluate_sounds
-    rngs, classes = nnx.Rngs(seed), model_classes(model) or [None]
-    made = [x for label in classes for x in render(model, sample_latents(model, per_class, rngs=rngs, label=label))]
-    made, labels, answer = np.stack(made), np.repeat(np.arange(len(classes)), per_class), {}
-    train = match_classes(train, model)
+    train, classes, rng = match_classes(train, model), model_classes(model) or [None], np.random.default_rng(seed)
+    labels, answer = np.repeat(np.arange(len(classes)), per_class), {}
+    midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])     # pitches to ask for, where one can
+    made = compose(model, [classes[c] for c in labels], midi, seed=seed)
+    told = midi if hasattr(model, "steer") else None
     for name, part in held_out.items():
         part = match_classes(part, model)
-        rendered = np.stack([*render(model, model.encode(part.waveforms))]) if hasattr(model, "encode") else None
-        figures = evaluate_sounds(train, part, sample_rate=model.sample_rate, reconstructions=rendered, generated=made, generated_labels=labels, seed=seed)
+        figures = evaluate_sounds(train, part, sample_rate=model.sample_rate, reconstructions=reconstruct(model, part),
+                                  generated=made, generated_labels=labels, generated_midi=told, seed=seed)
         answer[name] = {key: float(f"{value:.6g}") for key, value in figures.items()}
     return answer
 
-# %% ../nbs/16_cli.ipynb #0051
+# %% ../nbs/16_cli.ipynb #0062
+def reconstruct(model, sounds):
+    "Sounds as the model makes them again, (n, t); None, if it can't encode."
+    if hasattr(model, "steer"):
+        from audiogen.conditional import resynthesize
+        return resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
+    return np.stack([*render(model, model.encode(sounds.waveforms))]) if hasattr(model, "encode") else None
+
+# %% ../nbs/16_cli.ipynb #0063
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
     from dataclasses import replace
@@ -278,7 +357,7 @@ def match_classes(sounds, model):
     number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
     return replace(sounds[number >= 0], labels=number[number >= 0], classes=classes)
 
-# %% ../nbs/16_cli.ipynb #0053
+# %% ../nbs/16_cli.ipynb #0065
 def save_evaluation(out, figures):
     "Yield a table for each set held out; write them to evaluation.md, and the figures to evaluation.json."
     from audiogen.metrics import metrics_table
@@ -287,7 +366,7 @@ def save_evaluation(out, figures):
     yield save_text(out / "evaluation.md", text + "\n")
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
 
-# %% ../nbs/16_cli.ipynb #0054
+# %% ../nbs/16_cli.ipynb #0066
 def evaluation_settings(args):
     "Which data to evaluate on: those named, else those that the model was trained on."
     given = {name: getattr(args, name) for name in ("data", "labels", "soundfont")}
@@ -298,14 +377,14 @@ def evaluation_settings(args):
     if data not in MADE: raise ValueError(f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums")
     return given | {"data": data}
 
-# %% ../nbs/16_cli.ipynb #0055
+# %% ../nbs/16_cli.ipynb #0067
 def evaluate_command(args):
     "Measure a model on sounds that it hasn't learned from."
     out, settings = check_folder(args.out), evaluation_settings(args)
     model = choose_model(args.model, seed=args.seed)
     yield from save_evaluation(out, evaluate_model(model, *load_data(settings), seed=args.seed))
 
-# %% ../nbs/16_cli.ipynb #0057
+# %% ../nbs/16_cli.ipynb #0069
 def markdown_table(
     columns, # headings
     rows, # lists of what to show, as long as the headings
@@ -316,7 +395,7 @@ def markdown_table(
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells]
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
-# %% ../nbs/16_cli.ipynb #0059
+# %% ../nbs/16_cli.ipynb #0071
 def model_row(
     name, # a shipped model's name, or a path
 ) -> list: # name, class, data, training, held-out distance, licence, parameters, size
@@ -328,29 +407,29 @@ def model_row(
     return [name, info["model"], about.get("data", "–"), trained, " · ".join(distances) or "–", about.get("licence", "–"),
             f"{info['parameters']:,}", f"{info['bytes'] / 1e6:.1f} MB"]
 
-# %% ../nbs/16_cli.ipynb #0061
+# %% ../nbs/16_cli.ipynb #0073
 def models_command(args):
     "List the models that come with the package."
     columns = ["name", "model", "data", "training", "held-out distance", "licence", "parameters", "size"]
     yield from markdown_table(columns, map(model_row, shipped_models()))
 
-# %% ../nbs/16_cli.ipynb #0063
+# %% ../nbs/16_cli.ipynb #0075
 class OneLineParser(argparse.ArgumentParser):
     "A parser whose errors are one line."
     def error(self, message): raise ValueError(f"{message}; see `{self.prog} --help`")
 
-# %% ../nbs/16_cli.ipynb #0064
+# %% ../nbs/16_cli.ipynb #0076
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     "Help that names defaults, where there are any."
     def _get_help_string(self, action): return super()._get_help_string(action) if action.default is not None else action.help
 
-# %% ../nbs/16_cli.ipynb #0065
+# %% ../nbs/16_cli.ipynb #0077
 def seed(text):
     "A seed, from the command line."
     if not text.isdecimal() or int(text) >= 2**31: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}")
     return int(text)
 
-# %% ../nbs/16_cli.ipynb #0066
+# %% ../nbs/16_cli.ipynb #0078
 def add_command(
     commands, # argparse's subparsers
     run, # the function NAME_command; its docstring is the help text
@@ -366,7 +445,7 @@ def add_command(
     if seeded: sub.add_argument("--seed", type=seed, default=42, metavar="N", help="the same seed writes the same bytes")
     return sub
 
-# %% ../nbs/16_cli.ipynb #0067
+# %% ../nbs/16_cli.ipynb #0079
 MODEL = dict(default="spectral", metavar="NAME", help="a shipped model's name, a saved model's path, a training run's folder, or untrained")
 
 def add_sound_commands(commands):
@@ -376,11 +455,28 @@ def add_sound_commands(commands):
         sub.add_argument("--model", **MODEL)
         sub.add_argument("--duration", type=float, metavar="S", help="length of a sound (s); the model's own without this")
         if run is demo_command: continue
+        add_conditions(sub)
         sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
-        sub.add_argument("--label", metavar="CLASS", help="the class of sound, for a model that knows classes")
         if run is vary_command: sub.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
 
-# %% ../nbs/16_cli.ipynb #0068
+# %% ../nbs/16_cli.ipynb #0080
+def add_conditions(sub):
+    "Options that say which sound is wanted."
+    sub.add_argument("--label", metavar="CLASS", help="the class of sound, for a model that knows classes")
+    sub.add_argument("--pitch", type=pitch, metavar="P", help="a MIDI number such as 60.5, or a frequency such as 262Hz, for a conditional model")
+    sub.add_argument("--loudness", type=float, metavar="DB", help="level of the loudest moment (dBFS), such as -12, for a conditional model")
+    sub.add_argument("--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy, for a conditional model")
+
+def add_play_command(commands):
+    "The command that plays scores."
+    play = add_command(commands, play_command)
+    play.add_argument("file", metavar="FILE", help="a Standard MIDI File")
+    play.add_argument("--model", **MODEL | dict(default="conditional"))
+    play.add_argument("--out", default="song.wav", metavar="FILE", help="WAV, FLAC or OGG file to write")
+    play.add_argument("--label", metavar="CLASS", help="the class for all notes but drums; by the file's programs without this")
+    play.add_argument("--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy")
+
+# %% ../nbs/16_cli.ipynb #0081
 def add_spectrogram_command(commands):
     "The command that draws recordings."
     draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False)
@@ -389,7 +485,7 @@ def add_spectrogram_command(commands):
     draw.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
     draw.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
 
-# %% ../nbs/16_cli.ipynb #0069
+# %% ../nbs/16_cli.ipynb #0082
 def add_training_commands(commands):
     "The commands that train and evaluate."
     train, evaluate = add_command(commands, train_command, out="run", seeded=False), add_command(commands, evaluate_command, out="evaluation")
@@ -406,7 +502,7 @@ def add_training_commands(commands):
     train.add_argument("--seed", type=seed, metavar="N", help="with --steps, the same seed writes the same model (default: 42)")
     train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out")
 
-# %% ../nbs/16_cli.ipynb #0070
+# %% ../nbs/16_cli.ipynb #0083
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
@@ -414,12 +510,13 @@ def build_parser():
     parser.add_argument("--version", action="version", version=f"audiogen {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands)
+    add_play_command(commands)
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
     return parser
 
-# %% ../nbs/16_cli.ipynb #0072
+# %% ../nbs/16_cli.ipynb #0085
 def report(error):
     "Print an error as one line; its exit status, 2."
     named = isinstance(error, OSError) and error.strerror
@@ -427,7 +524,7 @@ def report(error):
     print("audiogen: " + " ".join((text or type(error).__name__).split()), file=sys.stderr)
     return 2
 
-# %% ../nbs/16_cli.ipynb #0073
+# %% ../nbs/16_cli.ipynb #0086
 def run_command(argv):
     "Parse the words, run the command, print what it yields; its exit status."
     try:
@@ -437,7 +534,7 @@ def run_command(argv):
         return args.failed
     finally: sys.stdout.flush()
 
-# %% ../nbs/16_cli.ipynb #0074
+# %% ../nbs/16_cli.ipynb #0087
 def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0; 2 after an error; 130 when interrupted

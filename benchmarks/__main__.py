@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .common import header
 
-NAMES = ["demo", "stft", "generate", "memory", "slider", "training", "quality"]
+NAMES = ["demo", "stft", "generate", "memory", "slider", "explorer", "training", "quality", "steering"]
 
 
 def parse(argv=None):

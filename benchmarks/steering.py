@@ -1,0 +1,126 @@
+"""What a minute of training the steerable models reach, three seeds, with baselines from the same run; and what more or less time does."""
+
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from audiogen.cli import DEFAULTS, evaluate_model, fit_model, load_data
+from audiogen.metrics import pitch_error_cents
+from audiogen.training import read_log
+from audiogen.waveform import repitch
+
+from .common import section as markdown, table
+
+SEEDS = (1, 2, 3)
+RUNS = (("vae", "sounds"), ("conditional", "sounds"), ("source_filter", "sounds"), ("vae", "fluidr3"), ("conditional", "fluidr3"))
+FIGURES = {
+    "distance_db": ("distance of held-out clips, dB", ".2f"),
+    "neighbour_db": ("… from the style of the program's nearest training pitch, dB", ".2f"),
+    "class_accuracy": ("class judged right", ".1%"),
+    "pitch_cents": ("pitch asked for, median error, cents", ".2f"),
+    "pitch_within_20_cents": ("… within 20 cents", ".1%"),
+    "pitch_within_50_cents": ("… within 50 cents", ".1%"),
+    "swift_f0_cents": ("pitch as SwiftF0 hears it, median error, cents", ".1f"),
+    "swift_f0_within_50_cents": ("… within 50 cents", ".1%"),
+    "diversity": ("diversity, of the training clips'", ".2f"),
+    "copied": ("copied", ".1%"),
+}
+TEXT = (
+    "`audiogen train KIND --data DATA --seconds 60 --seed N` for three seeds: smallest to largest value, and beside it the baselines of the same "
+    "clips. Pitches asked for are those of random training clips, and for `sounds` quarter-tones in between as well."
+)
+
+
+def fit(recipe, data, seed, seconds):
+    """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
+    settings = DEFAULTS | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
+    sounds, held_out = load_data(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
+        return model, sounds, held_out, read_log(Path(folder) / "run")[-1]["step"] + 1
+
+
+def distance(x, y):
+    """Mean distance of pairs of clips, dB."""
+    from audiogen.stft import multi_resolution_stft_distance
+    return float(np.mean([np.mean(multi_resolution_stft_distance(x[i : i + 32], y[i : i + 32])) for i in range(0, len(x), 32)]))
+
+
+def neighbours(model, train, part):
+    """{figure: dB}: notes made from another note of the same program, by the model and by resampling."""
+    from audiogen.conditional import encode_styles, sound_blocks
+    same = train.details["program"] == part.details["program"][:, None]
+    near = np.where(same, np.abs(train.midi - part.midi[:, None]), np.inf).argmin(1)
+    z = encode_styles(model, train.waveforms[near], train.labels[near], train.midi[near])
+    shifts = part.midi - train.midi[near]
+    moved = np.stack([repitch(x, shift, sample_rate=train.sample_rate) for x, shift in zip(train.waveforms[near], shifts)])
+    return {"neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)), "neighbour_db/resampled": distance(part.waveforms, moved)}
+
+
+def pitches(model, train, seed):
+    """{figure: number}: notes at pitches asked for, heard by chapter 06 and by SwiftF0."""
+    from swift_f0 import SwiftF0
+    from audiogen.conditional import sample_styles, sound_blocks
+    from audiogen.metrics import estimate_f0_hz
+    rng, between = np.random.default_rng(seed), np.arange(48, 78, 0.5)
+    tones = np.flatnonzero(np.isfinite(train.midi))
+    chosen = rng.choice(tones, 120)
+    c, midi = train.labels[chosen].astype(np.int32), train.midi[chosen].astype(np.float32)
+    if "program" not in train.details: midi = np.resize(between, 120).astype(np.float32)
+    x = sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
+    ours, listener = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi)), SwiftF0()
+    heard = [listener.detect(y, model.sample_rate) for y in x]
+    hz = np.array([np.median(h.pitch_hz[h.confidence > 0.5]) if (h.confidence > 0.5).any() else np.nan for h in heard])
+    theirs = np.abs(pitch_error_cents(hz, midi))
+    return {"pitch_cents": np.nanmedian(ours), "pitch_within_20_cents": np.mean(ours < 20), "pitch_within_50_cents": np.mean(ours < 50),
+            "swift_f0_cents": np.nanmedian(theirs), "swift_f0_within_50_cents": np.mean(theirs < 50)}
+
+
+def figures(recipe, data, seed, seconds, *, brief=False):
+    """{part: {figure: number}} of one run, and its number of steps."""
+    model, train, held_out, steps = fit(recipe, data, seed, seconds)
+    found = evaluate_model(model, train, held_out, seed=seed)
+    for name, part in held_out.items():
+        if hasattr(model, "steer") and not brief: found[name] |= pitches(model, train, seed)
+        if hasattr(model, "steer") and "program" in part.details: found[name] |= neighbours(model, train, part)
+    return found, steps
+
+
+def rows(recipe, data, part, runs):
+    """Lines of the table for one set of held-out clips."""
+    for key, (name, form) in FIGURES.items():
+        values = [run[part][key] for run in runs if key in run[part]]
+        if not values: continue
+        beside = " · ".join(f"{k.split('/')[1]} {v:{form}}" for k, v in runs[0][part].items() if k.startswith(f"{key}/"))
+        yield [recipe, data, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
+
+
+def minute(quick):
+    """The table of three seeds."""
+    lines, notes = [], []
+    for recipe, data in RUNS[:3] if quick else RUNS:
+        runs = [figures(recipe, data, seed, 5 if quick else 60) for seed in SEEDS[: 1 if quick else 3]]
+        notes.append(f"{recipe}, {data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
+        for part in runs[0][0]: lines += rows(recipe, data, part, [found for found, _ in runs])
+        print(lines[-1], flush=True)
+    return markdown("steering: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["model", "data", "held out", "figure", "three seeds", "beside it"], lines))
+
+
+def patience(quick):
+    """The table of one seed and several budgets."""
+    budgets, lines = (3, 5) if quick else (15, 30, 60, 120, 600), []
+    for data in ("sounds",) if quick else ("sounds", "fluidr3"):
+        for seconds in budgets:
+            found, steps = figures("conditional", data, SEEDS[0], seconds, brief=True)
+            for part, f in found.items():
+                lines.append([data, part, seconds, f"{steps:,}", f"{f['distance_db']:.2f}", f"{f.get('neighbour_db', np.nan):.2f}", f"{f['class_accuracy']:.1%}", f"{f['diversity']:.2f}"])
+            print(lines[-1], flush=True)
+    text = "`audiogen train conditional --data DATA --seconds S --seed 1`: distances in dB, the second from the style of the program's nearest training pitch."
+    return markdown("patience: quality against time", text, table(["data", "held out", "seconds", "steps", "distance", "from a neighbour", "class", "diversity"], lines))
+
+
+def section(quick):
+    """Both tables."""
+    return minute(quick) + "\n" + patience(quick)
