@@ -269,7 +269,7 @@ def conditional_targets(
     features = in_blocks(lambda x: conditional_features(x, k).astype(jnp.float16), waveforms)
     return dict(features=features, L1=picture(1), L2=picture(2), label=np.asarray(labels, np.int32), midi=np.nan_to_num(midi).astype(np.float32))
 
-# %% ../nbs/10_conditional.ipynb #0048
+# %% ../nbs/10_conditional.ipynb #0049
 def autoencoding_loss(
     model:ConditionalVAE,
     batch, # from conditional_targets or source_filter_targets
@@ -277,18 +277,20 @@ def autoencoding_loss(
     compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
 ): # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
-    c, midi = batch["label"], batch["midi"]
-    mean, log_var = model.posterior(batch["features"].astype(jnp.float32), c, midi)
-    square, absolute = compare(model.decoder(reparameterize(key, mean, log_var), c, midi))
+    c, midi, (draw, grain, detune) = batch["label"], batch["midi"], jax.random.split(key, 3)
+    told = jnp.where(midi > 0, midi + jax.random.normal(detune, midi.shape), 0)
+    features = batch["features"] + 0.3 * jax.random.normal(grain, batch["features"].shape)
+    mean, log_var = model.posterior(features, c, told)
+    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
 
-# %% ../nbs/10_conditional.ipynb #0049
+# %% ../nbs/10_conditional.ipynb #0050
 def differences(a, b):
     "Mean square and mean absolute difference."
     return jnp.square(a - b).mean(), jnp.abs(a - b).mean()
 
-# %% ../nbs/10_conditional.ipynb #0051
+# %% ../nbs/10_conditional.ipynb #0052
 def conditional_loss(model, batch, key):
     "The loss by a picture that is foretold, through one of two windows."
     steady, (draw, choose) = model.steady[batch["label"]], jax.random.split(key)
@@ -297,7 +299,7 @@ def conditional_loss(model, batch, key):
         return jax.lax.cond(jax.random.bernoulli(choose), through(1), through(2))
     return autoencoding_loss(model, batch, draw, compare)
 
-# %% ../nbs/10_conditional.ipynb #0052
+# %% ../nbs/10_conditional.ipynb #0053
 def conditional_model(
     waveforms, # training clips, (n, t)
     labels, # numbers of their classes, (n,)
@@ -317,7 +319,7 @@ def conditional_model(
     model.steady[...] = jnp.stack([steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)])
     return model
 
-# %% ../nbs/10_conditional.ipynb #0054
+# %% ../nbs/10_conditional.ipynb #0055
 def fit_styles(
     model:ConditionalVAE, # is changed
     arrays, # from conditional_targets
@@ -329,7 +331,7 @@ def fit_styles(
     model.clouds.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
 
-# %% ../nbs/10_conditional.ipynb #0056
+# %% ../nbs/10_conditional.ipynb #0057
 def resynthesize(
     model:ConditionalVAE,
     waveforms, # (n, num_samples)
@@ -339,7 +341,7 @@ def resynthesize(
     "Encode sounds, and make them again from their latent vectors, classes and pitches."
     return sound_blocks(model, encode_styles(model, waveforms, labels, midi), labels, midi)
 
-# %% ../nbs/10_conditional.ipynb #0057
+# %% ../nbs/10_conditional.ipynb #0058
 def encode_styles(
     model:ConditionalVAE,
     waveforms, # (n, num_samples)
@@ -350,7 +352,7 @@ def encode_styles(
     features = in_blocks(lambda x: conditional_features(x, model.config), check_length(waveforms, model.config))
     return np.asarray(model.posterior(features, np.asarray(labels), np.nan_to_num(midi).astype(np.float32))[0])
 
-# %% ../nbs/10_conditional.ipynb #0058
+# %% ../nbs/10_conditional.ipynb #0059
 def sound_blocks(
     model:ConditionalVAE,
     z, # latent vectors, (n, latent_dim)
@@ -365,13 +367,13 @@ def sound_blocks(
     made = [np.asarray(synthesize(model, z[i : i + size], c[i : i + size], midi[i : i + size])) for i in range(0, len(rows), size)]
     return np.concatenate(made)[: len(labels)]
 
-# %% ../nbs/10_conditional.ipynb #0061
+# %% ../nbs/10_conditional.ipynb #0062
 def source_filter_targets(model, waveforms, labels, midi):
     "What a model learns from that is compared by sound: what its encoder sees, and clips."
     features = in_blocks(lambda x: conditional_features(x, model.config).astype(jnp.float16), waveforms)
     return dict(features=features, waveform=np.asarray(waveforms, np.float16), label=np.asarray(labels, np.int32), midi=np.nan_to_num(midi).astype(np.float32))
 
-# %% ../nbs/10_conditional.ipynb #0062
+# %% ../nbs/10_conditional.ipynb #0063
 def source_filter_loss(model, batch, key):
     "The loss by sounds that are made, at three window sizes."
     x, k, (draw, hiss) = batch["waveform"].astype(jnp.float32), model.config, jax.random.split(key)
@@ -381,7 +383,7 @@ def source_filter_loss(model, batch, key):
         return [sum(parts) / 3 for parts in zip(*pairs)]
     return autoencoding_loss(model, batch, draw, compare)
 
-# %% ../nbs/10_conditional.ipynb #0064
+# %% ../nbs/10_conditional.ipynb #0065
 WORDS = {"short": (0, -1), "long": (0, 1), "dark": (1, -1), "bright": (1, 1), "sharp": (2, -1), "soft": (2, 1), "pure": (3, -1), "noisy": (3, 1)}
 
 def read_words(words): # "short bright" -> weights of the four traits, (4,)
@@ -391,7 +393,7 @@ def read_words(words): # "short bright" -> weights of the four traits, (4,)
     for trait, sign in (WORDS[w] for w in known): weights[trait] += sign
     return weights
 
-# %% ../nbs/10_conditional.ipynb #0065
+# %% ../nbs/10_conditional.ipynb #0066
 @nnx.jit
 def traits(
     model:ConditionalVAE,
@@ -411,7 +413,7 @@ def traits(
     bright = jnp.log2((spectrum * hz).sum(-1) / spectrum.sum(-1) / 1000)
     return jnp.stack([length, bright, frame * level.argmax(-1), 1 - tone.sum((-1, -2)) / level.sum(-1)], -1)
 
-# %% ../nbs/10_conditional.ipynb #0066
+# %% ../nbs/10_conditional.ipynb #0067
 def sample_styles(
     model:ConditionalVAE,
     key,
@@ -433,7 +435,7 @@ def sample_styles(
     scores = ((measured - measured.mean(1, keepdims=True)) / (measured.std(1, keepdims=True) + 1e-6)) @ weights
     return z.reshape(-1, count, model.latent_dim)[jnp.arange(len(scores)), scores.argmax(1)]
 
-# %% ../nbs/10_conditional.ipynb #0068
+# %% ../nbs/10_conditional.ipynb #0069
 def loudness(
     x, # waveforms, (..., t)
     *,
@@ -445,7 +447,7 @@ def loudness(
     energy = jnp.cumsum(jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(1, 0)]), -1)
     return 10 * jnp.log10((energy[..., n:] - energy[..., :-n]).max(-1) / n + 1e-10)
 
-# %% ../nbs/10_conditional.ipynb #0069
+# %% ../nbs/10_conditional.ipynb #0070
 def at_loudness(
     x, # waveforms, (..., t)
     level, # level wanted (dBFS)
@@ -456,7 +458,7 @@ def at_loudness(
     gain = 10 ** ((level - loudness(x, sample_rate=sample_rate)) / 20)
     return x * jnp.minimum(gain, 1 / (jnp.abs(x).max(-1) + 1e-9))[..., None]
 
-# %% ../nbs/10_conditional.ipynb #0072
+# %% ../nbs/10_conditional.ipynb #0073
 class Instrument(nnx.Module):
     "A conditional model that was told class, pitch, loudness and words: called with z alone."
     def __init__(self, model, c, midi, level=np.nan, words="", seconds=None):
@@ -474,7 +476,7 @@ class Instrument(nnx.Module):
 
 Instrument.__signature__ = inspect.signature(Instrument.__init__.__get__(0))                          # flax shows (*args, **kwargs)
 
-# %% ../nbs/10_conditional.ipynb #0073
+# %% ../nbs/10_conditional.ipynb #0074
 def steer(
     model:ConditionalVAE,
     label=None, # class of sound; the first with a pitch if None
@@ -498,7 +500,7 @@ def steer(
 
 ConditionalVAE.steer = steer
 
-# %% ../nbs/10_conditional.ipynb #0075
+# %% ../nbs/10_conditional.ipynb #0076
 @dataclass(frozen=True)
 class Note:
     "One note of a score."
@@ -508,7 +510,7 @@ class Note:
     midi: float = 0.0 # pitch in MIDI numbers, 0 for none
     velocity: float = 1.0 # how hard, from 0 to 1
 
-# %% ../nbs/10_conditional.ipynb #0076
+# %% ../nbs/10_conditional.ipynb #0077
 def play_notes(
     model:ConditionalVAE,
     notes, # of Note, in any order
@@ -531,13 +533,13 @@ def play_notes(
         ahead[: len(x)] += x
     for i in range(0, len(ahead), step): yield soft_limit(ahead[i : i + step])
 
-# %% ../nbs/10_conditional.ipynb #0078
+# %% ../nbs/10_conditional.ipynb #0079
 def song_style(model, note, seed, words):
     "The style in which all notes of a class are played."
     instrument = steer(model, note.label, pitch=60 if note.midi else None, words=words)
     return instrument.sample_prior(jax.random.fold_in(jax.random.key(seed), instrument.c[...]), 1)
 
-# %% ../nbs/10_conditional.ipynb #0079
+# %% ../nbs/10_conditional.ipynb #0080
 def sound_note(model, z, note, key, *, release=0.05):
     "The sound of one note, at least as long as it is held, with a release."
     instrument, rate = steer(model, note.label, pitch=note.midi or None), model.sample_rate
@@ -551,7 +553,7 @@ def sound_note(model, z, note, key, *, release=0.05):
 @partial(jax.jit, static_argnums=(0, 1))
 def sound_of_length(seconds, graphdef, state, z, c, midi, key): return nnx.merge(graphdef, state)(z, c, midi, seconds, key)
 
-# %% ../nbs/10_conditional.ipynb #0081
+# %% ../nbs/10_conditional.ipynb #0082
 def soft_limit(
     x, # waveform, (t,)
     *,
@@ -561,7 +563,7 @@ def soft_limit(
     over = np.maximum(np.abs(x) - knee, 0)
     return np.sign(x) * (np.minimum(np.abs(x), knee) + (1 - knee) * np.tanh(over / (1 - knee)))
 
-# %% ../nbs/10_conditional.ipynb #0083
+# %% ../nbs/10_conditional.ipynb #0084
 def score(
     label, # class of sound
     text, # "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a class without pitch
@@ -572,13 +574,13 @@ def score(
     fields = [[float(word) for word in part.split()] for part in text.split(",")]
     return [Note(start, seconds, label, *pitch) for start, *pitch in fields]
 
-# %% ../nbs/10_conditional.ipynb #0084
+# %% ../nbs/10_conditional.ipynb #0085
 GENERAL_MIDI = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
 PERCUSSION = {35: "kick", 36: "kick", 39: "clap", 37: "snare", 38: "snare", 40: "snare", 56: "cowbell"}
 PERCUSSION |= dict.fromkeys((41, 43, 45, 47, 48, 50), "tom") | dict.fromkeys((42, 44, 46, 49, 51, 52, 53, 55, 57, 59), "hat")
 STAND_INS = {"piano": "pluck", "mallet": "pluck", "guitar": "pluck", "bass": "pluck", "lead": "brass", "reed": "brass"}
 
-# %% ../nbs/10_conditional.ipynb #0085
+# %% ../nbs/10_conditional.ipynb #0086
 def read_midi(
     path, # a Standard MIDI File
     classes, # that the model knows
@@ -605,7 +607,7 @@ def read_midi(
     known = [note for note in notes if note.label]
     return known, len(notes) - len(known)
 
-# %% ../nbs/10_conditional.ipynb #0086
+# %% ../nbs/10_conditional.ipynb #0087
 def note_class(channel, key, program, classes, label):
     "The class that plays a note; None if there is none."
     if channel == 9: return name if (name := PERCUSSION.get(key)) in classes else None      # MIDI's tenth channel is percussion

@@ -49,8 +49,8 @@ class SpectralConfig:
     def __post_init__(self):
         checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), classes=as_tuple(self.classes, "classes", str),
                        hidden_dims=as_tuple(self.hidden_dims, "hidden_dims", lambda d: check_count(d, "a hidden width")))
-        checked |= {name: check_count(getattr(self, name), name) for name in ("latent_dim", "rank", "window_size", "hop_size", "pool", "remembered")}
-        for name, value in checked.items(): object.__setattr__(self, name, value)
+        counts = {name: check_count(getattr(self, name), name) for name in ("latent_dim", "rank", "window_size", "hop_size", "pool", "remembered")}
+        for name, value in (checked | counts).items(): object.__setattr__(self, name, value)
         check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
         n = sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:])) + (self.num_features + len(self.classes) * (self.latent_dim + self.remembered)) * self.latent_dim
         check_memory(8 * n, f"a generator of {n:,} parameters")

@@ -1,6 +1,10 @@
 """What a minute of training the steerable models reach, three seeds, with baselines from the same run; and what more or less time does."""
 
+import os
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import jax
@@ -121,6 +125,33 @@ def patience(quick):
     return markdown("patience: quality against time", text, table(["data", "held out", "seconds", "steps", "distance", "from a neighbour", "class", "diversity"], lines))
 
 
+def measure(rounds=30):
+    """Milliseconds a clip, for {(model, clips at once)}, the median of calls in this process."""
+    from audiogen.generator import load_model, synthesize
+    for name in ("conditional", "conditional-instruments"):
+        model = load_model(name)
+        for count in (1, 32):
+            z, c = np.zeros((count, model.latent_dim), np.float32), np.full(count, model.config.pitched.index(True))
+            times, midi = [], np.full(count, 60, np.float32)
+            for _ in range(rounds):
+                start = time.perf_counter()
+                jax.block_until_ready(synthesize(model, z, c, midi))
+                times.append(1000 * (time.perf_counter() - start) / count)
+            print(f"{name},{count},{model.config.duration},{np.median(times[1:]):.2f}")
+
+
+def speed():
+    """The table of how long a clip takes on one core."""
+    command = [sys.executable, "-m", "benchmarks.steering"]
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {0})).stdout
+    text = "`synthesize` of the shipped models on one core, compiled, median of 29 calls. Aim: 3 ms, at most 10."
+    return markdown("steering: a clip on one core", text, table(["model", "clips at once", "length (s)", "ms a clip"], [line.split(",") for line in out.split()]))
+
+
 def section(quick):
-    """Both tables."""
-    return minute(quick) + "\n" + patience(quick)
+    """All tables."""
+    return "\n".join([speed(), minute(quick), patience(quick)])
+
+
+if __name__ == "__main__":
+    measure()
