@@ -594,16 +594,18 @@ def read_midi(
         if isinstance(e, FileNotFoundError): raise
         raise ValueError(f"{path}: not a MIDI file ({e or type(e).__name__}); want a Standard MIDI File, .mid") from None
     now, programs, sounding, notes = 0.0, {}, {}, []
+    def let_go(channel, key): # a key that was pressed
+        start, velocity, name = sounding.pop((channel, key))
+        notes.append(Note(start, now - start, name, 0.0 if channel == 9 else float(key), velocity))
     for message in messages:
         now += message.time
         if message.type == "program_change": programs[message.channel] = message.program
         if message.type not in ("note_on", "note_off"): continue
         key = message.channel, message.note
-        if key in sounding:
-            start, velocity, name = sounding.pop(key)
-            notes.append(Note(start, now - start, name, 0.0 if message.channel == 9 else float(message.note), velocity))
+        if key in sounding: let_go(*key)
         if message.type == "note_on" and message.velocity:
             sounding[key] = now, message.velocity / 127, note_class(*key, programs.get(message.channel, 0), classes, label)
+    for key in [*sounding]: let_go(*key)                                     # never let go: held to the end
     known = [note for note in notes if note.label]
     return known, len(notes) - len(known)
 
