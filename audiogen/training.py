@@ -6,7 +6,7 @@
 __all__ = ['cosine_decay', 'move_average', 'make_step', 'join_hosts', 'read_log', 'plot_losses', 'train']
 
 # %% ../nbs/07_training.ipynb #0006
-import json, logging, math, os, re, signal, time
+import json, logging, math, os, re, shutil, signal, time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,16 +83,19 @@ def make_optimizer(max_grad_norm):
 # %% ../nbs/07_training.ipynb #0025
 def make_step(loss, graphdef, optimizer, *, seed, ema_decay):
     "A function from (state, rest, batch, learning rate) to the state after a step of training, and what to log of it."
+    def update(state, grads, rate):
+        updates, memory = optimizer.update(grads, state["optimizer"])
+        params = jax.tree.map(lambda w, u: w - (rate * u).astype(w.dtype), state["params"], updates)
+        ema = move_average(state["ema"], params, step=state["step"], decay=ema_decay)
+        return dict(params=params, ema=ema, optimizer=memory, step=state["step"] + 1)
     def step(state, rest, batch, rate):
         key = jax.random.fold_in(jax.random.key(seed), state["step"])
         def objective(params): return loss(nnx.merge(graphdef, params, jax.tree.map(lambda w: w, rest)), batch, key)
         (value, parts), grads = jax.value_and_grad(objective, has_aux=True)(state["params"])
         norm = optax.global_norm(grads)
-        updates, memory = optimizer.update(grads, state["optimizer"])
-        params = jax.tree.map(lambda w, u: w - (rate * u).astype(w.dtype), state["params"], updates)
-        ema = move_average(state["ema"], params, step=state["step"], decay=ema_decay)
-        new = dict(params=params, ema=ema, optimizer=memory, step=state["step"] + 1)
-        return new, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
+        finite = jnp.isfinite(value) & jnp.isfinite(norm)
+        state = jax.lax.cond(finite, update, lambda state, *_: state, state, grads, rate)
+        return state, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
     return step
 
 # %% ../nbs/07_training.ipynb #0026
@@ -190,7 +193,6 @@ def checkpoint_manager(folder):
         max_to_keep=2,
         create=False,
         enable_async_checkpointing=False,
-        cleanup_tmp_directories=True,
         multiprocessing_options=alone,
     )
     was_disabled, logger.disabled = logger.disabled, True
@@ -212,6 +214,7 @@ def load_checkpoint(folder, tree):
     "The newest checkpoint of a folder in the structure of `tree`; `tree` itself if there is none."
     import orbax.checkpoint as ocp
     if not folder.exists(): return tree
+    for half_written in folder.glob("*.orbax-checkpoint-tmp*"): shutil.rmtree(half_written)
     with checkpoint_manager(folder) as manager:
         if manager.latest_step() is None: return tree
         data = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())["state"].tobytes()
@@ -314,15 +317,16 @@ def describe_batch(batch):
     return "; ".join(describe(name, x) for name, x in named_leaves(batch).items())
 
 # %% ../nbs/07_training.ipynb #0068
-def check_finite(metrics, batch, step):
+def check_finite(record, batch):
     "Stop training when the loss or its gradient is NaN or infinite."
-    if all(map(math.isfinite, (metrics["loss"], metrics["gradient_norm"]))): return
+    step, loss, norm = (record[name] for name in ("step", "loss", "gradient_norm"))
+    if math.isfinite(loss) and math.isfinite(norm): return
     if all(np.isfinite(x).all() for x in jax.tree.leaves(batch)):
-        advice = f"The batch is finite: try a lower learning rate (it was {metrics['learning_rate']:.2g}), "
+        advice = f"The batch is finite: try a lower learning rate (it was {record['learning_rate']:.2g}), "
         advice += "and look for a logarithm, a root or a division in the loss"
     else: advice = "The batch itself is bad: mend the data"
     raise ValueError(
-        f"training diverged in step {step}: loss {metrics['loss']}, gradient norm {metrics['gradient_norm']}. "
+        f"training diverged in step {step}: loss {loss}, gradient norm {norm}. "
         f"batches[{step}] holds {describe_batch(batch)}. {advice}. The model and the last checkpoint have the weights from before this step"
     )
 
@@ -342,13 +346,13 @@ def noting_interrupts():
 
 # %% ../nbs/07_training.ipynb #0073
 def training_steps(step, state, rest, batches, settings, *, trained):
-    "Yield progress, state and log record after each step, until the budget is spent."
+    "Yield progress, state, log record and batch after each step, until the budget is spent."
     steps, seconds, learning_rate = (settings[name] for name in ("steps", "seconds", "learning_rate"))
     n, compiled, rest = int(state["step"]), None, jax.device_put(rest, placed())
     while (progress := n / steps if steps else trained / seconds) < 1:
         if compiled is None:
             first = get_batch(batches, n)
-            traced = jax.jit(step, out_shardings=placed()).lower(state, rest, split_over_devices(first), np.float32(0))
+            traced = jax.jit(step, donate_argnums=0, out_shardings=placed()).lower(state, rest, split_over_devices(first), np.float32(0))
             compiled = traced.compile()
         start = time.perf_counter()
         batch = get_batch(batches, n)
@@ -357,9 +361,8 @@ def training_steps(step, state, rest, batches, settings, *, trained):
         rate = np.float32(learning_rate * cosine_decay(progress))
         state, metrics = compiled(state, rest, split_over_devices(batch), rate)
         metrics = jax.tree.map(float, jax.device_get(metrics))       # waits until the step is done
-        check_finite(metrics, batch, n)
         trained += time.perf_counter() - start
-        yield (n + 1) / steps if steps else trained / seconds, state, dict(step=n, seconds=round(trained, 6)) | metrics
+        yield (n + 1) / steps if steps else trained / seconds, state, dict(step=n, seconds=round(trained, 6)) | metrics, batch
         n += 1
 
 # %% ../nbs/07_training.ipynb #0075
@@ -384,7 +387,8 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
     saved = trained
     with progress_bar() as bar, noting_interrupts() as interrupted:
         try:
-            for progress, state, record in made_steps:
+            for progress, state, record, batch in made_steps:
+                check_finite(record, batch)
                 trained = record["seconds"]
                 if jax.process_index() == 0:
                     with writing(folder): append_record(folder / "log.jsonl", record)
@@ -426,7 +430,7 @@ def train(
     state, trained = restore_run(out, settings, initial_state(params, optimizer), resume=resume)
     step = make_step(loss, graphdef, optimizer, seed=seed, ema_decay=ema_decay)
     def checkpoint(state, trained):
-        nnx.update(model, jax.tree.map(jnp.asarray, jax.device_get(state["ema"])))
+        nnx.update(model, jax.tree.map(jnp.array, jax.device_get(state["ema"])))       # copies: the next step overwrites the state
         if save_run(out, state, trained) and listen: listen(model, int(state["step"]))
     made_steps = training_steps(step, state, rest, batches, settings, trained=trained)
     follow(made_steps, out, checkpoint=checkpoint, state=state, trained=trained, save_every=save_every)
