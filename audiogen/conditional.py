@@ -9,7 +9,7 @@ __all__ = ['WORDS', 'GENERAL_MIDI', 'PERCUSSION', 'STAND_INS', 'pulse_train', 'b
            'autoencoding_loss', 'conditional_loss', 'conditional_model', 'fit_styles', 'resynthesize', 'encode_styles',
            'sound_blocks', 'source_filter_targets', 'source_filter_loss', 'read_words', 'traits', 'sample_styles',
            'loudness', 'at_loudness', 'Instrument', 'steer', 'Note', 'play_notes', 'song_style', 'sound_note',
-           'sound_of_length', 'soft_limit', 'score', 'read_midi', 'note_class']
+           'soft_limit', 'score', 'read_midi', 'note_class']
 
 # %% ../nbs/10_conditional.ipynb #0005
 import inspect
@@ -550,10 +550,13 @@ def sound_note(model, z, note, key, *, release=0.05):
     n = min(len(x), round((note.seconds + release) * rate))
     return x[:n] * np.minimum(1, np.arange(n, 0, -1) / (release * rate)).astype(np.float32)
 
+# %% ../nbs/10_conditional.ipynb #0081
 @partial(jax.jit, static_argnums=(0, 1))
-def sound_of_length(seconds, graphdef, state, z, c, midi, key): return nnx.merge(graphdef, state)(z, c, midi, seconds, key)
+def sound_of_length(seconds, graphdef, state, z, c, midi, key):
+    "Sounds of a length, by a program that is compiled once for each length."
+    return nnx.merge(graphdef, state)(z, c, midi, seconds, key)
 
-# %% ../nbs/10_conditional.ipynb #0082
+# %% ../nbs/10_conditional.ipynb #0083
 def soft_limit(
     x, # waveform, (t,)
     *,
@@ -563,7 +566,7 @@ def soft_limit(
     over = np.maximum(np.abs(x) - knee, 0)
     return np.sign(x) * (np.minimum(np.abs(x), knee) + (1 - knee) * np.tanh(over / (1 - knee)))
 
-# %% ../nbs/10_conditional.ipynb #0084
+# %% ../nbs/10_conditional.ipynb #0085
 def score(
     label, # class of sound
     text, # "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a class without pitch
@@ -574,13 +577,13 @@ def score(
     fields = [[float(word) for word in part.split()] for part in text.split(",")]
     return [Note(start, seconds, label, *pitch) for start, *pitch in fields]
 
-# %% ../nbs/10_conditional.ipynb #0085
+# %% ../nbs/10_conditional.ipynb #0086
 GENERAL_MIDI = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
 PERCUSSION = {35: "kick", 36: "kick", 39: "clap", 37: "snare", 38: "snare", 40: "snare", 56: "cowbell"}
 PERCUSSION |= dict.fromkeys((41, 43, 45, 47, 48, 50), "tom") | dict.fromkeys((42, 44, 46, 49, 51, 52, 53, 55, 57, 59), "hat")
 STAND_INS = {"piano": "pluck", "mallet": "pluck", "guitar": "pluck", "bass": "pluck", "lead": "brass", "reed": "brass"}
 
-# %% ../nbs/10_conditional.ipynb #0086
+# %% ../nbs/10_conditional.ipynb #0087
 def read_midi(
     path, # a Standard MIDI File
     classes, # that the model knows
@@ -609,7 +612,7 @@ def read_midi(
     known = [note for note in notes if note.label]
     return known, len(notes) - len(known)
 
-# %% ../nbs/10_conditional.ipynb #0087
+# %% ../nbs/10_conditional.ipynb #0088
 def note_class(channel, key, program, classes, label):
     "The class that plays a note; None if there is none."
     if channel == 9: return name if (name := PERCUSSION.get(key)) in classes else None      # MIDI's tenth channel is percussion
