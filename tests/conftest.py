@@ -1,5 +1,6 @@
-"""What several test files need: the console command, and bounds on random examples."""
-import os, subprocess, sys
+"""What several test files need: the console command, bounds on random examples, a browser."""
+import contextlib, functools, importlib.util, os, shutil, subprocess, sys, threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,39 @@ def audiogen(popen):
             out, err = process.communicate(timeout=300)
         return process.returncode, out, err
     return audiogen
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = ["Chromium"] * (CHROMIUM is None) + ["playwright"] * (importlib.util.find_spec("playwright") is None)
+in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
+
+@pytest.fixture(scope="module")
+def chromium():
+    "A browser that makes sound without being touched first."
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
+        yield browser
+        browser.close()
+
+@contextlib.contextmanager
+def serve(folder):
+    "The address of a folder, on this machine only."
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_): pass
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+@contextlib.contextmanager
+def watched(browser, address, **properties):
+    "A page in a new window, and what it complains of or fetches from elsewhere."
+    context, complaints = browser.new_context(**properties), []
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith((address, "data:", "blob:")) else complaints.append(request.url))
+    page.on("response", lambda response: complaints.append(f"{response.url}: {response.status}") if response.status >= 400 else None)
+    yield page, complaints
+    context.close()

@@ -4,7 +4,7 @@ Quarto builds the published site, but it's a large program that pip can't instal
 processing is run as it stands, and pandoc reads the Markdown that Quarto would hand it. So `tests/test_docs.py` can check the pages on any
 machine, and an author can look at them. Themes, search and the sidebar are Quarto's alone; styles.css is shared.
 """
-import argparse, base64, contextlib, html, json, re, shutil, subprocess, tempfile
+import argparse, base64, contextlib, html, json, re, shutil, subprocess, sys, tempfile
 from itertools import takewhile
 from pathlib import Path
 
@@ -19,27 +19,27 @@ TEMPLATE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$pagetitle$</title>
+<link rel="icon" href="favicon.svg">
 <style>
 $highlighting-css$
-:root { color-scheme: light dark; --box: #8881; --line: #8885 }
-body { max-width: 50rem; margin: auto; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word }
+body { max-width: 56rem; margin: auto; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; padding-bottom: .5rem; border-bottom: 1px solid var(--line) }
 h1, h2, h3 { line-height: 1.25; margin: 1.5em 0 .5em }
-h1 + p { font-size: 1.2rem; opacity: .75 }
+.description { font-size: 1.2rem; color: var(--quiet) }
 hr { border: 0; border-top: 1px solid var(--line); margin: 2em 0 .5em }
-pre { overflow-x: auto; padding: .6rem .8rem; border-radius: 6px; background: var(--box); font-size: .85rem; line-height: 1.45 }
+pre { overflow-x: auto; padding: .6rem .8rem; border-radius: 6px; background: var(--field); font-size: .85rem; line-height: 1.45 }
 .cell-output pre { background: none; border-left: 3px solid var(--line); border-radius: 0; margin: 0 }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line) }
+th, td { padding: .2rem .4rem; border-bottom: 1px solid var(--line) }
 summary { cursor: pointer }
-@media (prefers-color-scheme: dark) { pre.sourceCode > code { color: #000; filter: invert(1) hue-rotate(180deg) } a { color: #8ab4f8 } }
 </style>
 <link rel="stylesheet" href="styles.css">
+<style>body { color: var(--text); background: var(--back) } a { color: var(--link) }</style>
 </head>
 <body>
-<nav>$nav$</nav>
-<h1>$title$</h1>
-$if(description)$<p>$description$</p>$endif$
+<nav aria-label="Chapters">$nav$</nav>
 <main>
+<header id="title-block-header"><h1>$title$</h1>
+$if(description)$<p class="description">$description$</p>$endif$</header>
 $body$
 </main>
 </body>
@@ -102,9 +102,8 @@ def link_locally(page, names):
     site = re.escape(config.doc_host + config.doc_baseurl)
     return re.sub(rf'(?<=href=")(?:{site}/)?([\w-]+)\.(?:ipynb|html)(?=["#])', lambda m: names.get(m[1], m[1]) + ".html", page)
 
-def render(notebook, nav, template):
-    "One page of HTML."
-    text = "\n\n".join(map(cell_markdown, notebook["cells"]))
+def render(text, nav, template):
+    "One page of HTML, of Markdown."
     command = [pypandoc.get_pandoc_path(), "--from=markdown", "--to=html5", "--mathml", f"--template={template}", f"--variable=nav:{nav}"]
     return subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True).stdout
 
@@ -114,15 +113,18 @@ def main(out):
     with tempfile.TemporaryDirectory() as folder:
         (template := Path(folder, "page.html")).write_text(TEMPLATE)
         proc = process_notebooks(Path(folder))
-        notebooks = {path.stem: json.loads(path.read_text()) for path in sorted(proc.glob("*.ipynb")) if re.match(r"\d|index", path.name)}
-        shutil.copytree(proc, out, ignore=shutil.ignore_patterns("*.ipynb", "*.yml"), dirs_exist_ok=True)
+        notebooks = {path.stem: json.loads(path.read_text()) for path in sorted(proc.glob("*.ipynb"))}
+        shutil.copytree(proc, out, ignore=shutil.ignore_patterns("*.ipynb", "*.yml", "*.scss", "*.qmd"), dirs_exist_ok=True)
         front = {name: front_matter(notebook) for name, notebook in notebooks.items()}
         order = sorted(front, key=lambda name: (name != "index", name))
         nav = "\n".join(f'<a href="{name}.html">{html.escape(front[name]["title"])}</a>' for name in order)
         names = {Path(front[name]["output-file"]).stem: name for name in front}
-        for name, notebook in notebooks.items():
-            (out / f"{name}.html").write_text(link_locally(render(notebook, nav, template), names))
+        pages = {name: "\n\n".join(map(cell_markdown, notebook["cells"])) for name, notebook in notebooks.items()}
+        pages |= {path.stem: path.read_text() for path in proc.glob("*.qmd")}
+        for name, text in pages.items():
+            (out / f"{name}.html").write_text(link_locally(render(text, nav, template), names))
             print(out / f"{name}.html")
+        subprocess.run([sys.executable, REPO / ".ci/site.py", out], check=True)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,5 +1,5 @@
 // The decoder of the chapter "Conditional models" in plain JavaScript: it reads the same file of weights and makes the same
-// sounds. Only the noise is another one, unless it is given.
+// sounds, down to the noise.
 import { fft, hann } from "./explorer.js"
 
 // A .safetensors file -> its configuration, and {name: Float32Array}.
@@ -31,6 +31,39 @@ export function randomFrom(seed) {
 }
 export const normal = random => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
+// 32 random bits for each of 0, 1, … from jax.random.key(seed): Threefry-2x32 in counter mode.
+function randomBits(seed, count) {
+  const keys = [0, seed, 0x1BD11BDA ^ seed], turns = [[13, 15, 26, 6], [17, 29, 16, 24]]
+  return Uint32Array.from({ length: count }, (_, i) => {
+    let a = keys[0], b = i + keys[1] | 0
+    for (let round = 0; round < 20; round++) {
+      const turn = turns[(round >> 2) % 2][round % 4]
+      a = a + b | 0
+      b = (b << turn | b >>> 32 - turn) ^ a
+      if (round % 4 === 3) {
+        const n = (round + 1) / 4
+        a = a + keys[n % 3] | 0
+        b = b + keys[(n + 1) % 3] + n | 0
+      }
+    }
+    return a ^ b
+  })
+}
+
+// The inverse of the error function, by Giles's polynomials, as XLA has it.
+const CENTRE = [2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 2.1858087e-4, -1.25372503e-3, -4.17768164e-3, 0.246640727, 1.50140941]
+const TAIL = [-2.00214257e-4, 1.00950558e-4, 1.34934322e-3, -3.67342844e-3, 5.73950773e-3, -7.6224613e-3, 9.43887047e-3, 1.00167406, 2.83297682]
+function inverseErf(x) {
+  const w = -Math.log1p(-x * x), at = w < 5 ? w - 2.5 : Math.sqrt(w) - 3
+  return x * (w < 5 ? CENTRE : TAIL).reduce((sum, c) => sum * at + c)
+}
+
+// White noise, the same as jax.random.normal(jax.random.key(seed), (count,)).
+export function whiteNoise(seed, count) {
+  const lowest = -1 + 2 ** -24                              // the next 32-bit number after −1
+  return Float32Array.from(randomBits(seed, count), bits => Math.SQRT2 * inverseErf(Math.max(lowest, Math.fround((bits >>> 9) / 2 ** 23 * 2 + lowest))))
+}
+
 export class Decoder {
   constructor(buffer) {
     const { config: c, arrays } = readWeights(buffer), layer = /^decoder\.net\.layers\.(\d+)\.kernel$/
@@ -39,6 +72,8 @@ export class Decoder {
     this.frames = 1 + Math.max(Math.floor(this.samples / this.hop), Math.ceil((this.samples - Math.floor(this.size / 4)) / this.hop))
     this.layers = Object.keys(arrays).filter(k => layer.test(k)).sort((a, b) => layer.exec(a)[1] - layer.exec(b)[1])
     this.window = hann(this.size)
+    this.energy = new Float64Array(this.frames * this.hop + this.size)                // the windows' squares, added up
+    for (let t = 0; t < this.frames; t++) this.window.forEach((w, i) => { this.energy[t * this.hop + i] += w * w })
   }
 
   // The network: latent vector, number of the class, pitch in MIDI numbers (0 for none) -> what it draws.
@@ -47,41 +82,50 @@ export class Decoder {
     let x = Float32Array.from([...z, ...this.config.classes.map((_, i) => +(i === label)), +(midi > 0), octaves, octaves ** 2 / 2])
     this.layers.forEach((name, i) => {
       const kernel = this.arrays[name], y = this.arrays[name.replace("kernel", "bias")].slice()
-      for (let a = 0; a < x.length; a++) if (x[a]) for (let b = 0; b < y.length; b++) y[b] += x[a] * kernel[a * y.length + b]
+      for (let a = 0; a < x.length; a++) if (x[a]) for (let b = 0, at = a * y.length; b < y.length; b++) y[b] += x[a] * kernel[at + b]
       x = i < this.layers.length - 1 ? y.map(v => Math.max(0, v)) : y
     })
     return x
   }
 
-  // Three curves: gains of the harmonics and of the rest, both (frame, bin), and the bend in semitones, (frame).
-  curves(z, label, midi) {
-    const { rank, bands } = this.config, F = this.frames, drawn = this.network(z, label, midi), width = 2 * F + 3 * bands
-    const picture = (over, along, count, first) => {        // strokes over time times strokes along frequency, then bands to bins
-      const base = this.arrays["decoder.base"].subarray(first, first + count), gains = new Float32Array(F * this.bins), row = new Float32Array(count + 1)
-      for (let t = 0; t < F; t++) {
-        for (let b = 0; b < count; b++) {
-          row[b] = base[b]
-          for (let r = 0; r < rank; r++) row[b] += drawn[r * width + over + t] * drawn[r * width + along + b]
-        }
-        for (let k = 0; k < this.bins; k++) {
-          const at = melOf(k * this.rate / this.size) / melOf(this.rate / 2) * (count - 1), i = Math.min(Math.floor(at), count - 2)
-          gains[t * this.bins + k] = Math.exp(row[i] + (at - i) * (row[i + 1] - row[i]))
-        }
-      }
-      return gains
+  // Gains, (frame, bin): strokes over time times strokes along frequency, then from bands, evenly spaced in mel, to bins.
+  picture(drawn, over, along, count, first) {
+    const { rank, bands } = this.config, { frames, bins, rate, size } = this, width = 2 * frames + 3 * bands
+    const base = this.arrays["decoder.base"].subarray(first, first + count), curves = [], gains = new Float32Array(frames * bins)
+    for (let r = -1; r < rank; r++) {
+      const points = r < 0 ? base : drawn.subarray(r * width + along, r * width + along + count)
+      curves.push(Float64Array.from({ length: bins }, (_, k) => {
+        const at = melOf(k * rate / size) / melOf(rate / 2) * (count - 1), i = Math.min(Math.floor(at), count - 2)
+        return points[i] + (at - i) * (points[i + 1] - points[i])
+      }))
     }
-    const harmonic = picture(0, 2 * F, bands, 0), rest = picture(F, 2 * F + bands, 2 * bands, bands).map(g => Math.max(0, g - 1e-3))
-    return { harmonic, rest, bend: Array.from(drawn.subarray(rank * width), v => Math.tanh(v / 5) / 2) }
+    for (let t = 0; t < frames; t++) for (let k = 0; k < bins; k++) {
+      let sum = curves[0][k]
+      for (let r = 0; r < rank; r++) sum += drawn[r * width + over + t] * curves[r + 1][k]
+      gains[t * bins + k] = Math.exp(sum)
+    }
+    return gains
+  }
+
+  // Three curves: gains of the harmonics (for a class with a pitch) and of the rest, and the bend in semitones, (frame).
+  curves(z, label, midi) {
+    const { rank, bands } = this.config, F = this.frames, drawn = this.network(z, label, midi)
+    const rest = this.picture(drawn, F, 2 * F + bands, 2 * bands, bands)
+    for (let i = 0; i < rest.length; i++) rest[i] = Math.max(0, rest[i] - 1e-3)
+    const bend = Array.from(drawn.subarray(rank * (2 * F + 3 * bands)), v => Math.tanh(v / 5) / 2)
+    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0) : null, rest, bend }
   }
 
   // All harmonics below the Nyquist frequency, each a sine of amplitude 1.
   pulses(midi, bend) {
     const x = new Float32Array(this.samples), f0 = new Float64Array(this.samples)
+    let highest = 0
     for (let i = 0; i < x.length; i++) {
       const t = Math.floor(i / this.hop), w = i / this.hop - t
       f0[i] = 440 * 2 ** ((midi - 69 + (1 - w) * bend[t] + w * bend[Math.min(t + 1, this.frames - 1)]) / 12)
+      highest = Math.max(highest, f0[i])
     }
-    const count = Math.floor(0.95 * this.rate / 2 / f0.reduce((a, b) => Math.max(a, b)))
+    const count = Math.floor(0.95 * this.rate / 2 / highest)
     for (let i = 0, cycles = 0; i < x.length; i++) {
       cycles = (cycles + f0[i] / this.rate) % 1
       const half = Math.PI * cycles, s = Math.sin(half)
@@ -90,66 +134,91 @@ export class Decoder {
     return x
   }
 
-  // Short-time Fourier transform, frame after frame: visit(t, re, im).
-  transform(x, visit) {
-    const re = new Float64Array(this.size), im = new Float64Array(this.size)
-    for (let t = 0; t < this.frames; t++) {
-      for (let i = 0; i < this.size; i++) { re[i] = this.window[i] * (x[t * this.hop - this.size / 2 + i] ?? 0); im[i] = 0 }
-      fft(re, im)
-      visit(t, re, im)
+  // Short-time Fourier transform, (frame, bin); two real frames make one complex transform.
+  transform(x) {
+    const { size, hop, bins, frames, window } = this, re = new Float64Array(frames * bins), im = new Float64Array(frames * bins)
+    const a = new Float64Array(size), b = new Float64Array(size)
+    for (let t = 0; t < frames; t += 2) {
+      for (let i = 0, at = t * hop - size / 2; i < size; i++, at++) {
+        a[i] = at >= 0 && at < x.length ? window[i] * x[at] : 0
+        b[i] = at + hop >= 0 && at + hop < x.length ? window[i] * x[at + hop] : 0
+      }
+      fft(a, b)
+      for (let k = 0, j = t * bins; k < bins; k++, j++) {
+        const m = (size - k) % size
+        re[j] = (a[k] + a[m]) / 2; im[j] = (b[k] - b[m]) / 2
+        if (t + 1 < frames) { re[j + bins] = (b[k] + b[m]) / 2; im[j + bins] = (a[m] - a[k]) / 2 }
+      }
     }
+    return { re, im }
+  }
+
+  // White noise's transform, kept for the next sound; the mean of its log-magnitudes is 0.
+  hiss(seed, noise) {
+    if (!noise && this.kept?.seed === seed) return this.kept
+    const spectrum = this.transform(noise ?? whiteNoise(seed, this.samples))
+    const level = Math.exp(0.5772157 / 2) / Math.sqrt(this.window.reduce((sum, w) => sum + w * w, 0))
+    for (const part of [spectrum.re, spectrum.im]) for (let j = 0; j < part.length; j++) part[j] *= level
+    if (!noise) this.kept = { seed, ...spectrum }
+    return spectrum
   }
 
   // A waveform for a latent vector, a class and a pitch.
   sound(z, label, midi, { seed = 0, noise = null } = {}) {
-    const { harmonic, rest, bend } = this.curves(z, label, midi), { bins, size, frames } = this, full = size / 4
-    const steady = this.arrays.steady.subarray(label * bins, (label + 1) * bins), random = randomFrom(seed)
-    const re = new Float64Array(frames * bins), im = new Float64Array(frames * bins)
-    if (midi > 0) this.transform(this.pulses(midi, bend), (t, a, b) => {
-      for (let k = 0, j = t * bins; k < bins; k++, j++) { re[j] += harmonic[j] * a[k]; im[j] += harmonic[j] * b[k] }
-    })
-    noise ??= Float32Array.from({ length: this.samples }, () => normal(random))
-    const level = full * Math.exp(0.5772157 / 2) / Math.sqrt(this.window.reduce((sum, w) => sum + w * w, 0))
-    this.transform(noise, (t, a, b) => {
-      for (let k = 0, j = t * bins; k < bins; k++, j++) {
-        const gain = rest[j] * level * Math.sqrt(1 - steady[k] ** 2)
-        re[j] += gain * a[k]; im[j] += gain * b[k]
-      }
-    })
-    this.ring(rest, steady, re, im)
+    const { harmonic, rest, bend } = this.curves(z, label, midi), { bins, size, frames } = this
+    const steady = this.arrays.steady.subarray(label * bins, (label + 1) * bins), hiss = this.hiss(seed, noise)
+    const { re, im } = harmonic ? this.transform(this.pulses(midi, bend)) : { re: new Float64Array(frames * bins), im: new Float64Array(frames * bins) }
+    const hissing = Float64Array.from(steady, s => size / 4 * Math.sqrt(1 - s ** 2))
+    for (let t = 0, j = 0; t < frames; t++) for (let k = 0; k < bins; k++, j++) {
+      const h = harmonic ? harmonic[j] : 0, n = rest[j] * hissing[k]
+      re[j] = h * re[j] + n * hiss.re[j]
+      im[j] = h * im[j] + n * hiss.im[j]
+    }
+    if (steady.some(s => s > 0)) this.ring(rest, steady, re, im)
     return this.inverse(re, im)
   }
 
   // Partials that keep on turning, each at the frequency where the power nearby has its centre.
   ring(rest, steady, re, im) {
-    const { bins, frames, size, hop } = this, phase = Float64Array.from({ length: bins }, (_, k) => Math.PI * k * k / bins)
-    for (let t = 0; t < frames; t++) for (let k = 0, j = t * bins; k < bins; k++, j++) {
-      let power = 0, centre = 0
-      for (let i = Math.max(0, k - 2); i <= Math.min(bins - 1, k + 2); i++) {
-        const p = rest[t * bins + i] ** 2 + 1e-20
-        power += p; centre += i * p
+    const { bins, frames, size, hop } = this, power = new Float64Array(bins + 4)      // two bins of nothing at either end
+    const phase = Float64Array.from({ length: bins }, (_, k) => Math.PI * k * k / bins)
+    for (let t = 0; t < frames; t++) {
+      for (let k = 0; k < bins; k++) power[k + 2] = rest[t * bins + k] ** 2 + 1e-20
+      for (let k = 0, j = t * bins; k < bins; k++, j++) {
+        if (!steady[k]) continue
+        const [a, b, c, d, e] = [power[k], power[k + 1], power[k + 2], power[k + 3], power[k + 4]]
+        phase[k] += 2 * Math.PI * ((k + (2 * e + d - b - 2 * a) / (a + b + c + d + e)) * hop / size % 1)
+        const loud = rest[j] * steady[k] * size / 4
+        re[j] += loud * Math.cos(phase[k])
+        im[j] += loud * Math.sin(phase[k])
       }
-      phase[k] += 2 * Math.PI * (centre / power * hop / size % 1)
-      re[j] += rest[j] * steady[k] * size / 4 * Math.cos(phase[k])
-      im[j] += rest[j] * steady[k] * size / 4 * Math.sin(phase[k])
     }
   }
 
-  // Inverse transform: overlapping windows, added up, over the sum of their squares; in [-1, 1].
+  // Inverse transform, again two frames at a time: overlapping windows, added up, over the sum of their squares; in [-1, 1].
   inverse(re, im) {
-    const { bins, frames, size, hop, window } = this, x = new Float64Array(frames * hop + size), energy = new Float64Array(x.length)
+    const { bins, frames, size, hop, window, energy } = this, x = new Float64Array(frames * hop + size)
     const a = new Float64Array(size), b = new Float64Array(size)
-    for (let t = 0; t < frames; t++) {
-      for (let k = 0; k < size; k++) {                      // the spectrum's conjugate, so that the transform forwards is the one back
-        const j = t * bins + (k < bins ? k : size - k), edge = k % (size / 2) === 0
-        a[k] = re[j]
-        b[k] = edge ? 0 : (k < bins ? -1 : 1) * im[j]
+    for (let t = 0; t < frames; t += 2) {
+      const two = t + 1 < frames
+      for (let k = 0; k < bins; k++) {                      // the conjugate of first + i · second, so that the transform forwards is the one back
+        const j = t * bins + k, m = (size - k) % size, edge = m === k || k === 0
+        const p = re[j], q = edge ? 0 : im[j], r = two ? re[j + bins] : 0, s = edge || !two ? 0 : im[j + bins]
+        a[k] = p - s; b[k] = -(q + r)
+        a[m] = p + s; b[m] = q - r
       }
       fft(a, b)
-      for (let i = 0; i < size; i++) { x[t * hop + i] += a[i] / size * window[i]; energy[t * hop + i] += window[i] ** 2 }
+      for (let i = 0, at = t * hop; i < size; i++, at++) {
+        x[at] += a[i] * window[i] / size
+        if (two) x[at + hop] -= b[i] * window[i] / size
+      }
     }
-    const y = Float32Array.from({ length: this.samples }, (_, i) => x[i + size / 2] / Math.max(energy[i + size / 2], 1e-12))
-    const peak = y.reduce((m, v) => Math.max(m, Math.abs(v)), 1)
-    return y.map(v => v / peak)
+    const y = new Float32Array(this.samples)
+    let peak = 1
+    for (let i = 0, at = size / 2; i < y.length; i++, at++) {
+      y[i] = x[at] / Math.max(energy[at], 1e-12)
+      peak = Math.max(peak, Math.abs(y[i]))
+    }
+    return peak > 1 ? y.map(v => v / peak) : y
   }
 }

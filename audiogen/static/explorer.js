@@ -15,18 +15,25 @@ const NOTES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A�
 // ---------------------------------------------------------------------------------------------------- signal
 
 // Fourier transform in place, for lengths that are powers of two.
+const circles = new Map()                                 // length -> cosines, sines
+
 export function fft(re, im) {
   const n = re.length
+  if (!circles.has(n)) circles.set(n, [Math.cos, Math.sin].map(f => Float64Array.from({ length: n / 2 }, (_, k) => f(-2 * Math.PI * k / n))))
+  const [cosines, sines] = circles.get(n)
   for (let i = 1, j = 0; i < n; i++) {
     let bit = n >> 1
     for (; j & bit; bit >>= 1) j ^= bit
     j ^= bit
-    if (i < j) [re[i], re[j], im[i], im[j]] = [re[j], re[i], im[j], im[i]]
+    if (i < j) {
+      const x = re[i], y = im[i]
+      re[i] = re[j]; im[i] = im[j]; re[j] = x; im[j] = y
+    }
   }
   for (let size = 2; size <= n; size *= 2) {
-    const half = size / 2, angle = -2 * Math.PI / size
+    const half = size / 2, stride = n / size
     for (let k = 0; k < half; k++) {
-      const c = Math.cos(angle * k), s = Math.sin(angle * k)
+      const c = cosines[k * stride], s = sines[k * stride]
       for (let a = k; a < n; a += size) {
         const b = a + half, x = re[b] * c - im[b] * s, y = re[b] * s + im[b] * c
         re[b] = re[a] - x; im[b] = im[a] - y

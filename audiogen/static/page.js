@@ -1,0 +1,142 @@
+// The explorer on a page of the docs, without Python: a decoder in the browser answers it, by the protocol of explorer.js.
+//
+//   <div class="audiogen-page">what is seen without JavaScript</div>
+//   <script type="module" src="static/page.js"></script>
+//
+// It draws styles with random numbers of its own, so that a seed is another style than in Python; hence its line of Python holds the latent vector.
+import explorer from "./explorer.js"
+import { Decoder, normal, randomFrom } from "./decoder.js"
+
+// As in audiogen.conditional: which trait a word is about (length, brightness, attack, noise), and in which direction.
+const WORDS = { short: [0, -1], long: [0, 1], dark: [1, -1], bright: [1, 1], sharp: [2, -1], soft: [2, 1], pure: [3, -1], noisy: [3, 1] }
+const CANDIDATES = 32, BANDWIDTH = 0.1
+
+// What the explorer has to know of the model, as audiogen.demo.explorer_spec has it.
+export function specOf({ config }, name = "conditional") {
+  const settings = { seed_a: 0, seed_b: 1, interpolation: 0, variation_scale: 0, variation_seed: 0, offsets: Array(Math.min(8, config.latent_dim)).fill(0) }
+  Object.assign(settings, { label: config.classes[Math.max(0, config.pitched.indexOf(true))], pitch: 60, loudness: -12, words: "" })
+  return { name, sample_rate: config.sample_rate, classes: config.classes, pitched: config.pitched, words: Object.keys(WORDS), pitches: [36, 84], reach: 3, settings }
+}
+
+// ---------------------------------------------------------------------------------------------------- styles
+
+// A style that the model remembers, at home near a pitch, and a small step away.
+export function drawStyle({ arrays, config }, random, label, midi) {
+  const n = config.remembered, d = config.latent_dim, row = (name, i) => arrays[name].subarray(i * d, (i + 1) * d)
+  const weights = Array.from(arrays.known_midi.subarray(label * n, (label + 1) * n), known => Math.exp(-Math.abs(known - midi)))
+  let left = random() * weights.reduce((a, b) => a + b), which = 0
+  while (which < n - 1 && (left -= weights[which]) > 0) which++
+  const mean = row("clouds.means", label), known = row("clouds.known", label * n + which), step = Array.from({ length: d }, () => normal(random))
+  return Array.from(mean, (m, i) => {
+    const spread = row("clouds.spreads", label * d + i)
+    return m + Math.sqrt(1 - BANDWIDTH ** 2) * (known[i] - m) + BANDWIDTH * step.reduce((sum, s, j) => sum + spread[j] * s, 0)
+  })
+}
+
+// Length, brightness, attack and noise of a style, as its picture shows them.
+export function traits(decoder, z, label, midi) {
+  const { harmonic, rest, bend } = decoder.curves(z, label, midi), { frames, bins, size, rate } = decoder
+  const level = new Float64Array(frames), spectrum = new Float64Array(bins)
+  let tone = 0
+  for (let t = 0; t < frames; t++) {
+    const f0 = midi > 0 ? 440 * 2 ** ((midi - 69 + bend[t]) / 12) : 0
+    for (let k = 0; k < bins; k++) {
+      const f = k * rate / size, nearest = f0 && f0 * Math.max(1, Math.round(f / f0)), square = ((f - nearest) * size / rate) ** 2
+      const comb = f0 && square < 4 && nearest < 0.95 * rate / 2 ? (1 - square / 4) ** 2 * (1 - square / 10) : 0
+      const a = comb && (comb * harmonic[t * bins + k]) ** 2, power = a + rest[t * bins + k] ** 2
+      tone += a; level[t] += power; spectrum[k] += power
+    }
+  }
+  const all = level.reduce((a, b) => a + b), frame = decoder.hop / rate
+  let sum = 0, length = 0
+  for (const power of level) if ((sum += power) < 0.9 * all) length++
+  return [frame * length, Math.log2(spectrum.reduce((s, p, k) => s + p * k * rate / size, 0) / all / 1000), frame * level.indexOf(Math.max(...level)), 1 - tone / all]
+}
+
+function weigh(words) {
+  const weights = [0, 0, 0, 0]
+  for (const word of words.toLowerCase().split(/[\s,]+/).filter(Boolean)) {
+    if (!(word in WORDS)) throw Error(`'${word}' is not a word I know; want some of ${Object.keys(WORDS).join(", ")}`)
+    weights[WORDS[word][0]] += WORDS[word][1]
+  }
+  return weights
+}
+
+// The style of a seed; if there are words, the one of several that fits them best.
+function style(decoder, seed, label, midi, words) {
+  const weights = weigh(words), random = randomFrom(64 * seed + label)
+  if (!weights.some(w => w)) return drawStyle(decoder, random, label, midi)
+  const styles = Array.from({ length: CANDIDATES }, () => drawStyle(decoder, random, label, midi)), measured = styles.map(z => traits(decoder, z, label, midi))
+  const scores = styles.map(() => 0)
+  weights.forEach((weight, i) => {
+    const column = measured.map(m => m[i]), mean = column.reduce((a, b) => a + b) / CANDIDATES
+    const deviation = Math.sqrt(column.reduce((sum, v) => sum + (v - mean) ** 2, 0) / CANDIDATES)
+    column.forEach((v, n) => { scores[n] += weight * (v - mean) / (deviation + 1e-6) })
+  })
+  return styles[scores.indexOf(Math.max(...scores))]
+}
+
+// From a to b along a great circle.
+export function slerp(a, b, alpha) {
+  const dot = (u, v) => u.reduce((sum, x, i) => sum + x * v[i], 0), cosine = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+  const theta = Math.acos(cosine), straight = Math.abs(cosine) > 0.9999
+  const [p, q] = straight ? [1 - alpha, alpha] : [Math.sin((1 - alpha) * theta) / Math.sin(theta), Math.sin(alpha * theta) / Math.sin(theta)]
+  return a.map((x, i) => p * x + q * b[i])
+}
+
+// ---------------------------------------------------------------------------------------------------- answers
+
+// The waveform at a level of its loudest 50 ms (dBFS), or as near to it as it gets without clipping.
+export function atLoudness(x, level, sampleRate) {
+  const n = Math.min(Math.round(0.05 * sampleRate), x.length)
+  let energy = 0, most = 0, peak = 0
+  for (let i = 0; i < x.length; i++) {
+    energy += x[i] ** 2 - (i < n ? 0 : x[i - n] ** 2)
+    if (i >= n - 1) most = Math.max(most, energy)
+    peak = Math.max(peak, Math.abs(x[i]))
+  }
+  const gain = Math.min(10 ** (level / 20) / Math.sqrt(most / n + 1e-10), 1 / (peak + 1e-9))
+  return x.map(v => gain * v)
+}
+
+// Answers to the explorer's settings: {python, x}.
+export function answers(decoder, name = "conditional") {
+  const { classes, pitched } = decoder.config, styles = new Map()
+  const remembered = (...asked) => {
+    const key = asked.join("|")
+    if (!styles.has(key)) { if (styles.size > 1000) styles.clear(); styles.set(key, style(decoder, ...asked)) }
+    return styles.get(key)
+  }
+  return ({ label, pitch, loudness, words, seed_a, seed_b, interpolation, variation_scale, variation_seed, offsets }) => {
+    const c = classes.indexOf(label), home = pitched[c] ? 60 : 0, midi = pitched[c] ? pitch : 0, step = randomFrom(~variation_seed)
+    let z = remembered(seed_a, c, home, words)
+    if (interpolation) z = slerp(z, remembered(seed_b, c, home, words), interpolation)
+    z = z.map((v, i) => Math.round(1e4 * (v + (variation_scale && variation_scale * normal(step)) + (offsets[i] ?? 0))) / 1e4)
+    const asked = [`'${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
+    const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model.steer(${asked}), [${z.map(v => v || 0).join(", ")}])`
+    return { python, x: atLoudness(decoder.sound(z, c, midi), loudness, decoder.rate) }
+  }
+}
+
+// A stand-in for Python: what the explorer asks of a model.
+export function modelOf(decoder, name) {
+  const listeners = [], spec = specOf(decoder, name), answer = answers(decoder, name)
+  const reply = ({ id, settings }) => {
+    try { const { python, x } = answer(settings); return [{ kind: "sound", id, python }, [x]] }
+    catch (error) { return [{ kind: "error", id, message: error.message }, []] }
+  }
+  return { get: key => ({ spec })[key], on: (_, f) => listeners.push(f), send: request => queueMicrotask(() => { const it = reply(request); listeners.forEach(f => f(...it)) }) }
+}
+
+// Put an explorer in the place of an element's contents. If the weights can't be had, the contents stay.
+export async function mount(el, name = "conditional") {
+  const response = await fetch(new URL(`${name}.safetensors`, import.meta.url))
+  if (!response.ok) throw Error(`${response.url}: ${response.status}`)
+  const decoder = new Decoder(await response.arrayBuffer()), style = document.createElement("link")
+  Object.assign(style, { rel: "stylesheet", href: new URL("explorer.css", import.meta.url) })
+  await new Promise((resolve, reject) => { style.onload = resolve; style.onerror = reject; document.head.append(style) })
+  el.replaceChildren()
+  explorer.render({ el, model: modelOf(decoder, name) })
+}
+
+document.querySelectorAll(".audiogen-page").forEach(el => mount(el, el.dataset.model))
