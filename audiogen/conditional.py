@@ -33,7 +33,7 @@ def pulse_train(
     *,
     sample_rate, # samples per second (Hz)
 ): # waveform, (..., t)
-    "All harmonics below the Nyquist frequency, each a sine of amplitude 1."
+    "All harmonics below 95 % of the Nyquist frequency, each a sine of amplitude 1."
     half = jnp.pi * (jnp.cumsum(f0_hz / sample_rate, -1) % 1)                # half of the fundamental's phase
     count = jnp.floor(0.95 * sample_rate / 2 / f0_hz.max(-1, keepdims=True))
     s = jnp.sin(half)
@@ -206,7 +206,7 @@ def predict_picture(
     C = jnp.where(midi[..., None, None] > 0, comb(f0, size, decoder.config.sample_rate), 0)
     s = jnp.repeat(steady, zoom, -1)[..., None, : size // 2 + 1]
     quieter = jnp.sqrt(s**2 + (1 - s**2) / zoom)
-    return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)
+    return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)      # the floor gets no quieter
 
 # %% ../nbs/10_conditional.ipynb #0041
 class ConditionalVAE(nnx.Module):
@@ -241,7 +241,7 @@ def stretch(
 ): # (..., frames)
     "Change how long a curve takes, but not how it begins and ends."
     have = x.shape[-1]
-    edge = min(have // 4, frames // 2)
+    edge = min(have // 4, (frames - 1) // 2)
     at = np.interp(np.arange(frames), [0, edge, frames - 1 - edge, frames - 1], [0, edge, have - 1 - edge, have - 1])
     left = np.minimum(at.astype(int), have - 2)
     part = (at - left).astype(np.float32)
@@ -273,7 +273,7 @@ def conditional_targets(
 def autoencoding_loss(
     model:ConditionalVAE,
     batch, # from conditional_targets or source_filter_targets
-    key, # of the latent vectors
+    key, # of the latent vectors and of the two noises
     compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
 ): # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
@@ -577,20 +577,20 @@ def score(
     fields = [[float(word) for word in part.split()] for part in text.split(",")]
     return [Note(start, seconds, label, *pitch) for start, *pitch in fields]
 
-# %% ../nbs/10_conditional.ipynb #0086
+# %% ../nbs/10_conditional.ipynb #0087
 GENERAL_MIDI = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
 PERCUSSION = {35: "kick", 36: "kick", 39: "clap", 37: "snare", 38: "snare", 40: "snare", 56: "cowbell"}
 PERCUSSION |= dict.fromkeys((41, 43, 45, 47, 48, 50), "tom") | dict.fromkeys((42, 44, 46, 49, 51, 52, 53, 55, 57, 59), "hat")
 STAND_INS = {"piano": "pluck", "mallet": "pluck", "guitar": "pluck", "bass": "pluck", "lead": "brass", "reed": "brass"}
 
-# %% ../nbs/10_conditional.ipynb #0087
+# %% ../nbs/10_conditional.ipynb #0088
 def read_midi(
     path, # a Standard MIDI File
     classes, # that the model knows
     *,
     label=None, # class for all notes but drums; by the file's programs if None
 ) -> tuple: # list of Note, number of notes left out
-    "Notes of a MIDI file; its tempo changes, programs and pedal-less note-offs are followed."
+    "Notes of a MIDI file; its tempo changes and programs are followed, pedals and bends ignored."
     import mido
     try: messages = [*mido.MidiFile(path)]                                   # of all tracks, with times in seconds
     except (OSError, EOFError, ValueError, IndexError, KeyError) as e:
@@ -612,7 +612,7 @@ def read_midi(
     known = [note for note in notes if note.label]
     return known, len(notes) - len(known)
 
-# %% ../nbs/10_conditional.ipynb #0088
+# %% ../nbs/10_conditional.ipynb #0089
 def note_class(channel, key, program, classes, label):
     "The class that plays a note; None if there is none."
     if channel == 9: return name if (name := PERCUSSION.get(key)) in classes else None      # MIDI's tenth channel is percussion
