@@ -188,7 +188,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(popen, audioge
 
 def test_a_run_is_a_model(audiogen, trained, tmp_path):
     for out in "ab": assert audiogen("generate", "--model", trained[0], "--label", "high", "--count", 2, "--out", tmp_path / out)[0] == 0
-    assert contents(tmp_path / "a") == contents(tmp_path / "b") and contents_of(tmp_path / "a") == {"high-1.wav", "high-2.wav"}
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") and contents_of(tmp_path / "a") == {"high-1.wav", "high-2.wav", "manifest.csv"}
     status, _, err = audiogen("generate", "--model", trained[0], "--label", "middle", "--out", tmp_path)
     assert status == 2 and is_one_line(err) and "high" in err and "low" in err
 
