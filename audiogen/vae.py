@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_latent, check_rngs, mlp
-from .spectral import Clouds, check_enough_clips, SpectralConfig, check_length, in_blocks, log_magnitude, pooled, to_waveform
+from .generator import check_rngs, mlp
+from .spectral import Clouds, SpectralConfig, SpectralGenerator, check_enough_clips, check_length, in_blocks, log_magnitude, pooled
 from .waveform import check_count, check_memory
 
 # %% ../nbs/09_vae.ipynb #0008
@@ -56,27 +56,18 @@ class VAEConfig(SpectralConfig):
     def encoder_sizes(self): return (self.num_features, self.encoder_dim, 2 * self.latent_dim)
 
 # %% ../nbs/09_vae.ipynb #0019
-class AudioVAE(nnx.Module):
-    "An encoder from a sound to a Gaussian over latent vectors, and a decoder from a latent vector to a sound."
+class AudioVAE(SpectralGenerator):
+    "A `SpectralGenerator` as decoder, and an encoder from a sound to a Gaussian over latent vectors."
     def __init__(self, *, rngs, **settings): # settings of VAEConfig
         self.config = c = VAEConfig(**settings)
-        self.sample_rate, self.latent_dim, self.clouds = c.sample_rate, c.latent_dim, Clouds(len(c.classes), c.remembered, c.latent_dim)
+        self.sample_rate, self.latent_dim, self.latents = c.sample_rate, c.latent_dim, Clouds(len(c.classes), c.remembered, c.latent_dim)
         self.encoder = nnx.Sequential(*mlp(c.encoder_sizes, check_rngs(rngs)).layers[:-1])
-        self.decoder = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
+        self.generator = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
     def posterior(self, features): # (..., num_features) -> mean and log variance, (..., latent_dim) each
         mean, log_var = jnp.split(self.encoder((features + 4) / 2), 2, axis=-1)
         return mean, log_var - 2
-
-    def draw(self, z): # (..., latent_dim) -> log-magnitudes (..., frame, bin)
-        frames, bins = self.config.picture
-        strokes = self.decoder(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
-        u, v = jnp.split(strokes, [frames], axis=-1)                         # (..., rank, frame), (..., rank, bin)
-        return self.base[...] + u.swapaxes(-1, -2) @ v
-
-    def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in [-1, 1]
-        return to_waveform(self.draw(check_latent(z, self)), num_samples=self.config.num_samples, **self.config.framing)
 
     def encode(self, waveforms): # (n, num_samples) -> means, (n, latent_dim)
         def means(x): return self.posterior(pooled(log_magnitude(x, **self.config.framing), self.config.pool))[0]
@@ -84,11 +75,6 @@ class AudioVAE(nnx.Module):
 
     def decode(self, z): # another name for calling the model
         return self(z)
-
-    def sample_prior(self, key, count, label=None): # -> (count, latent_dim), of one class or of random ones
-        which, how = jax.random.split(key)
-        c = jax.random.randint(which, count, 0, len(self.config.classes)) if label is None else jnp.full(count, self.config.classes.index(label))
-        return self.clouds.sample(how, c)
 
 AudioVAE.__signature__ = inspect.signature(AudioVAE.__init__.__get__(0))                              # flax shows (*args, **kwargs)
 
@@ -134,9 +120,9 @@ def vae_loss(
 
 # %% ../nbs/09_vae.ipynb #0025
 def fit_prior(
-    model:AudioVAE, # its clouds are changed
+    model:AudioVAE, # the clouds of its latents are changed
     arrays, # from vae_targets
 ):
     "Find where each class lies in the latent space, as the encoder has it now."
     def means(features): return model.posterior(features.astype(jnp.float32))[0]
-    model.clouds.fit(in_blocks(means, arrays["features"], size=1024), arrays["label"])
+    model.latents.fit(in_blocks(means, arrays["features"], size=1024), arrays["label"])
