@@ -1,6 +1,5 @@
 """The explorer: what Python answers, and what the page does, the latter in a browser with a stand-in for Python."""
-import functools, importlib.util, io, json, re, shutil, threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import io, json, re, shutil
 from pathlib import Path
 
 import jax.numpy as jnp, numpy as np, pytest, soundfile
@@ -11,6 +10,7 @@ import audiogen
 from audiogen.demo import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec, slider_latent
 from audiogen.generator import load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
+from conftest import in_browser, serve
 
 STATIC = Path(audiogen.__file__).with_name("static")
 
@@ -101,10 +101,6 @@ def test_the_page_needs_nothing_from_elsewhere():
 
 # The page's half, in a browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = ["Chromium"] * (CHROMIUM is None) + ["playwright"] * (importlib.util.find_spec("playwright") is None)
-in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
-
 SPEC = dict(
     name="band", sample_rate=8000, classes=["drum", "organ"], pitched=[False, True], words=["bright", "dark"], pitches=[36, 84], reach=3.0,
     settings=dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0, offsets=[0.0] * 4, label="organ", pitch=60, loudness=-20, words=""),
@@ -140,27 +136,14 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     for path in STATIC.iterdir(): shutil.copy(path, folder)
     (folder / "index.html").write_text(PAGE.replace("SPEC", json.dumps(SPEC)), "utf-8")
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_): pass
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
-        yield browser
-        browser.close()
+    with serve(folder) as address: yield address
 
 @pytest.fixture
-def visit(browser, server):
+def visit(chromium, server):
     "Open the page, in a window of this width and other properties; it may not complain."
     complaints, contexts = [], []
     def visit(width=900, **properties):
-        contexts.append(context := browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **properties))
+        contexts.append(context := chromium.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **properties))
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
