@@ -25,24 +25,29 @@ TEXT = (
 )
 
 
-def one(data, seed, seconds):
-    """{part: figures} of one run, and its number of steps."""
-    settings = DEFAULTS | dict(recipe="spectral", data=data, seed=seed, seconds=seconds)
+def fit(recipe, data, seed, seconds):
+    """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
+    settings = DEFAULTS | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
     sounds, held_out = load_data(settings)
     with tempfile.TemporaryDirectory() as folder:
         model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
-        steps = read_log(Path(folder) / "run")[-1]["step"] + 1
+        return model, sounds, held_out, read_log(Path(folder) / "run")[-1]["step"] + 1
+
+
+def one(data, seed, seconds):
+    """{part: figures} of one run, and its number of steps."""
+    model, sounds, held_out, steps = fit("spectral", data, seed, seconds)
     return evaluate_model(model, sounds, held_out, seed=seed), steps
 
 
-def rows(data, part, runs):
-    """Lines of the table for one set of held-out clips."""
-    for key, (name, form) in FIGURES.items():
+def rows(names, part, runs, figures):
+    """Lines of a table for one set of held-out clips: each figure's smallest and largest value, and its baselines."""
+    for key, (name, form) in figures.items():
         values = [run[part][key] for run in runs if key in run[part]]
         if not values:
             continue
         beside = " · ".join(f"{k.split('/')[1]} {v:{form}}" for k, v in runs[0][part].items() if k.startswith(f"{key}/"))
-        yield [data, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
+        yield [*names, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
 
 
 def section(quick):
@@ -52,5 +57,5 @@ def section(quick):
         runs = [one(data, seed, 5 if quick else 60) for seed in SEEDS]
         notes.append(f"{data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
         for part in runs[0][0]:
-            lines += rows(data, part, [figures for figures, _ in runs])
+            lines += rows([data], part, [figures for figures, _ in runs], FIGURES)
     return markdown("quality: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["data", "held out", "figure", "three seeds", "beside it"], lines))

@@ -3,21 +3,22 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
+from swift_f0 import SwiftF0
 
-from audiogen.cli import DEFAULTS, evaluate_model, fit_model, load_data
-from audiogen.metrics import pitch_error_cents
-from audiogen.training import read_log
+from audiogen.cli import evaluate_model
+from audiogen.conditional import encode_styles, sample_styles, sound_blocks
+from audiogen.generator import load_model, synthesize
+from audiogen.metrics import estimate_f0_hz, pitch_error_cents
+from audiogen.stft import multi_resolution_stft_distance
 from audiogen.waveform import repitch
 
 from .common import section as markdown, table
+from .quality import SEEDS, fit, rows
 
-SEEDS = (1, 2, 3)
 RUNS = (("vae", "sounds"), ("conditional", "sounds"), ("source_filter", "sounds"), ("vae", "fluidr3"), ("conditional", "fluidr3"))
 FIGURES = {
     "distance_db": ("distance of held-out clips, dB", ".2f"),
@@ -37,24 +38,13 @@ TEXT = (
 )
 
 
-def fit(recipe, data, seed, seconds):
-    """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
-    settings = DEFAULTS | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
-    sounds, held_out = load_data(settings)
-    with tempfile.TemporaryDirectory() as folder:
-        model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
-        return model, sounds, held_out, read_log(Path(folder) / "run")[-1]["step"] + 1
-
-
 def distance(x, y):
     """Mean distance of pairs of clips, dB."""
-    from audiogen.stft import multi_resolution_stft_distance
     return float(np.mean([np.mean(multi_resolution_stft_distance(x[i : i + 32], y[i : i + 32])) for i in range(0, len(x), 32)]))
 
 
 def neighbours(model, train, part):
     """{figure: dB}: notes made from another note of the same program, by the model and by resampling."""
-    from audiogen.conditional import encode_styles, sound_blocks
     same = train.details["program"] == part.details["program"][:, None]
     near = np.where(same, np.abs(train.midi - part.midi[:, None]), np.inf).argmin(1)
     z = encode_styles(model, train.waveforms[near], train.labels[near], train.midi[near])
@@ -65,9 +55,6 @@ def neighbours(model, train, part):
 
 def pitches(model, train, seed):
     """{figure: number}: notes at pitches asked for, heard by chapter 06 and by SwiftF0."""
-    from swift_f0 import SwiftF0
-    from audiogen.conditional import sample_styles, sound_blocks
-    from audiogen.metrics import estimate_f0_hz
     rng, between = np.random.default_rng(seed), np.arange(48, 78, 0.5)
     tones = np.flatnonzero(np.isfinite(train.midi))
     chosen = rng.choice(tones, 120)
@@ -92,22 +79,13 @@ def figures(recipe, data, seed, seconds, *, brief=False):
     return found, steps
 
 
-def rows(recipe, data, part, runs):
-    """Lines of the table for one set of held-out clips."""
-    for key, (name, form) in FIGURES.items():
-        values = [run[part][key] for run in runs if key in run[part]]
-        if not values: continue
-        beside = " · ".join(f"{k.split('/')[1]} {v:{form}}" for k, v in runs[0][part].items() if k.startswith(f"{key}/"))
-        yield [recipe, data, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
-
-
 def minute(quick):
     """The table of three seeds."""
     lines, notes = [], []
     for recipe, data in RUNS[:3] if quick else RUNS:
         runs = [figures(recipe, data, seed, 5 if quick else 60) for seed in SEEDS[: 1 if quick else 3]]
         notes.append(f"{recipe}, {data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
-        for part in runs[0][0]: lines += rows(recipe, data, part, [found for found, _ in runs])
+        for part in runs[0][0]: lines += rows([recipe, data], part, [found for found, _ in runs], FIGURES)
         print(lines[-1], flush=True)
     return markdown("steering: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["model", "data", "held out", "figure", "three seeds", "beside it"], lines))
 
@@ -127,7 +105,6 @@ def patience(quick):
 
 def measure(rounds=30):
     """Milliseconds a clip, for {(model, clips at once)}, the median of calls in this process."""
-    from audiogen.generator import load_model, synthesize
     for name in ("conditional", "conditional-instruments"):
         model = load_model(name)
         for count in (1, 32):
