@@ -34,14 +34,19 @@ AudioBufferSourceNode.prototype.start = function (when = 0) {
 """
 
 
+def one_cell(code):
+    """A notebook's text."""
+    cell = dict(cell_type="code", id="0", metadata={}, source=code, execution_count=None, outputs=[])
+    kernel = dict(display_name="python3", language="python", name="python3")
+    return json.dumps(dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5))
+
+
 @contextmanager
-def lab(code):
-    """JupyterLab, with its settings in a folder of its own, and a notebook of one cell; the notebook's address."""
+def lab(notebooks):
+    """JupyterLab, with its settings in a folder of its own, and notebooks, {name: text}; a function from a name to its address."""
     with tempfile.TemporaryDirectory() as folder:
-        cell = dict(cell_type="code", id="0", metadata={}, source=code, execution_count=None, outputs=[])
-        kernel = dict(display_name="python3", language="python", name="python3")
-        notebook = dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
-        Path(folder, "explorer.ipynb").write_text(json.dumps(notebook))
+        for name, text in notebooks.items():
+            Path(folder, name).write_text(text, "utf-8")
         own = {f"JUPYTER_{name}_DIR": f"{folder}/{name.lower()}" for name in ("CONFIG", "DATA", "RUNTIME")}
         own |= {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces", "IPYTHONDIR": f"{folder}/ipython"}
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--expose-app-in-browser",
@@ -57,7 +62,7 @@ def lab(code):
 
 
 def address(server, folder, patience=60):
-    """Where the notebook is, once the server listens."""
+    """Where notebooks are, once the server listens."""
     for _ in range(10 * patience):
         if server.poll() is not None:
             raise RuntimeError((folder / "log").read_text()[-2000:])
@@ -65,7 +70,7 @@ def address(server, folder, patience=60):
             url = json.loads(path.read_text() or "{}").get("url")
             try:
                 urllib.request.urlopen(f"{url}api/status?token=explorer").read()
-                return f"{url}lab/tree/explorer.ipynb?token=explorer"
+                return lambda name: f"{url}lab/tree/{name}?token=explorer&reset"
             except (urllib.error.URLError, ValueError):
                 pass
         time.sleep(0.1)
@@ -78,23 +83,35 @@ def chromium():
 
 
 @contextmanager
-def explorer(model="spectral", **properties):
-    """A page of JupyterLab in which the explorer has answered, and what its console complained of."""
+def window(**properties):
+    """A page of a browser that makes sound without being touched first, and what its console complains of."""
     from playwright.sync_api import sync_playwright
 
-    with lab(CODE.format(model=model)) as url, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
         page, complaints = browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **properties}), []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.add_init_script(WATCH)
-        page.goto(url)
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000)
-        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
         yield page, complaints
         browser.close()
+
+
+def run_all(page, url):
+    """Open a notebook and run its cells."""
+    page.goto(url)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000)
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+@contextmanager
+def explorer(model="spectral", **properties):
+    """A page of JupyterLab in which the explorer has answered, and what its console complained of."""
+    with lab({"explorer.ipynb": one_cell(CODE.format(model=model))}) as url, window(**properties) as (page, complaints):
+        run_all(page, url("explorer.ipynb"))
+        page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
+        yield page, complaints
 
 
 def delays(page, moves):

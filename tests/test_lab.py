@@ -1,19 +1,62 @@
-"""The explorer in JupyterLab, with a kernel behind it."""
-import importlib.util, sys
+"""The chapters, their sliders and the explorer in JupyterLab, with a kernel behind them."""
+import importlib.util, json, sys
 from pathlib import Path
 
-import numpy as np, pytest
+import numpy as np, pytest, soundfile
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from benchmarks.explorer import chromium, delays, explorer
+from benchmarks.explorer import CODE, chromium, delays, lab as jupyterlab, one_cell, run_all, window
 
 MISSING = ["Chromium"] * (chromium() is None) + [name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
+NOTEBOOKS = {path.name: path for path in sorted((Path(__file__).resolve().parents[1] / "nbs").glob("0[0-4]_*.ipynb"))}
+OUTPUTS = """() => {
+    const cells = [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.toJSON()).filter(cell => cell.cell_type === "code" && cell.source.join?.("").trim() !== "")
+    return { waiting: cells.filter(cell => cell.execution_count === null).length, errors: cells.flatMap(cell => cell.outputs).filter(output => output.output_type === "error").map(output => output.evalue) }
+}"""
+
+def without_outputs(path):
+    "A notebook's text, as a reader begins, but for the cells that take long."
+    notebook = json.loads(path.read_text("utf-8"))
+    notebook["cells"] = [cell for cell in notebook["cells"] if "#| slow" not in "".join(cell["source"])]
+    for cell in notebook["cells"]: cell |= {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+    return json.dumps(notebook)
+
+SLIDERS = "from audiogen.demo import sliders\nfrom audiogen.generator import load_model\nsliders(load_model('spectral'))"
+
 @pytest.fixture(scope="module")
-def lab():
-    with explorer() as (page, complaints):
-        yield page
+def jupyter():
+    "A page, a function from a notebook's name to its address, and what the console complained of."
+    notebooks = {"sliders.ipynb": one_cell(SLIDERS), "explorer.ipynb": one_cell(CODE.format(model="spectral"))}
+    with jupyterlab(notebooks | {name: without_outputs(path) for name, path in NOTEBOOKS.items()}) as url, window() as (page, complaints):
+        yield page, url, complaints
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_chapter_runs(jupyter, name):
+    page, url, _ = jupyter
+    run_all(page, url(name))
+    assert page.evaluate(OUTPUTS) == {"waiting": 0, "errors": []}
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+
+def test_sliders_answer_in_sound_and_picture(jupyter):
+    page, url, _ = jupyter
+    run_all(page, url("sliders.ipynb"))
+    page.wait_for_selector(".widget-audio, .jupyter-widgets audio", timeout=120_000)
+    state = "[document.querySelector('.jupyter-widgets audio, audio.jupyter-widgets').src, document.querySelector('img.widget-image').src]"
+    before = page.evaluate(state)
+    page.locator(".noUi-handle").first.press("ArrowRight")
+    page.wait_for_function(f"before => {state}.every((source, i) => source !== before[i])", arg=before)
+    assert page.evaluate(OUTPUTS)["errors"] == []
+
+@pytest.fixture(scope="module")
+def lab(jupyter):
+    "A page in which the explorer has answered."
+    page, url, complaints = jupyter
+    complaints.clear()
+    run_all(page, url("explorer.ipynb"))
+    page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
+    yield page
     assert complaints == []
 
 def test_what_sounds_is_what_the_line_of_python_makes(lab):
@@ -43,3 +86,17 @@ def test_a_fault_in_python_is_a_line_on_the_page(lab):
     seed.fill("7")
     lab.wait_for_function("document.querySelector('.code').value.includes('seed_a=7')")
     assert lab.locator(".status").text_content() == ""
+
+def test_a_drag_plays_another_sound_and_it_can_be_saved(lab, tmp_path):
+    lab.locator(".pad").scroll_into_view_if_needed()
+    box, before = lab.locator(".pad").bounding_box(), lab.evaluate("[played, document.querySelector('.audiogen-explorer canvas').toDataURL()]")
+    lab.mouse.move(box["x"] + 20, box["y"] + 20)
+    lab.mouse.down()
+    lab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3, steps=5)
+    lab.mouse.up()
+    lab.wait_for_function("before => JSON.stringify(played) !== before", arg=json.dumps(before[0], separators=(",", ":")))
+    with lab.expect_download() as download: lab.get_by_role("button", name="Save WAV").click()
+    download.value.save_as(tmp_path / "saved.wav")
+    x, rate = soundfile.read(tmp_path / "saved.wav")
+    exec(lab.locator(".code").input_value(), scope := {})
+    assert rate == 16000 and np.allclose(x, scope["x"], atol=2e-4)
