@@ -16,7 +16,7 @@ def environment(tmp_path_factory):
     "Environment variables of a child process: compiled programs are kept, so that the next one starts sooner."
     cache = str(tmp_path_factory.mktemp("compiled"))
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {**inherited, "JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", **inherited}
 
 @pytest.fixture(scope="session")
 def popen(environment):
