@@ -1,8 +1,10 @@
 """Everything about the package stands in settings.ini; this file only hands it to setuptools."""
+import json
 from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 parser = ConfigParser(delimiters=["="])
 parser.read("settings.ini", encoding="utf-8")
@@ -14,7 +16,24 @@ def words(key):
     return cfg.get(key, "").split()
 
 
+class BuildWithNotebooks(build_py):
+    "Put the chapters into the package, without their outputs."
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        folder = Path(self.build_lib, cfg["lib_path"], "notebooks")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in Path(cfg["nbs_path"]).glob("[0-9]*.ipynb"):
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            for cell in notebook["cells"]:
+                cell |= {"outputs": []} if cell["cell_type"] == "code" else {}
+            (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 setup(
+    cmdclass={"build_py": BuildWithNotebooks},
     name=cfg["lib_name"],
     version=cfg["version"],
     description=cfg["description"],

@@ -45,3 +45,4 @@ if TYPE_CHECKING:
     from .vae import *
     from .variation import *
     from .waveform import *
+    from .wavenet import *

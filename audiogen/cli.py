@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['RECIPES', 'generate_command', 'render', 'waveform_overview', 'recording_figure', 'find_recipe',
            'save_checkpoint_sounds', 'train_command', 'evaluate_model', 'evaluate_command', 'markdown_table',
-           'model_row', 'OneLineParser', 'report', 'cli']
+           'model_row', 'notebooks', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
-import argparse, csv, importlib, json, os, re, shlex, sys
+import argparse, csv, importlib.util, json, os, re, shlex, subprocess, sys
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -185,6 +186,7 @@ RECIPES = {                                                                  # {
     "vae": ("vae", "vae_model", "vae_targets", "vae_loss", "fit_prior"),
     "conditional": ("conditional", "conditional_model", "conditional_targets", "conditional_loss", "fit_styles"),
     "source_filter": ("conditional", "conditional_model", "source_filter_targets", "source_filter_loss", "fit_styles"),
+    "wavenet": ("wavenet", "wavenet_model", "wavenet_targets", "wavenet_loss"),
 }
 
 # %% ../nbs/16_cli.ipynb #0040
@@ -197,20 +199,28 @@ def find_recipe(
 
 # %% ../nbs/16_cli.ipynb #0043
 MADE = ("drums", "tones", "sounds", "fluidr3")                              # what --data may be, besides a folder
-DEFAULTS = dict(data="sounds", labels=None, soundfont=None, seed=42, batch_size=32, steps=None, seconds=None)
+DEFAULTS = dict(data="sounds", classes=None, labels=None, soundfont=None, seed=42, batch_size=32, learning_rate=2e-3, steps=None, seconds=None)
+HABITS = {"wavenet": dict(batch_size=4, learning_rate=4e-3)}                                    # where a kind of model has other defaults
 
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
-    given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name)) is not None}
+    given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
     out = check_folder(args.out)
     if not (out / "run.json").exists() or not (out / "command.json").exists():
-        return DEFAULTS | ({} if "steps" in given else {"seconds": 60.0}) | given
+        return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
     if not args.resume: raise ValueError(f"{out}: holds a training run; go on with it by --resume, or choose another --out")
     saved = json.loads((out / "command.json").read_text(encoding="utf-8"))
     for name, value in given.items():
-        if saved[name] != value: raise ValueError(f"{out}: the run there has {name} = {saved[name]}, not {value}; leave it out, or choose another --out")
+        if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
+
+# %% ../nbs/16_cli.ipynb #23fb66a0
+def choose_classes(sounds, classes):
+    "Only the sounds of these classes, numbered in this order."
+    if odd := set(classes) - set(sounds.classes): raise ValueError(f"the data has no class {min(odd)!r}; want some of {', '.join(sounds.classes)}")
+    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
+    return replace(sounds[number >= 0], labels=number[number >= 0], classes=classes)
 
 # %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
@@ -222,8 +232,11 @@ def load_data(settings):
     sounds = load_sounds(data, **options)
     for line in sounds.skipped: print(f"audiogen: left out: {line}", file=sys.stderr)
     train, held_out = split_sounds(sounds)
+    if settings.get("classes") is not None:
+        classes = tuple(settings["classes"].split(","))
+        train, held_out = choose_classes(train, classes), {name: choose_classes(part, classes) for name, part in held_out.items()}
     for name, part in (("training", train), *held_out.items()):
-        for label, count in zip(sounds.classes, np.bincount(part.labels, minlength=len(sounds.classes))):
+        for label, count in zip(part.classes, np.bincount(part.labels, minlength=len(part.classes))):
             if count < 2: raise ValueError(f"class {label!r} has {count} clip in the part {name!r}; want two or more, which takes about ten of each class")
     return train, held_out
 
@@ -280,7 +293,7 @@ def fit_model(settings, sounds, out, *, resume):
         finish(model)
         save_text(out / "command.json", json.dumps(settings, indent=1))
         save_checkpoint_sounds(model, step, folder=out / "sounds")
-    train(model, loss, batches, out=out, resume=resume, listen=listen, **{name: settings[name] for name in ("steps", "seconds", "seed")})
+    train(model, loss, batches, out=out, resume=resume, listen=listen, **{name: settings[name] for name in ("steps", "seconds", "seed", "learning_rate")})
     finish(model)
     return model
 
@@ -291,10 +304,11 @@ def run_facts(settings, out, figures):
     from audiogen.training import read_log
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]
     words = [f"--{name.replace('_', '-')} {value:.10g}" for name in ("steps", "seconds", "seed", "batch_size") if (value := settings[name]) is not None]
+    chosen = ["--classes", shlex.quote(settings["classes"])] if settings.get("classes") else []
     name = data if data in MADE else f"{Path(data).name}/"                    # of a folder without the way to it
     hardware = f"{os.cpu_count()} CPU cores" if device.platform == "cpu" else f"{jax.device_count()} × {device.device_kind}"
     licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(data, "Apache-2.0" if data in MADE else "that of the data")
-    facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
+    facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *chosen, *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
     return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
 
 # %% ../nbs/16_cli.ipynb #0059
@@ -335,6 +349,7 @@ def evaluate_model(
         part = match_classes(part, model)
         figures = evaluate_sounds(train, part, sample_rate=model.sample_rate, reconstructions=reconstruct(model, part),
                                   generated=made, generated_labels=labels, generated_midi=told, seed=seed)
+        if hasattr(model, "predict"): figures |= bits_figures(model, train, part)
         answer[name] = {key: float(f"{value:.6g}") for key, value in figures.items()}
     return answer
 
@@ -347,17 +362,21 @@ def reconstruct(model, sounds):
     return np.stack([*render(model, model.encode(sounds.waveforms))]) if hasattr(model, "encode") else None
 
 # %% ../nbs/16_cli.ipynb #0063
+def bits_figures(model, train, held_out):
+    "How well does a model foresee samples? Beside it two tables of counts."
+    from audiogen.wavenet import bits_per_sample, histogram_bits, mu_law_encode
+    codes, counted = (np.asarray(mu_law_encode(part.waveforms)) for part in (held_out, train))
+    found = {f"bits/order-{order} histogram": histogram_bits(counted, codes, order=order) for order in (1, 0)}
+    return {"bits": float(bits_per_sample(model, held_out.waveforms, held_out.labels).mean())} | found
+
+# %% ../nbs/16_cli.ipynb #0064
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
-    from dataclasses import replace
     if sounds.sample_rate != model.sample_rate: raise ValueError(f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same")
-    classes = model_classes(model)
-    if not classes: return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))
-    if odd := set(classes) - set(sounds.classes): raise ValueError(f"the data has no class {min(odd)!r}, which the model makes; want {', '.join(classes)}")
-    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
-    return replace(sounds[number >= 0], labels=number[number >= 0], classes=classes)
+    if classes := model_classes(model): return choose_classes(sounds, classes)
+    return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))
 
-# %% ../nbs/16_cli.ipynb #0065
+# %% ../nbs/16_cli.ipynb #0066
 def save_evaluation(out, figures):
     "Yield a table for each set held out; write them to evaluation.md, and the figures to evaluation.json."
     from audiogen.metrics import metrics_table
@@ -366,10 +385,10 @@ def save_evaluation(out, figures):
     yield save_text(out / "evaluation.md", text + "\n")
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
 
-# %% ../nbs/16_cli.ipynb #0066
+# %% ../nbs/16_cli.ipynb #0067
 def evaluation_settings(args):
     "Which data to evaluate on: those named, else those that the model was trained on."
-    given = {name: getattr(args, name) for name in ("data", "labels", "soundfont")}
+    given = {name: getattr(args, name) for name in ("data", "classes", "labels", "soundfont")}
     if given["data"]: return given
     if args.model == "untrained": raise ValueError("an untrained model has no data of its own; want --data, such as --data drums")
     if (path := model_path(args.model).with_name("command.json")).is_file(): return json.loads(path.read_text(encoding="utf-8"))
@@ -377,14 +396,14 @@ def evaluation_settings(args):
     if data not in MADE: raise ValueError(f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums")
     return given | {"data": data}
 
-# %% ../nbs/16_cli.ipynb #0067
+# %% ../nbs/16_cli.ipynb #0068
 def evaluate_command(args):
     "Measure a model on sounds that it hasn't learned from."
     out, settings = check_folder(args.out), evaluation_settings(args)
     model = choose_model(args.model, seed=args.seed)
     yield from save_evaluation(out, evaluate_model(model, *load_data(settings), seed=args.seed))
 
-# %% ../nbs/16_cli.ipynb #0069
+# %% ../nbs/16_cli.ipynb #0070
 def markdown_table(
     columns, # headings
     rows, # lists of what to show, as long as the headings
@@ -395,7 +414,7 @@ def markdown_table(
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells]
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
-# %% ../nbs/16_cli.ipynb #0071
+# %% ../nbs/16_cli.ipynb #0072
 def model_row(
     name, # a shipped model's name, or a path
 ) -> list: # name, class, data, training, held-out distance, licence, parameters, size
@@ -407,29 +426,50 @@ def model_row(
     return [name, info["model"], about.get("data", "–"), trained, " · ".join(distances) or "–", about.get("licence", "–"),
             f"{info['parameters']:,}", f"{info['bytes'] / 1e6:.1f} MB"]
 
-# %% ../nbs/16_cli.ipynb #0073
+# %% ../nbs/16_cli.ipynb #0074
 def models_command(args):
     "List the models that come with the package."
     columns = ["name", "model", "data", "training", "held-out distance", "licence", "parameters", "size"]
     yield from markdown_table(columns, map(model_row, shipped_models()))
 
-# %% ../nbs/16_cli.ipynb #0075
+# %% ../nbs/16_cli.ipynb #0076
+def notebooks() -> list: # paths
+    "The notebooks that belong to this version."
+    package = Path(importlib.import_module("audiogen").__file__).parent
+    folder = package / "notebooks" if (package / "notebooks").is_dir() else package.with_name("nbs")
+    found = sorted(folder.glob("[0-9]*.ipynb"))
+    if not found: raise FileNotFoundError(f"{folder}: no notebooks; install audiogen anew, or clone its repository")
+    return found
+
+# %% ../nbs/16_cli.ipynb #0077
+def lab_command(args):
+    "Copy the notebooks of this book, and open them in JupyterLab."
+    folder = check_folder(args.folder)
+    for path in notebooks():
+        if (folder / path.name).exists(): continue                            # it may have been changed
+        with atomic_path(folder / path.name) as temporary: temporary.write_bytes(path.read_bytes())
+        yield folder / path.name
+    if args.only_copy: return
+    if importlib.util.find_spec("jupyterlab") is None: raise ValueError("jupyterlab is missing; pip install 'audiogen-jax[lab]'")
+    subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False)
+
+# %% ../nbs/16_cli.ipynb #0081
 class OneLineParser(argparse.ArgumentParser):
     "A parser whose errors are one line."
     def error(self, message): raise ValueError(f"{message}; see `{self.prog} --help`")
 
-# %% ../nbs/16_cli.ipynb #0076
+# %% ../nbs/16_cli.ipynb #0082
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     "Help that names defaults, where there are any."
     def _get_help_string(self, action): return super()._get_help_string(action) if action.default is not None else action.help
 
-# %% ../nbs/16_cli.ipynb #0077
+# %% ../nbs/16_cli.ipynb #0083
 def seed(text):
     "A seed, from the command line."
     if not text.isdecimal() or int(text) >= 2**31: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}")
     return int(text)
 
-# %% ../nbs/16_cli.ipynb #0078
+# %% ../nbs/16_cli.ipynb #0084
 def add_command(
     commands, # argparse's subparsers
     run, # the function NAME_command; its docstring is the help text
@@ -445,7 +485,7 @@ def add_command(
     if seeded: sub.add_argument("--seed", type=seed, default=42, metavar="N", help="the same seed writes the same bytes")
     return sub
 
-# %% ../nbs/16_cli.ipynb #0079
+# %% ../nbs/16_cli.ipynb #0085
 MODEL = dict(default="spectral", metavar="NAME", help="a shipped model's name, a saved model's path, a training run's folder, or untrained")
 
 def add_sound_commands(commands):
@@ -459,7 +499,7 @@ def add_sound_commands(commands):
         sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
         if run is vary_command: sub.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
 
-# %% ../nbs/16_cli.ipynb #0080
+# %% ../nbs/16_cli.ipynb #0086
 def add_conditions(sub):
     "Options that say which sound is wanted."
     sub.add_argument("--label", metavar="CLASS", help="the class of sound, for a model that knows classes")
@@ -476,7 +516,7 @@ def add_play_command(commands):
     play.add_argument("--label", metavar="CLASS", help="the class for all notes but drums; by the file's programs without this")
     play.add_argument("--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy")
 
-# %% ../nbs/16_cli.ipynb #0081
+# %% ../nbs/16_cli.ipynb #0087
 def add_spectrogram_command(commands):
     "The command that draws recordings."
     draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False)
@@ -485,7 +525,7 @@ def add_spectrogram_command(commands):
     draw.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
     draw.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
 
-# %% ../nbs/16_cli.ipynb #0082
+# %% ../nbs/16_cli.ipynb #0088
 def add_training_commands(commands):
     "The commands that train and evaluate."
     train, evaluate = add_command(commands, train_command, out="run", seeded=False), add_command(commands, evaluate_command, out="evaluation")
@@ -493,16 +533,17 @@ def add_training_commands(commands):
     evaluate.add_argument("--model", **MODEL)
     for sub, data in ((train, "(default: sounds)"), (evaluate, "(default: what the model was trained on)")):
         sub.add_argument("--data", metavar="NAME", help=f"drums, tones, sounds, fluidr3, or a folder of audio files {data}")
+        sub.add_argument("--classes", metavar="A,B", help="use only these classes of sounds")
         sub.add_argument("--labels", metavar="CSV", help="table with columns file and label; without it, sub-folders are the classes")
         sub.add_argument("--soundfont", metavar="SF2", help="file for fluidr3, if it isn't where Debian puts it")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--seconds", type=float, metavar="S", help="how long to train (default: 60)")
     budget.add_argument("--steps", type=int, metavar="N", help="how many steps to train, instead")
-    train.add_argument("--batch-size", type=int, metavar="N", help="clips a step (default: 32)")
+    train.add_argument("--batch-size", type=int, metavar="N", help="clips a step (default: 32; of wavenet 4)")
     train.add_argument("--seed", type=seed, metavar="N", help="with --steps, the same seed writes the same model (default: 42)")
     train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out")
 
-# %% ../nbs/16_cli.ipynb #0083
+# %% ../nbs/16_cli.ipynb #0089
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
@@ -514,9 +555,12 @@ def build_parser():
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
+    lab = add_command(commands, lab_command, seeded=False)
+    lab.add_argument("folder", nargs="?", default="audiogen-lab", metavar="DIR", help="folder for the notebooks (default: audiogen-lab)")
+    lab.add_argument("--only-copy", action="store_true", help="don't open JupyterLab")
     return parser
 
-# %% ../nbs/16_cli.ipynb #0085
+# %% ../nbs/16_cli.ipynb #0091
 def report(error):
     "Print an error as one line; its exit status, 2."
     named = isinstance(error, OSError) and error.strerror
@@ -524,7 +568,7 @@ def report(error):
     print("audiogen: " + " ".join((text or type(error).__name__).split()), file=sys.stderr)
     return 2
 
-# %% ../nbs/16_cli.ipynb #0086
+# %% ../nbs/16_cli.ipynb #0092
 def run_command(argv):
     "Parse the words, run the command, print what it yields; its exit status."
     try:
@@ -534,7 +578,7 @@ def run_command(argv):
         return args.failed
     finally: sys.stdout.flush()
 
-# %% ../nbs/16_cli.ipynb #0087
+# %% ../nbs/16_cli.ipynb #0093
 def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0; 2 after an error; 130 when interrupted

@@ -480,6 +480,7 @@ FIGURES = {  # key: (title, format)
     "held_out_clips": ("held-out clips", ",.0f"),
     "generated_clips": ("generated clips", ",.0f"),
     "distance_db": ("distance of reconstructions, dB ↓", ".2f"),
+    "bits": ("bits a sample of held-out clips ↓", ".2f"),
     "reconstruction_pitch_cents": ("pitch of reconstructions, median error, cents ↓", ".1f"),
     "reconstruction_pitch_within_50_cents": ("pitch of reconstructions, within 50 cents ↑", ".1%"),
     "class_accuracy": ("class judged right ↑", ".1%"),

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .common import header
 
-NAMES = ["demo", "stft", "generate", "memory", "slider", "explorer", "training", "quality", "steering"]
+NAMES = ["demo", "stft", "generate", "memory", "slider", "explorer", "training", "quality", "steering", "wavenet"]
 
 
 def parse(argv=None):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.cli import DEFAULTS, evaluate_model, fit_model, load_data
+from audiogen.cli import DEFAULTS, HABITS, evaluate_model, fit_model, load_data
 from audiogen.training import read_log
 
 from .common import section as markdown, table
@@ -27,7 +27,7 @@ TEXT = (
 
 def fit(recipe, data, seed, seconds):
     """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
-    settings = DEFAULTS | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
+    settings = DEFAULTS | HABITS.get(recipe, {}) | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
     sounds, held_out = load_data(settings)
     with tempfile.TemporaryDirectory() as folder:
         model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
