@@ -197,6 +197,19 @@ def test_evaluation_says_what_training_said(audiogen, trained, tmp_path):
     assert (status, err) == (0, "") and (tmp_path / "evaluation.md").read_text() in out
     for name in "evaluation.json", "evaluation.md": assert (tmp_path / name).read_bytes() == (trained[0] / name).read_bytes()
 
+def test_a_wavenet_of_one_class(audiogen, tones, tmp_path):
+    words = ["train", "wavenet", "--data", tones, "--classes", "low", "--steps", 80, "--seed", 7, "--out", tmp_path / "run"]
+    status, _, err = audiogen(*words)
+    assert (status, err) == (0, "")
+    info = model_info(tmp_path / "run")
+    figures = info["about"]["metrics"]["held out"]
+    assert info["config"]["classes"] == ["low"] and "--classes low --steps 80" in info["about"]["command"]
+    assert 0 < figures["bits"] < 8
+    assert audiogen("generate", "--model", tmp_path / "run", "--count", 2, "--out", tmp_path / "sounds")[0] == 0
+    assert contents_of(tmp_path / "sounds") == {"sound-1.wav", "sound-2.wav", "manifest.csv"}
+    status, _, err = audiogen("train", "wavenet", "--data", tones, "--classes", "low,middle", "--out", tmp_path / "other")
+    assert status == 2 and is_one_line(err) and "no class 'middle'; want some of high, low" in err
+
 def test_models_are_listed(audiogen):
     status, out, err = audiogen("models")
     assert (status, err) == (0, "")
