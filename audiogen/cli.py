@@ -215,17 +215,10 @@ def run_settings(args):
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
 
-# %% ../nbs/16_cli.ipynb #23fb66a0
-def choose_classes(sounds, classes):
-    "Only the sounds of these classes, numbered in this order."
-    if odd := set(classes) - set(sounds.classes): raise ValueError(f"the data has no class {min(odd)!r}; want some of {', '.join(sounds.classes)}")
-    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
-    return replace(sounds[number >= 0], labels=number[number >= 0], classes=classes)
-
 # %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
     "The sounds to train on and {name: sounds held out}, as the settings say."
-    from audiogen.sounds import load_sounds, split_sounds
+    from audiogen.sounds import choose_classes, load_sounds, split_sounds
     data, options = settings["data"], {name: settings[name] for name in ("labels", "soundfont") if settings[name] is not None}
     if "labels" in options and data in MADE: raise ValueError(f"--labels is {options['labels']}, but {data} has its own; want it with a folder (of that name: ./{data})")
     if "soundfont" in options and data != "fluidr3": raise ValueError(f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3")
@@ -306,7 +299,8 @@ def run_facts(settings, out, figures):
     words = [f"--{name.replace('_', '-')} {value:.10g}" for name in ("steps", "seconds", "seed", "batch_size") if (value := settings[name]) is not None]
     chosen = ["--classes", shlex.quote(settings["classes"])] if settings.get("classes") else []
     name = data if data in MADE else f"{Path(data).name}/"                    # of a folder without the way to it
-    hardware = f"{os.cpu_count()} CPU cores" if device.platform == "cpu" else f"{jax.device_count()} × {device.device_kind}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()        # those we may use
+    hardware = f"{cores} CPU core{'s' * (cores > 1)}" if device.platform == "cpu" else f"{jax.device_count()} × {device.device_kind}"
     licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(data, "Apache-2.0" if data in MADE else "that of the data")
     facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *chosen, *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
     return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
@@ -372,6 +366,7 @@ def bits_figures(model, train, held_out):
 # %% ../nbs/16_cli.ipynb #0064
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
+    from audiogen.sounds import choose_classes
     if sounds.sample_rate != model.sample_rate: raise ValueError(f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same")
     if classes := model_classes(model): return choose_classes(sounds, classes)
     return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))

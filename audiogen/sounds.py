@@ -7,7 +7,8 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'midi_to_hz', 'hz_
            'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics', 'pluck', 'brass', 'organ',
            'draw_parameters', 'render_voice', 'SoundSet', 'make_sounds', 'sample_zones', 'render_notes',
            'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'read_labels', 'find_clips', 'load_folder',
-           'hold_out_pitches', 'hold_out_groups', 'split_sounds', 'detune', 'batch_source', 'load_sounds']
+           'hold_out_pitches', 'hold_out_groups', 'split_sounds', 'choose_classes', 'detune', 'batch_source',
+           'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
 import csv, logging, math
@@ -428,6 +429,16 @@ def split_sounds(
         if not min(left):
             raise ValueError(f"class {name!r} has {of_class} clip{'s' * (of_class != 1)}, too few to split: {left[0]} to train on and {left[1]} to test; want about ten or more of each class")
     return sounds[training], {name: sounds[mask] for name, mask in held.items()}
+
+# %% ../nbs/05_sounds.ipynb #38ad6341
+def choose_classes(
+    sounds:SoundSet, # any clips
+    classes, # names, in the order of their new numbers
+) -> SoundSet: # fewer clips
+    "Only the sounds of these classes."
+    if odd := set(classes) - set(sounds.classes): raise ValueError(f"the data has no class {min(odd)!r}; want some of {', '.join(sounds.classes)}")
+    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
+    return replace(sounds[number >= 0], labels=number[number >= 0], classes=tuple(classes))
 
 # %% ../nbs/05_sounds.ipynb #0081
 def detune(

@@ -229,7 +229,7 @@ SpectralGenerator.__signature__ = inspect.signature(SpectralGenerator.__init__._
 # %% ../nbs/08_spectral.ipynb #0041
 def check_length(waveforms, config):
     "Refuse waveforms of another length than the model's."
-    if np.shape(waveforms)[-1:] != (config.num_samples,):
+    if np.ndim(waveforms) != 2 or np.shape(waveforms)[1] != config.num_samples:
         raise ValueError(f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s")
     return waveforms
 

@@ -66,7 +66,7 @@ class AudioVAE(SpectralGenerator):
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
     def posterior(self, features): # (..., num_features) -> mean and log variance, (..., latent_dim) each
-        mean, log_var = jnp.split(self.encoder((features + 4) / 2), 2, axis=-1)
+        mean, log_var = jnp.split(self.encoder((features + 4) / 2), 2, axis=-1)                           # log-magnitudes go from −7 to 0
         return mean, log_var - 2
 
     def encode(self, waveforms): # (n, num_samples) -> means, (n, latent_dim)

@@ -19,6 +19,7 @@ import numpy as np
 from flax import nnx
 
 from .generator import check_latent, check_rngs
+from .spectral import as_tuple
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
 
 # %% ../nbs/11_wavenet.ipynb #0008
@@ -123,11 +124,8 @@ class WaveNetConfig:
     jitter: float = 0.08 # the most noise that training adds to what the network sees (levels)
 
     def __post_init__(self):
-        for name in ("dilations", "classes"):
-            if not isinstance(values := getattr(self, name), (tuple, list)) or not 1 <= len(values) <= 100:
-                raise ValueError(f"{name} is {str(values)[:60]}; want a list of 1 to 100")
-        checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), jitter=float(self.jitter), classes=tuple(map(str, self.classes)),
-                       dilations=tuple(check_count(d, "a dilation") for d in self.dilations))
+        checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), jitter=float(self.jitter), classes=as_tuple(self.classes, "classes", str),
+                       dilations=as_tuple(self.dilations, "dilations", lambda d: check_count(d, "a dilation")))
         counts = {name: check_count(getattr(self, name), name) for name in ("taps", "channels", "logistics", "crop")}
         for name, value in (checked | counts).items(): object.__setattr__(self, name, value)
         check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
@@ -176,8 +174,7 @@ class WaveNet(nnx.Module):
         return self.leave(x, window)
 
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in (-1, 1)
-        z = check_latent(z, self)
-        rows = z.reshape(-1, self.latent_dim)
+        rows = (z := check_latent(z, self)).reshape(-1, self.latent_dim)
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
         return mu_law_decode(codes).reshape(*z.shape[:-1], -1)
 
@@ -283,7 +280,7 @@ def _write(graphdef, weights, state, num_samples, temperature):
         mixture, state = foresee(nnx.merge(graphdef, weights), state)
         codes = draw_codes(mixture, noise, temperature=temperature)
         return append(state, codes), codes
-    return jax.lax.scan(write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)))
+    return jax.lax.scan(write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)), unroll=2)      # a quarter faster than 1
 
 def sample(
     model:WaveNet,

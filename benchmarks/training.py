@@ -1,4 +1,4 @@
-"""Training steps a second of the spectral generator, against the same network, batch, loss and optimiser in PyTorch."""
+"""Training steps a second of the models that draw spectrograms, against the same networks, batches, losses and optimiser in PyTorch."""
 
 import random
 import subprocess
@@ -12,76 +12,166 @@ import numpy as np
 import torch
 from flax import nnx
 
+from audiogen.conditional import FLOOR, band_weights, conditional_loss, conditional_model, conditional_targets, predict_picture
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
 from audiogen.training import initial_state, make_optimizer, make_step
+from audiogen.vae import vae_loss, vae_model, vae_targets
 
 from .common import SEED, median_ms, ratio, seconds, section as markdown, table
 
 TEXT = (
-    "One step of `SpectralGenerator` on a batch of 32: noise on the latent vectors, forward, loss, backward, clipping to norm 5, Adam, and "
-    "the moving average of the weights; in ms, the batch already in each library's memory. Gradients are compared before. Each library runs "
-    "alone in a process of its own, in turn, since the threads of two in one process get in each other's way."
+    "One step on a batch of 32: random numbers, forward, loss, backward, clipping to norm 5, Adam, and the moving average of the weights; in ms, "
+    "the batch already in each library's memory. What the networks draw is compared before. Each library runs alone in a process of its own, in "
+    "turn, since the threads of two in one process get in each other's way."
 )
 
 
-class TorchModel(torch.nn.Module):
-    """The generator's network in PyTorch, with the same weights."""
-
-    def __init__(self, model):
-        super().__init__()
-        linears = [layer for layer in model.generator.layers if isinstance(layer, nnx.Linear)]
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(layer.in_features, layer.out_features) for layer in linears)
-        for mine, theirs in zip(self.layers, linears):
-            mine.weight.data = torch.tensor(np.asarray(theirs.kernel[...]).T.copy())
-            mine.bias.data = torch.tensor(np.asarray(theirs.bias[...]))
-        self.base = torch.nn.Parameter(torch.tensor(np.asarray(model.base[...])))
-        self.rank, self.picture = model.config.rank, model.config.picture
-
-    def forward(self, z):
-        for layer in self.layers[:-1]:
-            z = torch.relu(layer(z))
-        strokes = self.layers[-1](z).reshape(len(z), self.rank, sum(self.picture))
-        u, v = strokes.split(self.picture, dim=-1)
-        return self.base + u.transpose(-1, -2) @ v
+def tensor(array):
+    """A copy for PyTorch."""
+    return torch.from_numpy(np.array(array))
 
 
-def torch_loss(network, z, target):
-    """The loss of the chapter."""
-    difference = network(z) - target
+def copied(network):
+    """Linear layers with ReLU between them, with the same weights."""
+    layers = []
+    for layer in network.layers:
+        if isinstance(layer, nnx.Linear):
+            layers += [torch.nn.Linear(layer.in_features, layer.out_features), torch.nn.ReLU()]
+            layers[-2].weight.data, layers[-2].bias.data = tensor(layer.kernel[...].T), tensor(layer.bias[...])
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def compare(drawn, target):
+    """The loss of chapter 08."""
+    difference = drawn - target
     return difference.square().mean() + 0.3 * difference.abs().mean()
 
 
-def torch_step(network, z, target):
+def draw_latent(encoded):
+    """A latent vector from the encoder's output, and its rate."""
+    mean, log_var = encoded.chunk(2, -1)
+    log_var = log_var - 2
+    rate = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(-1).mean()
+    return mean + torch.exp(0.5 * log_var) * torch.randn_like(mean), rate
+
+
+class TorchSpectral(torch.nn.Module):
+    """Chapter 08 in PyTorch."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.generator, self.base = copied(model.generator), torch.nn.Parameter(tensor(model.base[...]))
+        self.rank, self.picture = model.config.rank, model.config.picture
+
+    def draw(self, z):
+        u, v = self.generator(z).reshape(len(z), self.rank, sum(self.picture)).split(self.picture, dim=-1)
+        return self.base + u.transpose(-1, -2) @ v
+
+    def loss(self, batch):
+        return compare(self.draw(batch["z"] + 0.1 * torch.randn_like(batch["z"])), batch["L"])
+
+
+class TorchVAE(TorchSpectral):
+    """Chapter 09 in PyTorch."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.encoder, self.beta = copied(model.encoder), model.config.beta
+
+    def loss(self, batch):
+        z, rate = draw_latent(self.encoder((batch["features"] + 4) / 2))
+        return compare(self.draw(z), batch["L"]) + self.beta * rate
+
+
+class TorchConditional(torch.nn.Module):
+    """Chapter 10 in PyTorch."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.config, self.steady = model.config, tensor(model.steady[...])
+        self.encoder, self.net, self.base = copied(model.encoder), copied(model.decoder.net), torch.nn.Parameter(tensor(model.decoder.base[...]))
+        k, self.weights = self.config, {}
+        for zoom in (1, 2):
+            bins = zoom * k.window_size // 2 + 1
+            self.weights[zoom] = [tensor(band_weights(bands, bins, k.sample_rate)) for bands in (k.bands, 2 * k.bands)]
+
+    def conditions(self, c, midi):
+        pitched = (midi > 0).float()
+        octaves = pitched * (midi - 60) / 12
+        return torch.cat([torch.nn.functional.one_hot(c.long(), len(self.config.classes)).float(), torch.stack([pitched, octaves, octaves**2 / 2], -1)], -1)
+
+    def comb(self, f0, zoom):
+        size, rate = zoom * self.config.window_size, self.config.sample_rate
+        f = torch.linspace(0, rate / 2, size // 2 + 1)
+        k = torch.clamp((f / f0).round(), min=1)
+        square = ((f - k * f0) * (size / rate)).square()
+        return torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
+
+    def draw(self, z, c, told, midi, zoom):
+        k = self.config
+        strokes, bend = self.net(torch.cat([z, self.conditions(c, told)], -1)).split([k.rank * sum(k.stroke_sizes), k.picture[0]], -1)
+        a, b, v, w = strokes.reshape(len(z), k.rank, -1).split(k.stroke_sizes, -1)
+        bend = torch.tanh(bend / 5)[:, ::zoom] / 2
+        h, n = ((over[..., ::zoom].transpose(-1, -2) @ (along @ weights) + base @ weights)
+                for over, along, base, weights in zip((a, b), (v, w), self.base.split([k.bands, 2 * k.bands]), self.weights[zoom]))
+        c_picture = torch.where(midi[:, None, None] > 0, self.comb(440 * 2 ** ((midi[:, None] - 69 + bend) / 12)[..., None], zoom), 0.0)
+        s = self.steady[c.long()].repeat_interleave(zoom, -1)[:, None, : zoom * k.window_size // 2 + 1]
+        quieter = torch.sqrt(s.square() + (1 - s.square()) / zoom)
+        return torch.log(c_picture * h.exp() + quieter * n.exp() + (1 - quieter) * FLOOR + 1e-5)
+
+    def loss(self, batch):
+        c, midi, zoom = batch["label"], batch["midi"], random.choice((1, 2))
+        told = torch.where(midi > 0, midi + torch.randn_like(midi), 0.0)
+        features = batch["features"] + 0.3 * torch.randn_like(batch["features"])
+        z, rate = draw_latent(self.encoder(torch.cat([features / 2 + 2, self.conditions(c, told)], -1)))
+        return compare(self.draw(z, c, told, midi, zoom), batch[f"L{zoom}"]) + self.config.beta * rate
+
+
+KINDS = {
+    "spectral": (spectral_model, spectral_targets, spectral_loss, TorchSpectral),
+    "vae": (vae_model, vae_targets, vae_loss, TorchVAE),
+    "conditional": (conditional_model, conditional_targets, conditional_loss, TorchConditional),
+}
+
+
+def check_same(model, network, batch):
+    """Refuse to compare networks that draw different pictures, or encode differently."""
+    z = np.random.default_rng(SEED).normal(size=(32, model.latent_dim)).astype(np.float32)
+    if isinstance(network, TorchConditional):
+        c, midi = batch["label"], batch["midi"]
+        strokes = model.decoder(z, c, midi)
+        pairs = [(predict_picture(model.decoder, model.steady[c], strokes, midi, zoom), network.draw(*map(tensor, (z, c, midi, midi)), zoom)) for zoom in (1, 2)]
+        told = torch.cat([tensor(batch["features"]) / 2 + 2, network.conditions(tensor(c), tensor(midi))], -1)
+        pairs.append((model.posterior(batch["features"], c, midi)[0], network.encoder(told).chunk(2, -1)[0]))
+    else:
+        pairs = [(model.draw(z), network.draw(tensor(z)))]
+        if isinstance(network, TorchVAE):
+            pairs.append((model.posterior(batch["features"])[0], network.encoder((tensor(batch["features"]) + 4) / 2).chunk(2, -1)[0]))
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours, theirs.detach(), atol=1e-3)
+
+
+def torch_step(network, batch):
     """A function that does one step."""
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
     average = [p.detach().clone() for p in network.parameters()]
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        torch_loss(network, z + 0.1 * torch.randn_like(z), target).backward()
+        network.loss(batch).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         torch._foreach_lerp_(average, [p.detach() for p in network.parameters()], 0.001)
     return step
 
 
-def check_same(model, network, z, target):
-    """Refuse to compare networks whose loss or gradient differs."""
-    def loss(model): return jnp.mean(jnp.square(model.draw(z) - target)) + 0.3 * jnp.mean(jnp.abs(model.draw(z) - target))
-    value, gradient = nnx.value_and_grad(loss)(model)
-    theirs = torch_loss(network, torch.from_numpy(z), torch.from_numpy(target))
-    theirs.backward()
-    np.testing.assert_allclose(value, theirs.item(), rtol=1e-4)
-    np.testing.assert_allclose(gradient.base[...], network.base.grad, atol=1e-4)
-
-
-def jax_step(model, batch):
-    """A function that does one step of the chapter's loop, which lets the new state overwrite the old one."""
+def jax_step(loss, model, batch):
+    """A function that does one step of the book's loop, which lets the new state overwrite the old one."""
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     optimizer = make_optimizer(5.0)
-    step = jax.jit(make_step(spectral_loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0)
+    step = jax.jit(make_step(loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0)
     held = {"state": jax.tree.map(jnp.copy, initial_state(params, optimizer))}
     batch = jax.device_put(batch)
 
@@ -91,45 +181,50 @@ def jax_step(model, batch):
     return one
 
 
-def prepare(folder):
-    """Write the model and a batch into a folder, after a comparison of the two networks."""
+def prepare(kind, folder):
+    """Write a model and a batch into a folder, after a comparison of the two networks."""
     sounds = make_sounds(per_class=8, seed=SEED)
-    model = spectral_model(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, rngs=nnx.Rngs(SEED))
-    arrays = spectral_targets(model, sounds.waveforms)
-    batch = {"z": arrays["z"][::2][:32], "L": arrays["L"][::2][:32].astype(np.float32)}
-    check_same(model, TorchModel(model), batch["z"], batch["L"])
+    build, targets, _, network = KINDS[kind]
+    model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(SEED))
+    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
+    batch = {name: a[::2][:32].astype(np.float32 if a.dtype == np.float16 else a.dtype) for name, a in arrays.items()}
+    check_same(model, network(model), batch)
     save_model(folder / "model.safetensors", model)
     np.savez(folder / "batch.npz", **batch)
 
 
-def measure(name, folder):
+def measure(kind, name, folder):
     """Time of a step of "ours" or "theirs" (s), the median of 300 after 100."""
     model, batch = load_model(folder / "model.safetensors"), dict(np.load(folder / "batch.npz"))
+    _, _, loss, network = KINDS[kind]
     if name == "ours":
-        step = jax_step(model, batch)
+        step = jax_step(loss, model, batch)
     else:
-        step = torch_step(TorchModel(model), torch.from_numpy(batch["z"]), torch.from_numpy(batch["L"]))
+        step = torch_step(network(model), {key: tensor(a) for key, a in batch.items()})
     seconds(step, 100)
     return seconds(step, 300)
 
 
-def alone(name, folder):
+def alone(kind, name, folder):
     """What measure says in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training", name, folder]
+    command = [sys.executable, "-m", "benchmarks.training", kind, name, folder]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def section(quick):
     """The table."""
-    times, order = {"ours": [], "theirs": []}, random.Random(SEED)
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
-        for _ in range(3 if quick else 9):
-            for name in order.sample(list(times), len(times)):
-                times[name].append(alone(name, folder))
-    row = [median_ms(times["ours"]), median_ms(times["theirs"]), ratio(times["ours"], times["theirs"]), "≤ 0.67, aim 0.4"]
-    return markdown("training: one step", TEXT, table(["audiogen", "torch", "audiogen / torch", "aim"], [row]))
+    lines, order = [], random.Random(SEED)
+    for kind in KINDS:
+        times = {"ours": [], "theirs": []}
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(kind, Path(folder))
+            for _ in range(1 if quick else 7):
+                for name in order.sample(list(times), len(times)):
+                    times[name].append(alone(kind, name, folder))
+        lines.append([kind, median_ms(times["ours"]), median_ms(times["theirs"]), ratio(times["ours"], times["theirs"]), "≤ 0.67, aim 0.4" if kind == "spectral" else "≤ 1"])
+    return markdown("training: one step", TEXT, table(["model", "audiogen", "torch", "audiogen / torch", "aim"], lines))
 
 
 if __name__ == "__main__":
-    print(measure(sys.argv[1], Path(sys.argv[2])))
+    kind, name, folder = sys.argv[1:]
+    print(measure(kind, name, Path(folder)))
