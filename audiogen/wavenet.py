@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mu_law_encode', 'code_levels', 'mu_law_decode', 'histogram_bits', 'mixture_log_prob', 'draw_codes', 'delayed',
            'GatedLayer', 'WaveNetConfig', 'clock_features', 'WaveNet', 'wavenet_model', 'wavenet_targets',
-           'wavenet_loss', 'silence', 'strike', 'draw_noise', 'foresee', 'append', 'sample', 'stream',
+           'wavenet_loss', 'silence', 'strike', 'draw_noise', 'predict_next', 'push_codes', 'sample', 'stream',
            'bits_per_sample']
 
 # %% ../nbs/11_wavenet.ipynb #0005
@@ -52,7 +52,8 @@ def histogram_bits(
     *,
     order, # 0: how often is each code? 1: how often after the one before?
 ) -> float: # bits a sample
-    "What a table of counts predicts; each count begins at a tenth."
+    "What a table of counts predicts; each pair's count begins at a tenth."
+    if order not in (0, 1): raise ValueError(f"order is {order}; want 0 or 1")
     counts = np.full((256, 256), 0.1)
     np.add.at(counts, (train_codes[:, :-1], train_codes[:, 1:]), 1)
     if order == 0: counts = np.broadcast_to(counts.sum(0), counts.shape)
@@ -77,12 +78,12 @@ def draw_codes(
     mixture, # as for mixture_log_prob, (..., 3 k)
     noise, # two numbers from 0 to 1, (..., 2)
     *,
-    temperature=1.0, # 0: always the likeliest; below 1: bolder; above: noisier
+    temperature=1.0, # 0: the middle of the heaviest logistic; below 1: safer; above: noisier
 ): # codes, (...), uint8
     "Choose one of the logistics, then a place in it, then the step there."
     logits, means, log_scales = jnp.split(mixture, 3, axis=-1)
     chances = jnp.cumsum(jax.nn.softmax(logits / jnp.maximum(temperature, 1e-3)), axis=-1)
-    chosen = jax.nn.one_hot(jnp.argmax(noise[..., :1] < chances, axis=-1), chances.shape[-1])
+    chosen = jax.nn.one_hot(jnp.sum(noise[..., :1] >= chances[..., :-1], axis=-1), chances.shape[-1])
     u = jnp.clip(noise[..., 1], 1e-6, 1 - 1e-6)
     level = jnp.sum(chosen * (means + temperature * jnp.exp(log_scales) * (jnp.log(u) - jnp.log1p(-u))[..., None]), axis=-1)
     return jnp.clip(jnp.floor(128 * (level + 1)), 0, 255).astype(jnp.uint8)
@@ -92,7 +93,7 @@ def delayed(
     x, # (b, t, c)
     samples, # how many
 ): # (b, t, c)
-    "The same, later; zeros come in at the start."
+    "The same array, so many samples later; zeros come in at the start."
     return jnp.pad(x, ((0, 0), (samples, 0), (0, 0)))[:, : x.shape[1]]
 
 # %% ../nbs/11_wavenet.ipynb #0027
@@ -121,13 +122,14 @@ class WaveNetConfig:
     dilations: tuple = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) # how far back each layer looks (samples)
     logistics: int = 4 # in the mixture
     crop: int = 1024 # samples of a clip that a training step uses
-    jitter: float = 0.08 # the most noise that training adds to what the network sees (levels)
+    jitter: float = 0.08 # training adds noise to what the network sees, of up to this standard deviation (levels)
 
     def __post_init__(self):
         checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), jitter=float(self.jitter), classes=as_tuple(self.classes, "classes", str),
                        dilations=as_tuple(self.dilations, "dilations", lambda d: check_count(d, "a dilation")))
         counts = {name: check_count(getattr(self, name), name) for name in ("taps", "channels", "logistics", "crop")}
         for name, value in (checked | counts).items(): object.__setattr__(self, name, value)
+        if not 0 <= self.jitter < 1: raise ValueError(f"jitter is {self.jitter}; want 0 to 1, such as 0.08")
         check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
         check_memory(4 * self.channels * (5 * self.channels * len(self.dilations) + self.receptive_field + 3 * self.logistics), "a WaveNet of this size")
 
@@ -164,7 +166,7 @@ class WaveNet(nnx.Module):
 
     def leave(self, x, window): # (..., channels) -> a mixture around the last level, (..., 3 logistics)
         logits, means, log_scales = jnp.split(self.last(nnx.relu(self.hidden(nnx.relu(x)))), 3, axis=-1)
-        means += window[..., -1:] + jnp.linspace(-0.3, 0.3, self.config.logistics)
+        means += window[..., -1:] + (spread := jnp.linspace(-0.3, 0.3, self.config.logistics)) - spread.mean()
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
     def predict(self, levels, classes, start=0): # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
@@ -240,8 +242,9 @@ def strike(
     z, # which classes, and the seed of the noise, (count, latent_dim)
 ) -> dict: # a state
     "Begin new sounds, from whatever is still ringing."
-    seed = jax.lax.bitcast_convert_type(jnp.asarray(z[:, -1], jnp.float32), jnp.uint32)
-    return state | dict(classes=jnp.asarray(z[:, :-1]), seed=seed, time=jnp.int32(0))
+    z, count = jnp.asarray(z, jnp.float32), len(state["window"])
+    if z.ndim != 2 or len(z) != count: raise ValueError(f"got z of shape {z.shape}; want ({count}, latent_dim), a row for each sound of the state")
+    return state | dict(classes=z[:, :-1], seed=jax.lax.bitcast_convert_type(z[:, -1], jnp.uint32), time=jnp.int32(0))
 
 # %% ../nbs/11_wavenet.ipynb #0054
 def draw_noise(
@@ -253,7 +256,7 @@ def draw_noise(
     return jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(times, seeds)
 
 # %% ../nbs/11_wavenet.ipynb #0055
-def foresee(
+def predict_next(
     model:WaveNet,
     state, # see strike
 ): # mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
@@ -265,11 +268,11 @@ def foresee(
     return model.leave(x, state["window"]), state
 
 # %% ../nbs/11_wavenet.ipynb #0056
-def append(
-    state, # from foresee
+def push_codes(
+    state, # from predict_next
     codes, # that came next, (count,)
 ) -> dict: # a state
-    "A sample later."
+    "The state a sample later."
     window = jnp.concatenate([state["window"][:, 1:], code_levels(codes)[:, None]], axis=1)
     return state | dict(window=window, clock=state["clock"] + 1, time=state["time"] + 1)
 
@@ -277,19 +280,21 @@ def append(
 @partial(jax.jit, static_argnums=(0, 3))
 def _write(graphdef, weights, state, num_samples, temperature):
     def write(state, noise):
-        mixture, state = foresee(nnx.merge(graphdef, weights), state)
+        mixture, state = predict_next(nnx.merge(graphdef, weights), state)
         codes = draw_codes(mixture, noise, temperature=temperature)
-        return append(state, codes), codes
-    return jax.lax.scan(write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)), unroll=2)      # a quarter faster than 1
+        return push_codes(state, codes), codes
+    return jax.lax.scan(write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)), unroll=2)
 
 def sample(
     model:WaveNet,
     state, # from strike or sample, for `count` sounds
-    num_samples, # how many samples to write of each
+    num_samples, # how many samples to write of each; every new number is compiled anew
     *,
     temperature=1.0, # of draw_codes
 ): # the state to go on from, codes (count, num_samples)
-    "Go on writing."
+    "Go on writing: the next samples of each sound."
+    if "seed" not in state: raise ValueError("the state is of no sound yet; call strike(state, z) first")
+    if not 0 <= temperature < np.inf: raise ValueError(f"temperature is {temperature}; want 0 or more, such as 1")
     state, codes = _write(*nnx.split(model), state, check_count(num_samples, "num_samples"), temperature)
     return state, codes.T
 
@@ -311,7 +316,7 @@ def stream(
 def bits_per_sample(
     model:WaveNet,
     waveforms, # clips, (n, t)
-    labels, # numbers of their classes, (n,)
+    labels, # numbers of their classes, as in model.config.classes, (n,)
 ): # (n,)
     "How many bits each sample of a clip costs whoever has the model, on average."
     graphdef, weights = nnx.split(model)
@@ -319,4 +324,5 @@ def bits_per_sample(
         mixture = nnx.merge(graphdef, weights).predict(code_levels(codes), jax.nn.one_hot(label, len(model.config.classes)))
         return -mixture_log_prob(mixture, codes).mean(axis=-1) / np.log(2)
     codes, labels, bits = mu_law_encode(waveforms), np.asarray(labels), jax.jit(bits)
+    if (most := labels.max()) >= (known := len(model.config.classes)): raise ValueError(f"labels go up to {most}, but the model knows {known} classes; see choose_classes")
     return np.concatenate([bits(codes[i : i + 16], labels[i : i + 16]) for i in range(0, len(codes), 16)])
