@@ -24,6 +24,7 @@ TEXT = (
 CODE = "from audiogen.demo import explore\nexplore({model!r})"
 WATCH = """
 window.delays = []
+window.pressed = NaN
 addEventListener("keydown", event => { window.pressed = event.timeStamp }, true)
 const start = AudioBufferSourceNode.prototype.start
 AudioBufferSourceNode.prototype.start = function (when = 0) {
