@@ -92,9 +92,9 @@ def minute(quick):
 
 def patience(quick):
     """The table of one seed and several budgets."""
-    budgets, lines = (3, 5) if quick else (15, 30, 60, 120, 600), []
-    for data in ("sounds",) if quick else ("sounds", "fluidr3"):
-        for seconds in budgets:
+    budgets, lines = {"sounds": (3, 5)} if quick else {"sounds": (15, 30, 60, 120), "fluidr3": (15, 30, 60, 120, 600)}, []
+    for data, lengths in budgets.items():
+        for seconds in lengths:
             found, steps = figures("conditional", data, SEEDS[0], seconds, brief=True)
             for part, f in found.items():
                 lines.append([data, part, seconds, f"{steps:,}", f"{f['distance_db']:.2f}", f"{f.get('neighbour_db', np.nan):.2f}", f"{f['class_accuracy']:.1%}", f"{f['diversity']:.2f}"])

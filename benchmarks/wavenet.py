@@ -17,13 +17,13 @@ from flax import nnx
 from audiogen.cli import evaluate_model
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
-from audiogen.training import initial_state, make_optimizer, make_step
 from audiogen.wavenet import WaveNet, clock_features, code_levels, draw_codes, draw_noise, sample, silence, stream, strike, wavenet_loss, wavenet_targets
 from audiogen.waveform import audio_writer
 
 from .common import SEED, median_ms, ratio, seconds, section as markdown, table
 from .memory import peak_mb
 from .quality import SEEDS, fit, rows
+from .training import jax_step, torch_step
 
 FIGURES = {
     "bits": ("bits a sample of held-out clips", ".2f"),
@@ -89,30 +89,15 @@ class TorchWaveNet(torch.nn.Module):
         spread = torch.linspace(-0.3, 0.3, self.model.logistics)
         return logits, past[:, -levels.shape[1] :, None] + spread + means, (log_scales - 2).clamp(min=-7)
 
-
-def torch_loss(network, levels, asked):
-    """The loss of the chapter."""
-    logits, means, log_scales = network(levels, asked)
-    middle, scale = levels[..., None], torch.exp(-log_scales)
-    low, high = (middle - 1 / 256 - means) * scale, (middle + 1 / 256 - means) * scale
-    low, high = torch.where(middle < -0.995, -1e3, low), torch.where(middle > 0.995, 1e3, high)
-    sigmoid = torch.nn.functional.logsigmoid
-    mass = sigmoid(high) + sigmoid(-low) + torch.log(-torch.expm1(low - high))
-    return -torch.logsumexp(torch.log_softmax(logits, -1) + mass, -1).mean()
-
-
-def torch_step(network, levels, asked):
-    """A function that does one step."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
-    average = [p.detach().clone() for p in network.parameters()]
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        torch_loss(network, levels, asked).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        torch._foreach_lerp_(average, [p.detach() for p in network.parameters()], 0.001)
-    return step
+    def loss(self, batch):
+        """The loss of the chapter, of (levels, what the network is told)."""
+        logits, means, log_scales = self(*batch)
+        middle, scale = batch[0][..., None], torch.exp(-log_scales)
+        low, high = (middle - 1 / 256 - means) * scale, (middle + 1 / 256 - means) * scale
+        low, high = torch.where(middle < -0.995, -1e3, low), torch.where(middle > 0.995, 1e3, high)
+        sigmoid = torch.nn.functional.logsigmoid
+        mass = sigmoid(high) + sigmoid(-low) + torch.log(-torch.expm1(low - high))
+        return -torch.logsumexp(torch.log_softmax(logits, -1) + mass, -1).mean()
 
 
 def prepare(folder):
@@ -123,7 +108,7 @@ def prepare(folder):
     batch = {"codes": codes, "label": sounds.labels[::2][:4].astype(np.int32)}
     ours = float(wavenet_loss(model, batch, jax.random.key(0))[0])
     for convolutions in (True, False):
-        np.testing.assert_allclose(torch_loss(TorchWaveNet(model, convolutions), *torch_inputs(model, batch)).item(), ours, rtol=1e-4)
+        np.testing.assert_allclose(TorchWaveNet(model, convolutions).loss(torch_inputs(model, batch)).item(), ours, rtol=1e-4)
     save_model(folder / "model.safetensors", model)
     np.savez(folder / "batch.npz", **batch)
 
@@ -137,27 +122,13 @@ def torch_inputs(model, batch):
     return torch.from_numpy(np.array(code_levels(batch["codes"]))), torch.from_numpy(asked)
 
 
-def jax_step(model, batch):
-    """A function that does one step of the chapter's loop."""
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-    optimizer = make_optimizer(5.0)
-    step = jax.jit(make_step(wavenet_loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0)
-    held = {"state": jax.tree.map(jnp.copy, initial_state(params, optimizer))}
-    batch = jax.device_put(batch)
-
-    def one():
-        held["state"], told = step(held["state"], rest, batch, jnp.float32(2e-3))
-        return float(told["loss"])
-    return one
-
-
 def measure_step(name, folder):
     """Time of a step (s), the median of 100 after 30."""
     model, batch = load_model(folder / "model.safetensors"), dict(np.load(folder / "batch.npz"))
     if name == "ours":
-        step = jax_step(model, batch)
+        step = jax_step(wavenet_loss, model, batch)
     else:
-        step = torch_step(TorchWaveNet(model, name == "convolutions"), *torch_inputs(model, batch))
+        step = torch_step(TorchWaveNet(model, name == "convolutions"), torch_inputs(model, batch))
     seconds(step, 30)
     return seconds(step, 100)
 
