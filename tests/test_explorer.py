@@ -111,7 +111,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 <script type="module">
 import explorer, * as helpers from "./explorer.js"
 const listeners = [], spec = SPEC
-window.helpers = helpers; window.requests = []; window.starts = []; window.delay = 5; window.mute = false
+window.helpers = helpers; window.requests = []; window.starts = []; window.delay = 5; window.hold = Promise.resolve(); window.mute = false
 const start = AudioBufferSourceNode.prototype.start
 AudioBufferSourceNode.prototype.start = function (when) { starts.push({ length: this.buffer.length, first: this.buffer.getChannelData(0).slice(0, 400) }); start.call(this, when) }
 function answer({ id, settings }) {                                   // a tone instead of a model
@@ -125,7 +125,7 @@ function answer({ id, settings }) {                                   // a tone 
 window.unmount = explorer.render({ el: document.querySelector("main"), model: {
   get: name => ({ spec })[name],
   on: (name, f) => listeners.push(f),
-  send: content => { const reply = answer(structuredClone(content)); if (reply) setTimeout(() => listeners.forEach(f => f(...reply)), delay) },
+  send: content => { const reply = answer(structuredClone(content)); if (reply) hold.then(() => setTimeout(() => listeners.forEach(f => f(...reply)), delay)) },
 } })
 window.ready = true
 </script></html>"""
@@ -195,12 +195,15 @@ def test_the_pad_moves_the_sound(visit):
 @in_browser
 def test_the_latest_request_wins(visit):
     page = visit()
-    page.evaluate("delay = 100")
+    page.evaluate("() => { hold = new Promise(release => window.release = release) }")
     before = page.evaluate("requests.length")
     drag(page, (0.5, 0.5), *((0.5 + i / 100, 0.5) for i in range(1, 41)))
+    assert page.evaluate("requests.length") == before + 1                       # one on its way, whatever moves
+    page.evaluate("release()")
+    page.wait_for_function(f"requests.length === {before + 2}")                 # answered, it asks for the last of 41 moves
     answered(page)
     assert abs(settings(page)["offsets"][0] - 2.4) < 0.05
-    assert page.evaluate("requests.length") - before < 20                       # of 41 moves
+    assert page.evaluate("requests.length") == before + 2
 
 @in_browser
 def test_keys_play_notes(visit):
