@@ -206,6 +206,18 @@ def test_the_latest_request_wins(visit):
     assert page.evaluate("requests.length") == before + 2
 
 @in_browser
+def test_what_cannot_be_played_is_still_drawn(visit):
+    page = visit()
+    page.locator(".pad").press("ArrowRight")                                    # sound is allowed from now on
+    answered(page)
+    before = picture(page, "wave")
+    page.evaluate("() => { AudioBufferSourceNode.prototype.start = () => { throw new Error('no loudspeaker') } }")
+    page.locator(".pad").press("ArrowRight")
+    page.wait_for_function("document.querySelector('.status').textContent === \"This browser can't play it: no loudspeaker\"")
+    answered(page)
+    assert picture(page, "wave") != before
+
+@in_browser
 def test_keys_play_notes(visit):
     page = visit()
     page.get_by_role("button", name="E4", exact=True).click()

@@ -211,7 +211,8 @@ function render({ model, el }) {
       const bytes = buffers[0].buffer ? buffers[0] : new DataView(buffers[0])
       shown = { x: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)), python: content.python }
       if (status.classList.contains("wrong")) say("")
-      if (play) start()
+      try { if (play) start() }
+      catch (error) { say(`This browser can't play it: ${error.message}`, true) }
       draw()
     }
     ask()
