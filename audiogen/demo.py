@@ -163,7 +163,8 @@ def main(
 # %% ../nbs/04_demo.ipynb #0032
 def check_folder(path):
     "Refuse the name of a file where a folder is wanted; it needn't exist yet."
-    if Path(path).exists() and not Path(path).is_dir(): raise ValueError(f"{path}: is a file; want a folder to write to")
+    for part in (Path(path), *Path(path).parents):
+        if part.exists() and not part.is_dir(): raise ValueError(f"{part}: is a file; want a folder to write to")
     return Path(path)
 
 # %% ../nbs/04_demo.ipynb #0033

@@ -422,16 +422,15 @@ def spectrogram_blocks(
     with open_audio(path) as file: remaining = num_frames(file.frames, window_size=window_size, hop_size=hop_size)
     samples, blocks = np.zeros(window_size // 2, np.float32), audio_blocks(path)
     while remaining > 0:
-        n = min(block_frames, remaining)
+        n = min(block_frames, 1 << (remaining - 1).bit_length())                        # a power of two, or a whole block
         need = (n - 1) * hop_size + window_size
         while len(samples) < need:
             block = next(blocks, None)
             samples = np.append(
                 samples, np.zeros(need - len(samples), np.float32) if block is None else block.mean(0)
             )
-        yield np.asarray(
-            spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False)
-        )
+        S = spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False)
+        yield np.asarray(S)[:, :remaining]
         samples, remaining = samples[n * hop_size :], remaining - n
 
 # %% ../nbs/03_stft.ipynb #0077

@@ -121,8 +121,9 @@ BAD_COMMANDS = [f"{command} {bad}".strip() for command, arguments in BAD_ARGUMEN
 
 MANY = """
 import json, os, sys
+import audiogen
 from audiogen.__main__ import main
-import audiogen.cli                                                 # once for all: each command gets a process, forked from this one
+for name in dir(audiogen): getattr(audiogen, name)                  # all imports, once: each command gets a process, forked from this one
 
 folder, commands = sys.argv[1], json.load(sys.stdin)
 for i, words in enumerate(commands):
