@@ -124,6 +124,20 @@ def explorer(model="spectral", **properties):
 
 
 @contextmanager
+def serve(folder):
+    """The address of a folder, on this machine only."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@contextmanager
 def docs_page():
     """The same explorer on a page of its own, with the decoder in JavaScript, and what its console complained of."""
     package = Path(audiogen.__file__).parent
@@ -131,13 +145,10 @@ def docs_page():
         shutil.copytree(package / "static", f"{folder}/static")
         shutil.copy(package / "weights/conditional.safetensors", f"{folder}/static")
         Path(folder, "index.html").write_text(PAGE, "utf-8")
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with window() as (page, complaints):
-            page.goto(f"http://127.0.0.1:{server.server_port}/")
+        with serve(folder) as address, window() as (page, complaints):
+            page.goto(address)
             page.wait_for_function("document.querySelector('.code')?.value")
             yield page, complaints
-        server.shutdown()
 
 
 def delays(page, moves):

@@ -1,10 +1,11 @@
 """What several test files need: the console command, bounds on random examples, a browser."""
-import contextlib, functools, importlib.util, os, shutil, subprocess, sys, threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import contextlib, importlib.util, os, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))            # for what tests share with benchmarks
 
 settings.register_profile("audiogen", deadline=None, max_examples=50, print_blob=True,
                           derandomize="CI" in os.environ, database=None)   # the gate tries the same examples each time; you try new ones
@@ -49,16 +50,6 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
         yield browser
         browser.close()
-
-@contextlib.contextmanager
-def serve(folder):
-    "The address of a folder, on this machine only."
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_): pass
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 @contextlib.contextmanager
 def watched(browser, address, **properties):

@@ -141,7 +141,7 @@ def outcomes(environment, bad, tmp_path_factory):
     "{command: (status, stdout, stderr)} of all bad commands, and what they left behind."
     before, folder = set(bad.rglob("*")), tmp_path_factory.mktemp("outcomes")
     commands = json.dumps([command.split() for command in BAD_COMMANDS])
-    subprocess.run([sys.executable, "-c", MANY, folder], input=commands, text=True, check=True, cwd=bad, env=environment)
+    subprocess.run([sys.executable, "-c", MANY, folder], input=commands, text=True, check=True, cwd=bad, env=environment, timeout=600)
     def read(i): return [(folder / f"{i}.{name}").read_text() for name in ("status", "out", "err")]
     return {command: read(i) for i, command in enumerate(BAD_COMMANDS)}, set(bad.rglob("*")) - before
 

@@ -10,7 +10,8 @@ import pytest, soundfile, yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from conftest import in_browser, serve, watched
+from benchmarks.explorer import serve
+from conftest import in_browser, watched
 
 HAS_AXE = importlib.util.find_spec("axe_playwright_python") is not None
 if HAS_AXE: from axe_playwright_python.sync_playwright import Axe

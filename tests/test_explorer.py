@@ -10,7 +10,8 @@ import audiogen
 from audiogen.demo import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec, slider_latent
 from audiogen.generator import load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
-from conftest import in_browser, serve
+from benchmarks.explorer import serve
+from conftest import in_browser
 
 STATIC = Path(audiogen.__file__).with_name("static")
 

@@ -1,10 +1,9 @@
 """The chapters, their sliders and the explorer in JupyterLab, with a kernel behind them."""
-import importlib.util, json, sys
+import importlib.util, json
 from pathlib import Path
 
 import numpy as np, pytest, soundfile
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
 from benchmarks.explorer import CODE, chromium, delays, lab as jupyterlab, one_cell, run_all, window
 
 MISSING = ["Chromium"] * (chromium() is None) + [name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None]

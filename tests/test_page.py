@@ -10,7 +10,8 @@ from audiogen.conditional import WORDS, at_loudness, sample_styles, traits
 from audiogen.demo import explorer_spec
 from audiogen.generator import load_model, synthesize
 from audiogen.variation import slerp
-from conftest import in_browser, serve, watched
+from benchmarks.explorer import serve
+from conftest import in_browser, watched
 
 PACKAGE = Path(audiogen.__file__).parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><link rel="icon" href="data:,">
