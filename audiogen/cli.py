@@ -27,8 +27,8 @@ from .waveform import (atomic_path, audio_blocks, audio_writer, check_count, dbf
 def generate_command(args):
     "Write random sounds, and a table of them."
     from flax import nnx
-    model, label = steered(args)
-    z = sample_latents(model, check_count(args.count, "--count"), rngs=nnx.Rngs(args.seed), label=label)
+    count, (model, label) = check_count(args.count, "--count"), steered(args)
+    z = sample_latents(model, count, rngs=nnx.Rngs(args.seed), label=label)
     yield from save_all(args.out, args.label or "sound", model, z, duration=args.duration)
     yield save_manifest(args, model)
 
@@ -97,9 +97,9 @@ def demo_command(args):
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
     from flax import nnx
-    (model, label), rngs = steered(args), nnx.Rngs(args.seed)
+    count, (model, label), rngs = check_count(args.count, "--count"), steered(args), nnx.Rngs(args.seed)
     base = sample_latents(model, 1, rngs=rngs, label=label)
-    near = vary_latent(model, base[0], scale=args.scale, count=check_count(args.count, "--count"), rngs=rngs)
+    near = vary_latent(model, base[0], scale=args.scale, count=count, rngs=rngs)
     yield from save_all(args.out, "variation", model, np.concatenate([base, near]), duration=args.duration, first=0)
 
 # %% ../nbs/16_cli.ipynb #0029
@@ -464,6 +464,13 @@ def seed(text):
     if not text.isdecimal() or int(text) >= 2**31: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}")
     return int(text)
 
+def positive(kind): # int or float -> a function: text -> number
+    "Numbers above 0, from the command line; others are refused before any work is done."
+    def number(text):
+        if not 0 < (value := kind(text)) < np.inf: raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
+        return value
+    return number
+
 # %% ../nbs/16_cli.ipynb #0084
 def add_command(
     commands, # argparse's subparsers
@@ -488,10 +495,10 @@ def add_sound_commands(commands):
     for run, out in (demo_command, "audiogen-demo"), (generate_command, "sounds"), (vary_command, "variations"):
         sub = add_command(commands, run, out=out)
         sub.add_argument("--model", **MODEL)
-        sub.add_argument("--duration", type=float, metavar="S", help="length of a sound (s); the model's own without this")
+        sub.add_argument("--duration", type=positive(float), metavar="S", help="length of a sound (s); the model's own without this")
         if run is demo_command: continue
         add_conditions(sub)
-        sub.add_argument("--count", type=int, default=4, metavar="N", help="how many")
+        sub.add_argument("--count", type=positive(int), default=4, metavar="N", help="how many")
         if run is vary_command: sub.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
 
 # %% ../nbs/16_cli.ipynb #0086
@@ -532,9 +539,9 @@ def add_training_commands(commands):
         sub.add_argument("--labels", metavar="CSV", help="table with columns file and label; without it, sub-folders are the classes")
         sub.add_argument("--soundfont", metavar="SF2", help="file for fluidr3, if it isn't where Debian puts it")
     budget = train.add_mutually_exclusive_group()
-    budget.add_argument("--seconds", type=float, metavar="S", help="how long to train (default: 60)")
-    budget.add_argument("--steps", type=int, metavar="N", help="how many steps to train, instead")
-    train.add_argument("--batch-size", type=int, metavar="N", help="clips a step (default: 32; of wavenet 4)")
+    budget.add_argument("--seconds", type=positive(float), metavar="S", help="how long to train (default: 60)")
+    budget.add_argument("--steps", type=positive(int), metavar="N", help="how many steps to train, instead")
+    train.add_argument("--batch-size", type=positive(int), metavar="N", help="clips a step (default: 32; of wavenet 4)")
     train.add_argument("--seed", type=seed, metavar="N", help="with --steps, the same seed writes the same model (default: 42)")
     train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out")
 

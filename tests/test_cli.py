@@ -1,5 +1,5 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
-import json, os, random, re, resource, signal, struct, subprocess, sys, time
+import json, os, random, re, resource, shutil, signal, struct, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np, pytest, soundfile
@@ -200,6 +200,12 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(popen, audioge
         process.kill()
     assert not (tmp_path / "run" / "model.safetensors").exists()
     assert is_one_line(audiogen(*train, tmp_path / "run")[2])                                       # nothing is overwritten
+    status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
+    assert (status, err) == (0, "")
+    assert model_content(tmp_path / "run") == model_content(trained[0])
+
+def test_a_finished_run_stays_as_it_is(audiogen, trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "run")
     status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
     assert (status, err) == (0, "")
     assert model_content(tmp_path / "run") == model_content(trained[0])
