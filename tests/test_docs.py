@@ -36,6 +36,9 @@ def site(build):
 @lru_cache
 def parse(path): return BeautifulSoup(path.read_text(), "html.parser")
 
+@lru_cache
+def anchors(path): return {element["id"] for element in parse(path).find_all(id=True)}
+
 def cells(name, kind): return [c for c in json.loads((REPO / f"nbs/{name}.ipynb").read_text())["cells"] if c["cell_type"] == kind]
 
 def outputs(name): return [output for cell in cells(name, "code") for output in cell["outputs"]]
@@ -96,7 +99,7 @@ def test_links(name, site):
         else:
             target = site / url.path if url.path else site / f"{name}.html"
             assert target.is_file(), href
-            assert not url.fragment or parse(target).find(id=unquote(url.fragment)), href
+            assert not url.fragment or unquote(url.fragment) in anchors(target), href
 
 @every_page
 def test_pictures(name, site):
