@@ -172,9 +172,7 @@ class WaveNet(nnx.Module):
     def predict(self, levels, classes, start=0): # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
         window = jnp.concatenate([delayed(levels[..., None], self.config.taps - i) for i in range(self.config.taps)], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
-        for layer in self.layers:
-            rows = [a.reshape(-1, a.shape[-1]) for a in (x, delayed(x, layer.dilation))]              # XLA multiplies matrices faster than stacks of matrices
-            x = layer(*rows).reshape(x.shape)
+        for layer in self.layers: x = layer(*(a.reshape(-1, a.shape[-1]) for a in (x, delayed(x, layer.dilation)))).reshape(x.shape)      # as matrices: XLA is slow on stacks of them
         return self.leave(x, window)
 
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in (-1, 1)
