@@ -20,15 +20,15 @@ from .demo import check_folder, choose_model, fit_duration, main
 from .generator import (load_model, model_classes, model_info, model_path, sample_latents, save_model, shipped_models,
                                 synthesize, vary_latent)
 from .stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
-from .waveform import (atomic_path, audio_blocks, audio_writer, check_count, dbfs, figure_png, new_figure, open_audio, outline,
+from .waveform import (atomic_path, audio_blocks, audio_writer, dbfs, figure_png, new_figure, open_audio, outline,
                                save_audio)
 
 # %% ../nbs/16_cli.ipynb #0009
 def generate_command(args):
     "Write random sounds, and a table of them."
     from flax import nnx
-    count, (model, label) = check_count(args.count, "--count"), steered(args)
-    z = sample_latents(model, count, rngs=nnx.Rngs(args.seed), label=label)
+    model, label = steered(args)
+    z = sample_latents(model, args.count, rngs=nnx.Rngs(args.seed), label=label)
     yield from save_all(args.out, args.label or "sound", model, z, duration=args.duration)
     yield save_manifest(args, model)
 
@@ -97,9 +97,9 @@ def demo_command(args):
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
     from flax import nnx
-    count, (model, label), rngs = check_count(args.count, "--count"), steered(args), nnx.Rngs(args.seed)
+    (model, label), rngs = steered(args), nnx.Rngs(args.seed)
     base = sample_latents(model, 1, rngs=rngs, label=label)
-    near = vary_latent(model, base[0], scale=args.scale, count=count, rngs=rngs)
+    near = vary_latent(model, base[0], scale=args.scale, count=args.count, rngs=rngs)
     yield from save_all(args.out, "variation", model, np.concatenate([base, near]), duration=args.duration, first=0)
 
 # %% ../nbs/16_cli.ipynb #0029

@@ -149,6 +149,11 @@ def clock_features(
     seconds = jnp.stack([time, left], axis=-1)[..., None] / config.sample_rate
     return jnp.exp(-seconds / (0.002 * 4.0 ** jnp.arange(5))).reshape(*jnp.shape(time), 10)
 
+# %% ../nbs/11_wavenet.ipynb #51ad2e9a
+def as_matrix(x): # (..., channels) -> (rows, channels)
+    "All vectors as the rows of one matrix, which XLA multiplies faster than a stack of matrices."
+    return x.reshape(-1, x.shape[-1])
+
 # %% ../nbs/11_wavenet.ipynb #0034
 class WaveNet(nnx.Module):
     "Predicts each sample from those before it, and writes sounds that way."
@@ -172,11 +177,11 @@ class WaveNet(nnx.Module):
     def predict(self, levels, classes, start=0): # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
         window = jnp.concatenate([delayed(levels[..., None], self.config.taps - i) for i in range(self.config.taps)], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
-        for layer in self.layers: x = layer(*(a.reshape(-1, a.shape[-1]) for a in (x, delayed(x, layer.dilation)))).reshape(x.shape)      # as matrices: XLA is slow on stacks of them
+        for layer in self.layers: x = layer(as_matrix(x), as_matrix(delayed(x, layer.dilation))).reshape(x.shape)
         return self.leave(x, window)
 
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in (-1, 1)
-        rows = (z := check_latent(z, self)).reshape(-1, self.latent_dim)
+        rows = as_matrix(z := check_latent(z, self))
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
         return mu_law_decode(codes).reshape(*z.shape[:-1], -1)
 
