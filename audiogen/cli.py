@@ -278,7 +278,7 @@ def fit_model(settings, sounds, out, *, resume):
     build, targets, loss, *after = find_recipe(settings["recipe"])
     sounds = detune(sounds)                                                  # and copies up to a semitone away
     model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(settings["seed"]))
-    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
+    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi, sounds.details.get("program"))
     batches = batch_source(arrays, batch_size=settings["batch_size"], seed=settings["seed"], host=jax.process_index(), hosts=jax.process_count())
     def finish(model):
         for function in after: function(model, arrays)

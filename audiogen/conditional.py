@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WORDS', 'GENERAL_MIDI', 'PERCUSSION', 'STAND_INS', 'pulse_train', 'band_weights', 'noise_source', 'steadiness',
            'ConditionalConfig', 'conditions', 'FilterDecoder', 'bent_pulses', 'shape_sources', 'comb',
-           'predict_picture', 'ConditionalVAE', 'stretch', 'conditional_features', 'conditional_targets',
+           'predict_picture', 'ConditionalVAE', 'stretch', 'conditional_features', 'other_notes', 'conditional_targets',
            'autoencoding_loss', 'conditional_loss', 'conditional_model', 'fit_styles', 'resynthesize', 'encode_styles',
            'sound_blocks', 'source_filter_targets', 'source_filter_loss', 'read_words', 'traits', 'sample_styles',
            'loudness', 'at_loudness', 'Instrument', 'steer', 'Note', 'play_notes', 'song_style', 'sound_note',
@@ -131,12 +131,12 @@ class FilterDecoder(nnx.Module):
         a, b, v, w = jnp.split(strokes, np.cumsum(k.stroke_sizes)[:-1], axis=-1)
         return a, b, v, w, jnp.tanh(bend / 5)[..., None, :] / 2
 
-    def paint(self, strokes, bins, zoom=1): # -> H, N (..., frame, bin)
+    def paint(self, strokes, bins, frames=slice(None)): # -> H, N (..., frame, bin)
         (a, b, v, w, _), k = strokes, self.config
-        def filter(over, along, base):
-            weights = band_weights(base.shape[-1], bins, k.sample_rate)
-            return over[..., ::zoom].swapaxes(-1, -2) @ (along @ weights) + base @ weights
-        return filter(a, v, self.base[: k.bands]), filter(b, w, self.base[k.bands :])
+        def filter(over, along, base, top=1.0): # above a share of the Nyquist frequency the curve goes on level
+            weights = band_weights(base.shape[-1], bins, k.sample_rate)[:, np.minimum(np.arange(bins), int(top * (bins - 1)))]
+            return over[..., frames].swapaxes(-1, -2) @ (along @ weights) + base @ weights
+        return filter(a, v, self.base[: k.bands], top=0.95), filter(b, w, self.base[k.bands :])
 
 FilterDecoder.__signature__ = inspect.signature(FilterDecoder.__init__.__get__(0))                    # flax shows (*args, **kwargs)
 
@@ -198,11 +198,12 @@ def predict_picture(
     strokes, # from the decoder
     midi, # pitch in MIDI numbers, 0 for none, (...)
     zoom, # how many times longer the window and the hop are
+    frames, # numbers of the frames wanted
 ): # log-magnitudes, (..., frame, bin)
     "The log-spectrogram that the strokes let one expect."
     size = zoom * decoder.config.window_size
-    H, N = decoder.paint(strokes, size // 2 + 1, zoom)
-    f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, ::zoom]) / 12)
+    H, N = decoder.paint(strokes, size // 2 + 1, zoom * frames)
+    f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, zoom * frames]) / 12)
     C = jnp.where(midi[..., None, None] > 0, comb(f0, size, decoder.config.sample_rate), 0)
     s = jnp.repeat(steady, zoom, -1)[..., None, : size // 2 + 1]
     quieter = jnp.sqrt(s**2 + (1 - s**2) / zoom)
@@ -256,31 +257,61 @@ def conditional_features(
     weights = band_weights(config.bands, config.picture[1], config.sample_rate).T
     return pooled(log_magnitude(x, **config.framing) @ (weights / weights.sum(0)), config.pool)
 
+# %% ../nbs/10_conditional.ipynb #437cc99d
+def other_notes(
+    midi, # pitches in MIDI numbers, 0 for none, (n,)
+    instruments, # numbers of the instruments that made the clips, (n,)
+    *,
+    count=7, # rows wanted
+    semitones=12, # how far away another note may be
+    seed=0, # of the choice
+): # rows, (n, count)
+    "Random clips by the instrument of each clip, not far from its pitch."
+    rng, other = np.random.default_rng(seed), np.zeros((len(midi), count), int)
+    for instrument in np.unique(instruments):
+        rows = np.flatnonzero(instruments == instrument)
+        near = np.abs(midi[rows, None] - midi[rows]) <= semitones
+        other[rows] = rows[np.where(near, rng.random((count, *near.shape)), -1).argmax(-1)].T
+    return other
+
+# %% ../nbs/10_conditional.ipynb #ae02e4a0
+def encoding_targets(model, waveforms, labels, midi, instruments):
+    "What every loss of this chapter needs: the clips that the encoder may hear, their pitches, and what the decoder is told."
+    c, midi = np.asarray(labels, np.int32), np.nan_to_num(midi).astype(np.float32)
+    heard = np.arange(len(midi))[:, None]
+    if instruments is not None: heard = np.hstack([heard, other_notes(midi, instruments)])
+    features = in_blocks(lambda x: conditional_features(x, model.config).astype(jnp.float16), waveforms)
+    return dict(features=features[heard], heard=midi[heard], label=c, midi=midi)
+
 # %% ../nbs/10_conditional.ipynb #0047
 def conditional_targets(
     model:ConditionalVAE,
     waveforms, # training clips, (n, t)
     labels, # numbers of their classes, (n,)
     midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-) -> dict: # features (n, num_features); L1 and L2 (n, frame, bin), at two window sizes; label (n,); midi (n,)
-    "What the model learns from: what its encoder sees, and two pictures."
+    instruments=None, # numbers of the instruments that made them, (n,), if known
+) -> dict: # L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
+    "What the model learns from: what its encoder hears, and two pictures."
     k = model.config
     def picture(zoom): return in_blocks(lambda x: log_magnitude(x, window_size=zoom * k.window_size, hop_size=zoom * k.hop_size).astype(jnp.float16), waveforms)
-    features = in_blocks(lambda x: conditional_features(x, k).astype(jnp.float16), waveforms)
-    return dict(features=features, L1=picture(1), L2=picture(2), label=np.asarray(labels, np.int32), midi=np.nan_to_num(midi).astype(np.float32))
+    return dict(L1=picture(1), L2=picture(2), **encoding_targets(model, waveforms, labels, midi, instruments))
 
 # %% ../nbs/10_conditional.ipynb #0049
 def autoencoding_loss(
     model:ConditionalVAE,
     batch, # from conditional_targets or source_filter_targets
-    key, # of the latent vectors and of the two noises
+    key, # of the latent vectors, of the two noises and of what is heard
     compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
 ): # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
-    c, midi, (draw, grain, detune) = batch["label"], batch["midi"], jax.random.split(key, 3)
-    told = jnp.where(midi > 0, midi + jax.random.normal(detune, midi.shape), 0)
-    features = batch["features"] + 0.3 * jax.random.normal(grain, batch["features"].shape)
-    mean, log_var = model.posterior(features, c, told)
+    c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
+    wrong = jax.random.normal(detune, midi.shape)
+    own, other = jax.random.split(choose)
+    which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])      # 0 is the clip itself
+    told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
+    features = batch["features"][:, which]
+    features += 0.3 * jax.random.normal(grain, features.shape)
+    mean, log_var = model.posterior(features, c, heard)
     square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
@@ -290,12 +321,20 @@ def differences(a, b):
     "Mean square and mean absolute difference."
     return jnp.square(a - b).mean(), jnp.abs(a - b).mean()
 
+# %% ../nbs/10_conditional.ipynb #fb66962e
+def fourth_frames(key, count):
+    "Every fourth of some frames from a random one on, around the end; each is as likely as any other."
+    return (jax.random.randint(key, (), 0, count) + 4 * np.arange(-(-count // 4))) % count
+
 # %% ../nbs/10_conditional.ipynb #0052
 def conditional_loss(model, batch, key):
-    "The loss by a picture that is foretold, through one of two windows."
-    steady, (draw, choose) = model.steady[batch["label"]], jax.random.split(key)
+    "The loss by a picture that is foretold, through one of two windows, in every fourth frame."
+    steady, (draw, choose, begin) = model.steady[batch["label"]], jax.random.split(key, 3)
     def compare(strokes):
-        def through(zoom): return lambda: differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom), batch[f"L{zoom}"].astype(jnp.float32))
+        def through(zoom):
+            picture = batch[f"L{zoom}"]
+            frames = fourth_frames(begin, picture.shape[1])
+            return lambda: differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames), picture[:, frames].astype(jnp.float32))
         return jax.lax.cond(jax.random.bernoulli(choose), through(1), through(2))
     return autoencoding_loss(model, batch, draw, compare)
 
@@ -327,7 +366,7 @@ def fit_styles(
     "Find the cloud of each class's latent vectors, and remember some of them and their pitches."
     graphdef, state = nnx.split(model)
     encode = jax.jit(lambda state, *inputs: nnx.merge(graphdef, state).posterior(*inputs)[0])
-    z = np.asarray(encode(state, arrays["features"].astype(np.float32), arrays["label"], arrays["midi"]))
+    z = np.asarray(encode(state, arrays["features"][:, 0].astype(np.float32), arrays["label"], arrays["midi"]))
     model.clouds.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
 
@@ -368,10 +407,9 @@ def sound_blocks(
     return np.concatenate(made)[: len(labels)]
 
 # %% ../nbs/10_conditional.ipynb #0062
-def source_filter_targets(model, waveforms, labels, midi):
-    "What a model learns from that is compared by sound: what its encoder sees, and clips."
-    features = in_blocks(lambda x: conditional_features(x, model.config).astype(jnp.float16), waveforms)
-    return dict(features=features, waveform=np.asarray(waveforms, np.float16), label=np.asarray(labels, np.int32), midi=np.nan_to_num(midi).astype(np.float32))
+def source_filter_targets(model, waveforms, labels, midi, instruments=None):
+    "What a model learns from that is compared by sound: what its encoder hears, and clips."
+    return dict(waveform=np.asarray(waveforms, np.float16), **encoding_targets(model, waveforms, labels, midi, instruments))
 
 # %% ../nbs/10_conditional.ipynb #0063
 def source_filter_loss(model, batch, key):

@@ -262,7 +262,8 @@ def spectral_targets(
     model:SpectralGenerator, # its latent space is fitted
     waveforms, # training clips, (n, t)
     labels=None, # not needed: the latent vector says it all
-    midi=None, # not needed either
+    midi=None, # not needed either,
+    instruments=None, # nor is this
 ) -> dict: # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
     "What the generator learns from."
     picture = in_blocks(lambda x: log_magnitude(x, **model.config.framing).astype(jnp.float16), waveforms)

@@ -99,6 +99,7 @@ def vae_targets(
     waveforms, # training clips, (n, t)
     labels, # numbers of their classes, (n,)
     midi=None, # their pitches: not used, the picture shows them
+    instruments=None, # that made them: not used
 ) -> dict: # {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
     "What the autoencoder learns from: a sound as its encoder sees it, and as its decoder shall draw it."
     def picture(x): return log_magnitude(x, **model.config.framing).astype(jnp.float16)

@@ -212,6 +212,7 @@ def wavenet_targets(
     waveforms, # training clips, (n, t)
     labels, # numbers of their classes, (n,)
     midi=None, # their pitches: not used
+    instruments=None, # that made them: not used
 ) -> dict: # {"codes": (n, t), uint8, "label": (n,)}
     "What the network learns from: the sounds themselves."
     return {"codes": np.asarray(mu_law_encode(waveforms)), "label": np.asarray(labels, np.int32)}

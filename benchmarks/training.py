@@ -95,7 +95,8 @@ class TorchConditional(torch.nn.Module):
         k, self.weights = self.config, {}
         for zoom in (1, 2):
             bins = zoom * k.window_size // 2 + 1
-            self.weights[zoom] = [tensor(band_weights(bands, bins, k.sample_rate)) for bands in (k.bands, 2 * k.bands)]
+            level = np.minimum(np.arange(bins), int(0.95 * (bins - 1)))
+            self.weights[zoom] = tensor(band_weights(k.bands, bins, k.sample_rate)[:, level]), tensor(band_weights(2 * k.bands, bins, k.sample_rate))
 
     def conditions(self, c, midi):
         pitched = (midi > 0).float()
@@ -109,12 +110,12 @@ class TorchConditional(torch.nn.Module):
         square = ((f - k * f0) * (size / rate)).square()
         return torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
 
-    def draw(self, z, c, told, midi, zoom):
+    def draw(self, z, c, told, midi, zoom, frames):
         k = self.config
         strokes, bend = self.net(torch.cat([z, self.conditions(c, told)], -1)).split([k.rank * sum(k.stroke_sizes), k.picture[0]], -1)
         a, b, v, w = strokes.reshape(len(z), k.rank, -1).split(k.stroke_sizes, -1)
-        bend = torch.tanh(bend / 5)[:, ::zoom] / 2
-        h, n = ((over[..., ::zoom].transpose(-1, -2) @ (along @ weights) + base @ weights)
+        bend = torch.tanh(bend / 5)[:, zoom * frames] / 2
+        h, n = ((over[..., zoom * frames].transpose(-1, -2) @ (along @ weights) + base @ weights)
                 for over, along, base, weights in zip((a, b), (v, w), self.base.split([k.bands, 2 * k.bands]), self.weights[zoom]))
         c_picture = torch.where(midi[:, None, None] > 0, self.comb(440 * 2 ** ((midi[:, None] - 69 + bend) / 12)[..., None], zoom), 0.0)
         s = self.steady[c.long()].repeat_interleave(zoom, -1)[:, None, : zoom * k.window_size // 2 + 1]
@@ -123,10 +124,15 @@ class TorchConditional(torch.nn.Module):
 
     def loss(self, batch):
         c, midi, zoom = batch["label"], batch["midi"], random.choice((1, 2))
-        told = torch.where(midi > 0, midi + torch.randn_like(midi), 0.0)
-        features = batch["features"] + 0.3 * torch.randn_like(batch["features"])
-        z, rate = draw_latent(self.encoder(torch.cat([features / 2 + 2, self.conditions(c, told)], -1)))
-        return compare(self.draw(z, c, told, midi, zoom), batch[f"L{zoom}"]) + self.config.beta * rate
+        which, wrong = random.randrange(batch["heard"].shape[1]) * random.getrandbits(1), torch.randn_like(midi)
+        told, heard = (torch.where(m > 0, m + wrong, 0.0) for m in (midi, batch["heard"][:, which]))
+        features = batch["features"][:, which]
+        features = features + 0.3 * torch.randn_like(features)
+        z, rate = draw_latent(self.encoder(torch.cat([features / 2 + 2, self.conditions(c, heard)], -1)))
+        picture = batch[f"L{zoom}"]
+        count = picture.shape[1]
+        frames = (random.randrange(count) + 4 * torch.arange(-(-count // 4))) % count
+        return compare(self.draw(z, c, told, midi, zoom, frames), picture[:, frames]) + self.config.beta * rate
 
 
 KINDS = {
@@ -142,9 +148,13 @@ def check_same(model, network, batch):
     if isinstance(network, TorchConditional):
         c, midi = batch["label"], batch["midi"]
         strokes = model.decoder(z, c, midi)
-        pairs = [(predict_picture(model.decoder, model.steady[c], strokes, midi, zoom), network.draw(*map(tensor, (z, c, midi, midi)), zoom)) for zoom in (1, 2)]
-        told = torch.cat([tensor(batch["features"]) / 2 + 2, network.conditions(tensor(c), tensor(midi))], -1)
-        pairs.append((model.posterior(batch["features"], c, midi)[0], network.encoder(told).chunk(2, -1)[0]))
+        frames = np.arange(5)
+        pairs = [
+            (predict_picture(model.decoder, model.steady[c], strokes, midi, zoom, frames), network.draw(*map(tensor, (z, c, midi, midi)), zoom, frames))
+            for zoom in (1, 2)
+        ]
+        told = torch.cat([tensor(batch["features"][:, 0]) / 2 + 2, network.conditions(tensor(c), tensor(midi))], -1)
+        pairs.append((model.posterior(batch["features"][:, 0], c, midi)[0], network.encoder(told).chunk(2, -1)[0]))
     else:
         pairs = [(model.draw(z), network.draw(tensor(z)))]
         if isinstance(network, TorchVAE):
