@@ -133,10 +133,10 @@ class FilterDecoder(nnx.Module):
 
     def paint(self, strokes, bins, frames=slice(None)): # -> H, N (..., frame, bin)
         (a, b, v, w, _), k = strokes, self.config
-        def filter(over, along, base, top=1.0): # above a share of the Nyquist frequency the curve goes on level
-            weights = band_weights(base.shape[-1], bins, k.sample_rate)[:, np.minimum(np.arange(bins), int(top * (bins - 1)))]
+        def filter(over, along, base):
+            weights = band_weights(base.shape[-1], bins, k.sample_rate)
             return over[..., frames].swapaxes(-1, -2) @ (along @ weights) + base @ weights
-        return filter(a, v, self.base[: k.bands], top=0.95), filter(b, w, self.base[k.bands :])
+        return filter(a, v, self.base[: k.bands]), filter(b, w, self.base[k.bands :])
 
 FilterDecoder.__signature__ = inspect.signature(FilterDecoder.__init__.__get__(0))                    # flax shows (*args, **kwargs)
 
@@ -184,12 +184,13 @@ def comb(
     f0_hz, # fundamental frequency (Hz), (...)
     window_size, # samples per frame
     sample_rate, # samples per second (Hz)
-): # (..., bin), 1 at each harmonic
+): # (..., bin), 1 at each harmonic, 0.001 where there is none
     "The magnitude spectrum of a pulse train, through a Hann window."
     f, f0 = np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32), f0_hz[..., None]
     k = jnp.maximum(jnp.round(f / f0), 1)                                    # the nearest harmonic
     square = jnp.square((f - k * f0) * (window_size / sample_rate))
-    return jnp.where((square < 4) & (k * f0 < 0.95 * sample_rate / 2), jnp.square(1 - square / 4) * (1 - square / 10), 0)
+    lobe = jnp.where((square < 4) & (k * f0 < 0.95 * sample_rate / 2), jnp.square(1 - square / 4) * (1 - square / 10), 0)
+    return jnp.maximum(lobe, 1e-3)
 
 # %% ../nbs/10_conditional.ipynb #0040
 def predict_picture(

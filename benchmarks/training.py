@@ -95,8 +95,7 @@ class TorchConditional(torch.nn.Module):
         k, self.weights = self.config, {}
         for zoom in (1, 2):
             bins = zoom * k.window_size // 2 + 1
-            level = np.minimum(np.arange(bins), int(0.95 * (bins - 1)))
-            self.weights[zoom] = tensor(band_weights(k.bands, bins, k.sample_rate)[:, level]), tensor(band_weights(2 * k.bands, bins, k.sample_rate))
+            self.weights[zoom] = [tensor(band_weights(bands, bins, k.sample_rate)) for bands in (k.bands, 2 * k.bands)]
 
     def conditions(self, c, midi):
         pitched = (midi > 0).float()
@@ -108,7 +107,8 @@ class TorchConditional(torch.nn.Module):
         f = torch.linspace(0, rate / 2, size // 2 + 1)
         k = torch.clamp((f / f0).round(), min=1)
         square = ((f - k * f0) * (size / rate)).square()
-        return torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
+        lobe = torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
+        return lobe.clamp(min=1e-3)
 
     def draw(self, z, c, told, midi, zoom, frames):
         k = self.config

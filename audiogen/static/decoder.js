@@ -88,14 +88,14 @@ export class Decoder {
     return x
   }
 
-  // Gains, (frame, bin): strokes over time times strokes along frequency, then from bands, evenly spaced in mel, to bins; level from the bin top on.
-  picture(drawn, over, along, count, first, top) {
+  // Gains, (frame, bin): strokes over time times strokes along frequency, then from bands, evenly spaced in mel, to bins.
+  picture(drawn, over, along, count, first) {
     const { rank, bands } = this.config, { frames, bins, rate, size } = this, width = 2 * frames + 3 * bands
     const base = this.arrays["decoder.base"].subarray(first, first + count), curves = [], gains = new Float32Array(frames * bins)
     for (let r = -1; r < rank; r++) {
       const points = r < 0 ? base : drawn.subarray(r * width + along, r * width + along + count)
       curves.push(Float64Array.from({ length: bins }, (_, k) => {
-        const at = melOf(Math.min(k, top) * rate / size) / melOf(rate / 2) * (count - 1), i = Math.min(Math.floor(at), count - 2)
+        const at = melOf(k * rate / size) / melOf(rate / 2) * (count - 1), i = Math.min(Math.floor(at), count - 2)
         return points[i] + (at - i) * (points[i + 1] - points[i])
       }))
     }
@@ -110,10 +110,10 @@ export class Decoder {
   // Three curves: gains of the harmonics (for a class with a pitch) and of the rest, and the bend in semitones, (frame).
   curves(z, label, midi) {
     const { rank, bands } = this.config, F = this.frames, drawn = this.network(z, label, midi)
-    const rest = this.picture(drawn, F, 2 * F + bands, 2 * bands, bands, this.bins)
+    const rest = this.picture(drawn, F, 2 * F + bands, 2 * bands, bands)
     for (let i = 0; i < rest.length; i++) rest[i] = Math.max(0, rest[i] - 1e-3)
     const bend = Array.from(drawn.subarray(rank * (2 * F + 3 * bands)), v => Math.tanh(v / 5) / 2)
-    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0, Math.floor(0.95 * (this.bins - 1))) : null, rest, bend }
+    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0) : null, rest, bend }
   }
 
   // All harmonics below the Nyquist frequency, each a sine of amplitude 1.
