@@ -123,10 +123,13 @@ class FilterDecoder(nnx.Module):
         self.config, self.net = config, nnx.Sequential(*mlp(config.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(3 * config.bands, -6.0))
 
-    def __call__(self, z, c, midi): # -> strokes over time (..., rank, frame), over frequency (..., rank, bands); bend, in semitones (..., 1, frame)
+    def __call__(self, z, c, midi, key=None): # -> strokes over time (..., rank, frame), over frequency (..., rank, bands); bend, in semitones (..., 1, frame)
         k = self.config
-        drawn = self.net(jnp.concatenate([z, conditions(c, midi, len(k.classes))], -1))
-        strokes, bend = jnp.split(drawn, [k.rank * sum(k.stroke_sizes)], axis=-1)
+        x = jnp.concatenate([z, conditions(c, midi, len(k.classes))], -1)
+        for i, layer in enumerate(self.net.layers):
+            x = layer(x)
+            if layer is nnx.relu and key is not None: x = nnx.Dropout(0.2, deterministic=False)(x, rngs=jax.random.fold_in(key, i))
+        strokes, bend = jnp.split(x, [k.rank * sum(k.stroke_sizes)], axis=-1)
         strokes = strokes.reshape(*strokes.shape[:-1], k.rank, -1)
         a, b, v, w = jnp.split(strokes, np.cumsum(k.stroke_sizes)[:-1], axis=-1)
         return a, b, v, w, jnp.tanh(bend / 5)[..., None, :] / 2
@@ -301,19 +304,20 @@ def conditional_targets(
 def autoencoding_loss(
     model:ConditionalVAE,
     batch, # from conditional_targets or source_filter_targets
-    key, # of the latent vectors, of the two noises and of what is heard
+    key, # of the latent vectors, of the two noises, of what is heard and of what is dropped
     compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
 ): # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
     c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
     wrong = jax.random.normal(detune, midi.shape)
-    own, other = jax.random.split(choose)
+    own, other, drop = jax.random.split(choose, 3)
     which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])      # 0 is the clip itself
     told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
     features = batch["features"][:, which]
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
-    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told))
+    z = reparameterize(draw, mean, log_var)
+    square, absolute = compare(jax.lax.cond(which > 0, lambda: model.decoder(z, c, told, drop), lambda: model.decoder(z, c, told)))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
 
