@@ -316,8 +316,8 @@ def autoencoding_loss(
     features = batch["features"][:, which]
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
-    z = reparameterize(draw, mean, log_var)
-    square, absolute = compare(jax.lax.cond(which > 0, lambda: model.decoder(z, c, told, drop), lambda: model.decoder(z, c, told)))
+    few = batch["heard"].shape[1] > 1                                        # instruments that are known, with a few recordings each
+    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told, drop if few else None))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
 
