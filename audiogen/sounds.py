@@ -240,7 +240,7 @@ def make_sounds(
 # %% ../nbs/05_sounds.ipynb #0049
 FLUIDR3 = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 FAMILIES = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
-OCTAVE_BELOW = (16, 17, 18)                                                  # programs that sound an octave below the key: drawbar, percussive, rock organ
+OCTAVE_BELOW = ("Drawbar Organ", "B3", "Rock Organ")                         # how FluidR3 names the recordings that sound an octave below their keys
 
 # %% ../nbs/05_sounds.ipynb #0050
 def sample_zones(
@@ -317,8 +317,9 @@ def load_soundfont(
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     for program in (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family)):
         notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))
-        rows += [(program, key, key - 12.0 * (program in OCTAVE_BELOW), zones.get(program, {}).get(key, "")) for key in keys]
-    x, (program, key, midi, zone) = fade_out(np.concatenate(notes), sample_rate=sample_rate), map(np.array, zip(*rows))
+        rows += [(program, key, zones.get(program, {}).get(key, "")) for key in keys]
+    x, (program, key, zone) = fade_out(np.concatenate(notes), sample_rate=sample_rate), map(np.array, zip(*rows))
+    midi = key - 12.0 * np.array([name.startswith(OCTAVE_BELOW) for name in zone])
     loudest = np.abs(x).max(-1, keepdims=True)
     group = np.unique(zone, return_inverse=True)[1]
     notes = SoundSet(0.9 * x / np.maximum(loudest, 1e-3), program // 8, FAMILIES, sample_rate, midi, group, dict(program=program, key=key, zone=zone))
