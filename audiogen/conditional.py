@@ -332,7 +332,11 @@ def fourth_frames(key, count):
     return (jax.random.randint(key, (), 0, count) + 4 * np.arange(-(-count // 4))) % count
 
 # %% ../nbs/10_conditional.ipynb #0052
-def conditional_loss(model, batch, key):
+def conditional_loss(
+    model:ConditionalVAE,
+    batch, # from conditional_targets
+    key, # of all that is random, the window and the frames among it
+): # scalar, {part: scalar}
     "The loss by a picture that is foretold, through one of two windows, in every fourth frame."
     steady, (draw, choose, begin) = model.steady[batch["label"]], jax.random.split(key, 3)
     def compare(strokes):
@@ -412,12 +416,22 @@ def sound_blocks(
     return np.concatenate(made)[: len(labels)]
 
 # %% ../nbs/10_conditional.ipynb #0062
-def source_filter_targets(model, waveforms, labels, midi, instruments=None):
+def source_filter_targets(
+    model:ConditionalVAE,
+    waveforms, # training clips, (n, t)
+    labels, # numbers of their classes, (n,)
+    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
+    instruments=None, # numbers of the instruments that made them, (n,), if known
+) -> dict: # waveform (n, t), and what encoding_targets returns
     "What a model learns from that is compared by sound: what its encoder hears, and clips."
     return dict(waveform=np.asarray(waveforms, np.float16), **encoding_targets(model, waveforms, labels, midi, instruments))
 
 # %% ../nbs/10_conditional.ipynb #0063
-def source_filter_loss(model, batch, key):
+def source_filter_loss(
+    model:ConditionalVAE,
+    batch, # from source_filter_targets
+    key, # of all that is random, the noise of the sounds among it
+): # scalar, {part: scalar}
     "The loss by sounds that are made, at three window sizes."
     x, k, (draw, hiss) = batch["waveform"].astype(jnp.float32), model.config, jax.random.split(key)
     def compare(strokes):
