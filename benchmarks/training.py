@@ -110,13 +110,19 @@ class TorchConditional(torch.nn.Module):
         lobe = torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
         return lobe.clamp(min=1e-3)
 
+    def partials(self, midi, bins):
+        f0 = 440 * 2 ** ((midi[:, None] - 69) / 12)
+        nearest = torch.clamp((torch.linspace(0, self.config.sample_rate / 2, bins) / f0).round(), min=1)
+        return (nearest[:, None] == torch.arange(1, self.config.partials + 1)[:, None]).float()
+
     def draw(self, z, c, told, midi, zoom, frames):
         k = self.config
         strokes, bend = self.net(torch.cat([z, self.conditions(c, told)], -1)).split([k.rank * sum(k.stroke_sizes), k.picture[0]], -1)
         a, b, v, w = strokes.reshape(len(z), k.rank, -1).split(k.stroke_sizes, -1)
         bend = torch.tanh(bend / 5)[:, zoom * frames] / 2
-        h, n = ((over[..., zoom * frames].transpose(-1, -2) @ (along @ weights) + base @ weights)
-                for over, along, base, weights in zip((a, b), (v, w), self.base.split([k.bands, 2 * k.bands]), self.weights[zoom]))
+        (v, own), (coarse, fine), (base_h, base_n) = v.split([k.bands, k.partials], -1), self.weights[zoom], self.base.split([k.bands, 2 * k.bands])
+        h = a[..., zoom * frames].transpose(-1, -2) @ (v @ coarse + own @ self.partials(midi, coarse.shape[-1])) + base_h @ coarse
+        n = b[..., zoom * frames].transpose(-1, -2) @ (w @ fine) + base_n @ fine
         c_picture = torch.where(midi[:, None, None] > 0, self.comb(440 * 2 ** ((midi[:, None] - 69 + bend) / 12)[..., None], zoom), 0.0)
         s = self.steady[c.long()].repeat_interleave(zoom, -1)[:, None, : zoom * k.window_size // 2 + 1]
         quieter = torch.sqrt(s.square() + (1 - s.square()) / zoom)

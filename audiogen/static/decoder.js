@@ -71,6 +71,7 @@ export class Decoder {
     this.samples = Math.round(c.duration * c.sample_rate)
     this.frames = 1 + Math.max(Math.floor(this.samples / this.hop), Math.ceil((this.samples - Math.floor(this.size / 4)) / this.hop))
     this.layers = Object.keys(arrays).filter(k => layer.test(k)).sort((a, b) => layer.exec(a)[1] - layer.exec(b)[1])
+    this.width = 2 * this.frames + 3 * c.bands + c.partials                           // of one of the strokes
     this.window = hann(this.size)
     this.energy = new Float64Array(this.frames * this.hop + this.size)                // the windows' squares, added up
     for (let t = 0; t < this.frames; t++) this.window.forEach((w, i) => { this.energy[t * this.hop + i] += w * w })
@@ -88,15 +89,18 @@ export class Decoder {
     return x
   }
 
-  // Gains, (frame, bin): strokes over time times strokes along frequency, then from bands, evenly spaced in mel, to bins.
-  picture(drawn, over, along, count, first) {
-    const { rank, bands } = this.config, { frames, bins, rate, size } = this, width = 2 * frames + 3 * bands
+  // Gains, (frame, bin): strokes over time times strokes along frequency, from bands, evenly spaced in mel, to bins; with a
+  // pitch, the bins around each of the first partials have one more point to share, behind those of the bands.
+  picture(drawn, over, along, count, first, midi = 0) {
+    const { rank, partials } = this.config, { frames, bins, rate, size, width } = this, f0 = 440 * 2 ** ((midi - 69) / 12)
     const base = this.arrays["decoder.base"].subarray(first, first + count), curves = [], gains = new Float32Array(frames * bins)
     for (let r = -1; r < rank; r++) {
       const points = r < 0 ? base : drawn.subarray(r * width + along, r * width + along + count)
       curves.push(Float64Array.from({ length: bins }, (_, k) => {
         const at = melOf(k * rate / size) / melOf(rate / 2) * (count - 1), i = Math.min(Math.floor(at), count - 2)
-        return points[i] + (at - i) * (points[i + 1] - points[i])
+        const nearest = Math.max(1, Math.round(k * rate / size / f0)) - 1
+        const own = r >= 0 && midi > 0 && nearest < partials ? drawn[r * width + along + count + nearest] : 0
+        return points[i] + (at - i) * (points[i + 1] - points[i]) + own
       }))
     }
     for (let t = 0; t < frames; t++) for (let k = 0; k < bins; k++) {
@@ -109,11 +113,11 @@ export class Decoder {
 
   // Three curves: gains of the harmonics (for a class with a pitch) and of the rest, and the bend in semitones, (frame).
   curves(z, label, midi) {
-    const { rank, bands } = this.config, F = this.frames, drawn = this.network(z, label, midi)
-    const rest = this.picture(drawn, F, 2 * F + bands, 2 * bands, bands)
+    const { rank, bands, partials } = this.config, F = this.frames, drawn = this.network(z, label, midi)
+    const rest = this.picture(drawn, F, 2 * F + bands + partials, 2 * bands, bands)
     for (let i = 0; i < rest.length; i++) rest[i] = Math.max(0, rest[i] - 1e-3)
-    const bend = Array.from(drawn.subarray(rank * (2 * F + 3 * bands)), v => Math.tanh(v / 5) / 2)
-    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0) : null, rest, bend }
+    const bend = Array.from(drawn.subarray(rank * this.width), v => Math.tanh(v / 5) / 2)
+    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0, midi) : null, rest, bend }
   }
 
   // All harmonics below the Nyquist frequency, each a sine of amplitude 1.
