@@ -59,8 +59,8 @@ def partial_weights(
 ): # (..., partials, bins)
     "The matrix that gives each bin the gain of the partial nearest to it, if that is one of the first."
     f0 = 440 * 2 ** ((midi[..., None] - 69) / 12)
-    nearest = jnp.maximum(jnp.round(np.linspace(0, sample_rate / 2, bins, dtype=np.float32) / f0), 1)
-    return jax.nn.one_hot(nearest.astype(int) - 1, partials, axis=-2)
+    nearest = jnp.floor(np.linspace(0, sample_rate / 2, bins, dtype=np.float32) / f0 + 0.5)
+    return jax.nn.one_hot(jnp.maximum(nearest, 1).astype(int) - 1, partials, axis=-2)
 
 # %% ../nbs/10_conditional.ipynb #0016
 def noise_source(
@@ -330,8 +330,8 @@ def autoencoding_loss(
     features = batch["features"][:, which]
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
-    few = batch["heard"].shape[1] > 1                                        # instruments that are known, with a few recordings each
-    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told, drop if few else None))
+    known = batch["heard"].shape[1] > 1                                      # instruments, with a few recordings each
+    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told, drop if known else None))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
 
@@ -362,20 +362,17 @@ def conditional_loss(
 ): # scalar, {part: scalar}
     "The loss by a picture that is foretold, through one of two windows, in every fourth frame."
     k, steady, (draw, choose, begin, room) = model.config, model.steady[batch["label"]], jax.random.split(key, 4)
-    if few := batch["heard"].shape[1] > 1:
+    if known := batch["heard"].shape[1] > 1:                                 # the instruments
         curves = random_curves(room, len(steady), k.bands)
         features = recolour(batch["features"].reshape(len(steady), -1, k.bands), curves)
         batch = batch | {"features": features.reshape(batch["features"].shape)}
     def compare(strokes):
         def through(zoom):
-            picture = batch[f"L{zoom}"]
-            frames = fourth_frames(begin, picture.shape[1])
-            def look():
-                target = picture[:, frames].astype(jnp.float32)
-                if few: target = recolour(target, curves @ band_weights(k.bands, target.shape[-1], k.sample_rate))
-                return differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames), target)
-            return look
-        return jax.lax.cond(jax.random.bernoulli(choose), through(1), through(2))
+            frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
+            target = jnp.asarray(batch[f"L{zoom}"])[:, frames].astype(jnp.float32)
+            if known: target = recolour(target, curves @ band_weights(k.bands, target.shape[-1], k.sample_rate))
+            return differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames), target)
+        return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
     return autoencoding_loss(model, batch, draw, compare)
 
 # %% ../nbs/10_conditional.ipynb #0053

@@ -29,6 +29,7 @@ FIGURES = {
     "pitch_within_50_cents": ("… within 50 cents", ".1%"),
     "swift_f0_cents": ("pitch as SwiftF0 hears it, median error, cents", ".1f"),
     "swift_f0_within_50_cents": ("… within 50 cents", ".1%"),
+    "swift_f0_octaves": ("… of the pitch or its octaves", ".1%"),
     "diversity": ("diversity, of the training clips'", ".2f"),
     "copied": ("copied", ".1%"),
 }
@@ -54,6 +55,13 @@ def neighbours(model, train, part):
     return {"neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)), "neighbour_db/resampled": distance(part.waveforms, moved)}
 
 
+def swift_f0_hz(sounds, sample_rate):
+    """The pitches that SwiftF0 hears (Hz), NaN for none."""
+    listener = SwiftF0()
+    heard = [listener.detect(x, sample_rate) for x in np.asarray(sounds)]
+    return np.array([np.median(h.pitch_hz[h.confidence > 0.5]) if (h.confidence > 0.5).any() else np.nan for h in heard])
+
+
 def pitches(model, train, seed):
     """{figure: number}: notes at pitches asked for, heard by chapter 06 and by SwiftF0."""
     rng, between = np.random.default_rng(seed), np.arange(48, 78, 0.5)
@@ -62,12 +70,14 @@ def pitches(model, train, seed):
     c, midi = train.labels[chosen].astype(np.int32), train.midi[chosen].astype(np.float32)
     if "program" not in train.details: midi = np.resize(between, 120).astype(np.float32)
     x = sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
-    ours, listener = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi)), SwiftF0()
-    heard = [listener.detect(y, model.sample_rate) for y in x]
-    hz = np.array([np.median(h.pitch_hz[h.confidence > 0.5]) if (h.confidence > 0.5).any() else np.nan for h in heard])
-    theirs = np.abs(pitch_error_cents(hz, midi))
-    return {"pitch_cents": np.nanmedian(ours), "pitch_within_20_cents": np.mean(ours < 20), "pitch_within_50_cents": np.mean(ours < 50),
-            "swift_f0_cents": np.nanmedian(theirs), "swift_f0_within_50_cents": np.mean(theirs < 50)}
+    ours = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi))
+    found = {"pitch_cents": np.nanmedian(ours), "pitch_within_20_cents": np.mean(ours < 20), "pitch_within_50_cents": np.mean(ours < 50)}
+    recorded = {"/the recordings": train.waveforms[chosen]} if "program" in train.details else {}      # the notes whose pitches were asked for
+    for beside, sounds in {"": x, **recorded}.items():
+        theirs = pitch_error_cents(swift_f0_hz(sounds, model.sample_rate), midi)
+        found |= {f"swift_f0_cents{beside}": np.nanmedian(np.abs(theirs)), f"swift_f0_within_50_cents{beside}": np.mean(np.abs(theirs) < 50)}
+        found[f"swift_f0_octaves{beside}"] = np.mean(np.abs((theirs + 600) % 1200 - 600) < 50)
+    return found
 
 
 def figures(recipe, data, seed, seconds, *, brief=False):

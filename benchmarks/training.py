@@ -112,7 +112,7 @@ class TorchConditional(torch.nn.Module):
 
     def partials(self, midi, bins):
         f0 = 440 * 2 ** ((midi[:, None] - 69) / 12)
-        nearest = torch.clamp((torch.linspace(0, self.config.sample_rate / 2, bins) / f0).round(), min=1)
+        nearest = torch.clamp((torch.linspace(0, self.config.sample_rate / 2, bins) / f0 + 0.5).floor(), min=1)
         return (nearest[:, None] == torch.arange(1, self.config.partials + 1)[:, None]).float()
 
     def draw(self, z, c, told, midi, zoom, frames):

@@ -23,7 +23,7 @@ const start = AudioBufferSourceNode.prototype.start
 AudioBufferSourceNode.prototype.start = function (when) { starts.push(this.buffer.getChannelData(0).slice()); start.call(this, when) }
 Object.assign(window, page, { randomFrom, whiteNoise, decoder: new Decoder(await (await fetch("static/conditional.safetensors")).arrayBuffer()) })
 </script></html>"""
-CASES = [("kick", 0), ("snare", 0), ("hat", 0), ("tom", 0), ("cowbell", 0), ("pluck", 60.5), ("brass", 48), ("organ", 77.3)]
+CASES = [("kick", 0), ("snare", 0), ("hat", 0), ("tom", 0), ("cowbell", 0), ("pluck", 60.5), ("pluck", 57), ("brass", 48), ("organ", 77.3)]
 pytestmark = in_browser
 
 @lru_cache
