@@ -320,6 +320,7 @@ def autoencoding_loss(
     batch, # from conditional_targets or source_filter_targets
     key, # of the latent vectors, of the two noises, of what is heard and of what is dropped
     compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
+    hear=lambda features: features, # what is done to the features before they are encoded
 ): # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
     c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
@@ -327,7 +328,7 @@ def autoencoding_loss(
     own, other, drop = jax.random.split(choose, 3)
     which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])      # 0 is the clip itself
     told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
-    features = batch["features"][:, which]
+    features = hear(batch["features"][:, which])
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
     known = batch["heard"].shape[1] > 1                                      # instruments, with a few recordings each
@@ -362,10 +363,8 @@ def conditional_loss(
 ): # scalar, {part: scalar}
     "The loss by a picture that is foretold, through one of two windows, in every fourth frame."
     k, steady, (draw, choose, begin, room) = model.config, model.steady[batch["label"]], jax.random.split(key, 4)
-    if known := batch["heard"].shape[1] > 1:                                 # the instruments
-        curves = random_curves(room, len(steady), k.bands)
-        features = recolour(batch["features"].reshape(len(steady), -1, k.bands), curves)
-        batch = batch | {"features": features.reshape(batch["features"].shape)}
+    known, curves = batch["heard"].shape[1] > 1, random_curves(room, len(steady), k.bands)
+    def hear(features): return recolour(features.reshape(len(steady), -1, k.bands), curves).reshape(features.shape) if known else features
     def compare(strokes):
         def through(zoom):
             frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
@@ -373,7 +372,7 @@ def conditional_loss(
             if known: target = recolour(target, curves @ band_weights(k.bands, target.shape[-1], k.sample_rate))
             return differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames), target)
         return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
-    return autoencoding_loss(model, batch, draw, compare)
+    return autoencoding_loss(model, batch, draw, compare, hear)
 
 # %% ../nbs/10_conditional.ipynb #0053
 def conditional_model(
