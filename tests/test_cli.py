@@ -290,6 +290,15 @@ def test_an_interrupt_during_the_imports_is_one_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "audiogen: interrupted\n")
 
+def test_an_interrupt_that_python_must_ignore_is_not_lost():
+    code = "import importlib, signal; from audiogen.__main__ import main; cli = importlib.import_module('audiogen.cli')\n" \
+           "signal.signal(signal.SIGINT, signal.default_int_handler)\n" \
+           "class Dying:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\n" \
+           "def busy(argv):\n    Dying()\n    while True: pass\n" \
+           "cli.run_command = busy; raise SystemExit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "audiogen: interrupted\n")
+
 @pytest.fixture
 def full_disk(tmp_path):
     "A folder on a disk of 24 kB, if this user may mount one."
