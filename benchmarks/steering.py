@@ -103,7 +103,7 @@ def minute(quick):
 
 def patience(quick):
     """The table of one seed and several budgets."""
-    budgets, lines = {"sounds": (3, 5)} if quick else {"sounds": (15, 30, 60, 120), "fluidr3": (15, 30, 60, 120, 600)}, []
+    budgets, lines = {"sounds": (3, 5)} if quick else dict.fromkeys(("sounds", "fluidr3"), (15, 30, 60, 120, 600)), []
     for data, lengths in budgets.items():
         for seconds in lengths:
             found, steps = figures("conditional", data, SEEDS[0], seconds, brief=True)
