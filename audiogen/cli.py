@@ -201,6 +201,7 @@ def find_recipe(
 MADE = ("drums", "tones", "sounds", "fluidr3")                              # what --data may be, besides a folder
 DEFAULTS = dict(data="sounds", classes=None, labels=None, soundfont=None, seed=42, batch_size=32, learning_rate=2e-3, steps=None, seconds=None)
 HABITS = {"wavenet": dict(batch_size=4, learning_rate=4e-3)}                                    # where a kind of model has other defaults
+ENOUGH = {"conditional": 20_000}                                            # steps, on instruments that are known, that seconds don't go beyond
 
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
@@ -274,19 +275,23 @@ def fit_model(settings, sounds, out, *, resume):
     import jax
     from flax import nnx
     from audiogen.sounds import batch_source, detune
-    from audiogen.training import train
+    from audiogen.training import read_log, train
     build, targets, loss, *after = find_recipe(settings["recipe"])
     sounds = detune(sounds)                                                  # and copies up to a semitone away
     model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(settings["seed"]))
     arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi, sounds.details.get("program"))
     batches = batch_source(arrays, batch_size=settings["batch_size"], seed=settings["seed"], host=jax.process_index(), hosts=jax.process_count())
+    known, budget = sounds.details.get("program") is not None, {name: settings[name] for name in ("steps", "seconds")}
+    if known and budget["steps"] is None: budget["steps"] = ENOUGH.get(settings["recipe"])
     def finish(model):
         for function in after: function(model, arrays)
     def listen(model, step):
         finish(model)
         save_text(out / "command.json", json.dumps(settings, indent=1))
         save_checkpoint_sounds(model, step, folder=out / "sounds")
-    train(model, loss, batches, out=out, resume=resume, listen=listen, **{name: settings[name] for name in ("steps", "seconds", "seed", "learning_rate")})
+    train(model, loss, batches, out=out, resume=resume, listen=listen, seed=settings["seed"], learning_rate=settings["learning_rate"], **budget)
+    if budget["steps"] != settings["steps"] and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]:
+        print(f"audiogen: stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N", file=sys.stderr)
     finish(model)
     return model
 

@@ -230,8 +230,8 @@ def check_settings(settings, *, save_every=10.0):
     "Refuse budgets and rates that make no sense."
     if not isinstance(save_every, (int, float)) or not save_every >= 0:
         raise ValueError(f"save_every is {save_every!r:.20}; want a number of seconds, 0 or more")
-    if (settings["steps"] is None) == (settings["seconds"] is None):
-        raise ValueError(f"steps is {settings['steps']} and seconds is {settings['seconds']}; want one of the two")
+    if settings["steps"] is None and settings["seconds"] is None:
+        raise ValueError("steps and seconds are both None; want one of them, or both for whichever ends first")
     if settings["seconds"] and jax.process_count() > 1:
         raise ValueError("several processes can't agree on when seconds are over; train for a number of steps")
     for name, value in settings.items():
@@ -349,7 +349,8 @@ def training_steps(step, state, rest, batches, settings, *, trained):
     "Yield progress, state, log record and batch after each step, until the budget is spent."
     steps, seconds, learning_rate = (settings[name] for name in ("steps", "seconds", "learning_rate"))
     n, compiled, rest = int(state["step"]), None, jax.device_put(rest, placed())
-    while (progress := n / steps if steps else trained / seconds) < 1:
+    def done(): return max(n / (steps or math.inf), trained / (seconds or math.inf))
+    while (progress := done()) < 1:
         if compiled is None:
             first = get_batch(batches, n)
             traced = jax.jit(step, donate_argnums=0, out_shardings=placed()).lower(state, rest, split_over_devices(first), np.float32(0))
@@ -361,9 +362,8 @@ def training_steps(step, state, rest, batches, settings, *, trained):
         rate = np.float32(learning_rate * cosine_decay(progress))
         state, metrics = compiled(state, rest, split_over_devices(batch), rate)
         metrics = jax.tree.map(float, jax.device_get(metrics))       # waits until the step is done
-        trained += time.perf_counter() - start
-        yield (n + 1) / steps if steps else trained / seconds, state, dict(step=n, seconds=round(trained, 6)) | metrics, batch
-        n += 1
+        trained, n = trained + time.perf_counter() - start, n + 1
+        yield done(), state, dict(step=n - 1, seconds=round(trained, 6)) | metrics, batch
 
 # %% ../nbs/07_training.ipynb #0075
 def progress_bar():
@@ -410,8 +410,8 @@ def train(
     batches, # batches[step] -> arrays with examples on axis 0; of several processes each gives its own part
     *,
     out, # the run's folder
-    steps=None, # how many steps to train; or
-    seconds=None, # how long to train, without compiling and saving (s)
+    steps=None, # how many steps to train, at most
+    seconds=None, # how long to train, at most, without compiling and saving (s)
     seed=0, # of the keys that the loss gets
     learning_rate=2e-3, # of the first step; falls to 0 along a cosine
     max_grad_norm=5.0, # longer gradients are shortened to this
