@@ -20,7 +20,7 @@ from .demo import check_folder, choose_model, fit_duration, main
 from .generator import (load_model, model_classes, model_info, model_path, sample_latents, save_model, shipped_models,
                                 synthesize, vary_latent)
 from .stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
-from .waveform import (atomic_path, audio_blocks, audio_writer, dbfs, figure_png, new_figure, open_audio, outline,
+from .waveform import (atomic_path, audio_writer, dbfs, figure_png, new_figure, open_audio, outline,
                                save_audio)
 
 # %% ../nbs/16_cli.ipynb #0009
@@ -119,18 +119,20 @@ def play_command(args):
 
 # %% ../nbs/16_cli.ipynb #0031
 def waveform_overview(
-    path, # a sound file; all of its channels count
+    path, # a sound file, as for open_audio; all of its channels count
     *,
     max_points=8000, # in the answer, about
 ): # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
     "The outline of a file of any length, and its levels."
-    with open_audio(path) as file: pool = -(-2 * file.frames // max_points)
     parts, top, energy, count = [], 0.0, 0.0, 0
-    for block in audio_blocks(path, block_size=pool * max(1, 65536 // pool)):
-        low, high = outline(block.min(0), pool)[::2], outline(block.max(0), pool)[1::2]
-        parts.append(block[0] if pool == len(block) == 1 else np.stack([low, high], 1).ravel())
-        top, count = max(top, float(np.abs(block).max())), count + block.size
-        energy += float(np.square(block, dtype=float).sum())
+    with open_audio(path) as audio:
+        pool = -(-2 * audio.num_samples // max_points)
+        for block in audio.blocks(pool * max(1, 65536 // pool)):
+            low, high = outline(block.min(0), pool)[::2], outline(block.max(0), pool)[1::2]
+            parts.append(block[0] if pool == len(block) == 1 else np.stack([low, high], 1).ravel())
+            top = max(top, float(np.abs(block).max()))
+            energy += float(np.square(block, dtype=float).sum())
+            count += block.size
     return np.concatenate(parts), top, (energy / count) ** 0.5
 
 # %% ../nbs/16_cli.ipynb #0032
@@ -144,9 +146,10 @@ def recording_figure(
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
     if not 0 < top_db <= 400: raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
     if window_size > 2**20: raise ValueError(f"window_size is {window_size}; want at most {2**20} samples")
-    with open_audio(path) as file: rate, seconds, channels = file.samplerate, file.frames / file.samplerate, file.channels
-    y, top, level = waveform_overview(path)
-    S, hop = spectrogram_overview(path, window_size=window_size, hop_size=hop_size)
+    with open_audio(path) as audio:
+        rate, seconds = audio.sample_rate, audio.num_samples / audio.sample_rate
+        y, top, level = waveform_overview(audio)
+        S, hop = spectrogram_overview(audio, window_size=window_size, hop_size=hop_size)
     db, first = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db), (hop - hop_size) / 2 / rate
     figure, (above, below) = new_figure(2, size=(9, 2.4))
     above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
@@ -156,7 +159,7 @@ def recording_figure(
     image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0))
     below.set(xlim=(0, seconds))
     figure.colorbar(image, ax=below, label="Level (dBFS)")
-    line = f"{seconds:.2f} s, {rate} Hz, {channels} channel{'s' * (channels > 1)}"
+    line = f"{seconds:.2f} s, {rate} Hz, {audio.channels} channel{'s' * (audio.channels > 1)}"
     return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"
 
 # %% ../nbs/16_cli.ipynb #0033
@@ -527,7 +530,7 @@ def add_play_command(commands):
 def add_spectrogram_command(commands):
     "The command that draws recordings."
     draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False)
-    draw.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG, MP3 or AIFF")
+    draw.add_argument("files", nargs="+", metavar="FILE", help="a sound file, a video with sound, or a pipe such as /dev/stdin")
     draw.add_argument("--window", type=int, default=512, metavar="N", help="samples per frame")
     draw.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
     draw.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")

@@ -18,7 +18,6 @@ import numpy as np
 
 from audiogen.waveform import (
     as_float,
-    audio_blocks,
     check_count,
     check_memory,
     check_sample_rate,
@@ -410,7 +409,7 @@ def multi_resolution_stft_distance(
 
 # %% ../nbs/03_stft.ipynb #0074
 def spectrogram_blocks(
-    path, # a sound file; channels are averaged
+    path, # a sound file, as for open_audio; channels are averaged
     *,
     window_size=512, # samples per frame
     hop_size=128, # samples between frames
@@ -419,23 +418,28 @@ def spectrogram_blocks(
 ): # yields (window_size // 2 + 1, up to block_frames), one after the other
     "The spectrogram of a file of any length, block by block."
     check_count(block_frames, "block_frames")
-    with open_audio(path) as file: remaining = num_frames(file.frames, window_size=window_size, hop_size=hop_size)
-    samples, blocks = np.zeros(window_size // 2, np.float32), audio_blocks(path)
-    while remaining > 0:
-        n = min(block_frames, 1 << (remaining - 1).bit_length())                        # a power of two, or a whole block
-        need = (n - 1) * hop_size + window_size
-        while len(samples) < need:
-            block = next(blocks, None)
-            samples = np.append(
-                samples, np.zeros(need - len(samples), np.float32) if block is None else block.mean(0)
+    with open_audio(path) as audio:
+        remaining = num_frames(audio.num_samples, window_size=window_size, hop_size=hop_size)
+        samples, blocks = np.zeros(window_size // 2, np.float32), audio.blocks()
+        while remaining > 0:
+            n = min(block_frames, 1 << (remaining - 1).bit_length())  # a power of two, or a whole block
+            need = (n - 1) * hop_size + window_size
+            while len(samples) < need:
+                block = next(blocks, None)
+                if block is None:
+                    more = np.zeros(need - len(samples), np.float32)
+                else:
+                    more = block.mean(0)
+                samples = np.append(samples, more)
+            S = spectrogram(
+                samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False
             )
-        S = spectrogram(samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False)
-        yield np.asarray(S)[:, :remaining]
-        samples, remaining = samples[n * hop_size :], remaining - n
+            yield np.asarray(S)[:, :remaining]
+            samples, remaining = samples[n * hop_size :], remaining - n
 
 # %% ../nbs/03_stft.ipynb #0077
 def spectrogram_overview(
-    path, # a sound file; channels are averaged
+    path, # a sound file, as for open_audio; channels are averaged
     *,
     max_columns=1600, # frames in the answer, at most
     window_size=512, # samples per frame
@@ -443,9 +447,13 @@ def spectrogram_overview(
     window="hann", # as for get_window
 ): # magnitudes (window_size // 2 + 1, columns), samples per column
     "The spectrogram of a file of any length, pooled over time to fit a picture."
-    with open_audio(path) as file: total = num_frames(file.frames, window_size=window_size, hop_size=hop_size)
-    pool, columns = -(-total // check_count(max_columns, "max_columns")), []
-    for S in spectrogram_blocks(path, window_size=window_size, hop_size=hop_size, window=window, block_frames=pool * max(1, 2048 // pool)):
-        starts = np.arange(0, S.shape[1], pool)
-        columns.append(np.sqrt(np.add.reduceat(S**2, starts, axis=1) / np.diff(np.append(starts, S.shape[1]))))
+    framing, columns = dict(window_size=window_size, hop_size=hop_size), []
+    with open_audio(path) as audio:
+        total = num_frames(audio.num_samples, **framing)
+        pool = -(-total // check_count(max_columns, "max_columns"))
+        block_frames = pool * max(1, 2048 // pool)
+        for S in spectrogram_blocks(audio, window=window, block_frames=block_frames, **framing):
+            starts = np.arange(0, S.shape[1], pool)
+            counts = np.diff(np.append(starts, S.shape[1]))
+            columns.append(np.sqrt(np.add.reduceat(S**2, starts, axis=1) / counts))
     return np.concatenate(columns, axis=1), pool * hop_size
