@@ -105,13 +105,17 @@ def vary_command(args):
 # %% ../nbs/16_cli.ipynb #0029
 def play_command(args):
     "Play a MIDI file with a conditional model."
-    from audiogen.conditional import play_notes, read_midi
+    from audiogen.conditional import play_notes, read_midi, song_seconds
+    from audiogen.variation import check_room
     from tqdm import tqdm
     model = choose_model(args.model, seed=args.seed)
     if not hasattr(model, "steer"): raise ValueError(f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional")
     notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
     if left_out: print(f"audiogen: {args.file}: left out {left_out} notes that no class of the model can play", file=sys.stderr)
-    if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or another --label")
+    if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}")
+    if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
+        raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
+    check_room(args.out, 2 * model.sample_rate * song_seconds(model, notes))
     pieces = play_notes(model, notes, seed=args.seed, words=args.words or "")
     with audio_writer(args.out, sample_rate=model.sample_rate) as write:
         for piece in tqdm(pieces, desc="audiogen play", unit="piece", disable=None): write(piece)
