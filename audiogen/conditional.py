@@ -724,7 +724,7 @@ def midi_bytes(
             raise ValueError("the file is empty")
         in_riff = (first[:4], first[8:]) == (b"RIFF", b"RMID")
         if first[:4] != b"MThd" and not in_riff:
-            raise ValueError(f"it begins with {first[:4]!r}, not with b'MThd'")
+            raise ValueError(f"it begins with {first!r}, not with b'MThd'")
         data = first + file.read(LARGEST_MIDI)
     if len(data) > LARGEST_MIDI:
         raise ValueError(f"it has more than {LARGEST_MIDI / 1e6:.0f} MB")
@@ -919,6 +919,6 @@ def read_midi(
             found += notes
             begin += length
     except ValueError as e:
-        raise ValueError(f"{path}: not a whole MIDI file: {e}; want a Standard MIDI File, .mid or .rmi") from None
+        raise ValueError(f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi") from None
     known = [note for note in found if note.label]
     return sorted(known, key=lambda note: (note.start, note.midi)), len(found) - len(known)

@@ -176,8 +176,8 @@ def test_who_plays_must_be_in_the_model(folder, program, classes, want):
 WHOLE = midi(C + LATER + ENDS + END.hex(), C)
 BAD = {
     b"": "the file is empty",
-    b"Dear Sir or Madam,": "begins with b'Dear', not with b'MThd'",
-    b"RIFF\x24\0\0\0WAVEfmt ": "begins with b'RIFF', not with b'MThd'",
+    b"Dear Sir or Madam,": "begins with b'Dear Sir or ', not with b'MThd'",
+    b"RIFF\x24\0\0\0WAVEfmt ": "WAVE', not with b'MThd'",
     b"RIFF\x24\0\0\0RMIDxxxx": "RIFF file without a chunk called data",
     b"MT": "begins with b'MT'",
     WHOLE[:13]: "its header, MThd, is missing or cut short", b"MThd": "its header, MThd, is missing or cut short",
@@ -199,7 +199,7 @@ def test_a_refusal_says_what_is_wrong(folder, data):
     (folder / "bad.mid").write_bytes(data)
     with pytest.raises(ValueError) as refused: read_midi(folder / "bad.mid", CLASSES)
     message = str(refused.value)
-    assert message.startswith(f"{folder / 'bad.mid'}: not a whole MIDI file: ") and BAD[data] in message
+    assert message.startswith(f"{folder / 'bad.mid'}: not a MIDI file that can be read: ") and BAD[data] in message
     assert message.endswith("want a Standard MIDI File, .mid or .rmi")
 
 def test_a_file_that_cannot_be_opened_is_named(folder):
