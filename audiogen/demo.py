@@ -240,6 +240,22 @@ def make_controls(
     for slider in (*controls.values(), *latent, window, hop): slider.style.description_width = "8em"
     return controls, latent, window, hop
 
+# %% ../nbs/04_demo.ipynb #keys-code
+def make_widget(
+    name, # of a JavaScript module in static, with a style sheet of that name or without
+    *,
+    spec=None, # what its page has to know, fit for JSON
+): # a widget
+    "A widget made of JavaScript."
+    import anywidget, traitlets
+    static = files("audiogen").joinpath("static")
+    style = static.joinpath(f"{name}.css")
+    class Widget(anywidget.AnyWidget):
+        _esm = static.joinpath(f"{name}.js").read_text("utf-8")
+        _css = style.read_text("utf-8") if style.is_file() else ""
+        spec = traitlets.Dict().tag(sync=True)
+    return Widget(spec=spec or {})
+
 # %% ../nbs/04_demo.ipynb #0049
 def sliders(
     model, # called as model(z)
@@ -260,7 +276,7 @@ def sliders(
     for slider in (*controls.values(), *latent, window, hop): slider.observe(update, "value")
     update()
     columns = [w.VBox([*controls.values()]), w.VBox([*latent, window, hop])]
-    return w.VBox([w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image])
+    return w.VBox([w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image, make_widget("keys")])
 
 # %% ../nbs/04_demo.ipynb #0055
 def explorer_spec(
@@ -337,15 +353,11 @@ def explore(
     directions=8, # sliders for so many latent dimensions
 ): # a widget, to be shown as the value of a cell
     "Explore a model by pad, sliders and keyboard."
-    import anywidget, traitlets
-    class Explorer(anywidget.AnyWidget):
-        _esm, _css = (files("audiogen").joinpath("static", f"explorer.{kind}").read_text("utf-8") for kind in ("js", "css"))
-        spec = traitlets.Dict().tag(sync=True)
     name, source = "model", "model"
     if isinstance(model, (str, Path)):
         name, source = Path(model).stem, f"{'choose_model' if model == 'untrained' else 'load_model'}({str(model)!r})"
     chosen = choose_model(model)
-    widget = Explorer(spec=explorer_spec(chosen, name=name, directions=directions))
+    widget = make_widget("explorer", spec=explorer_spec(chosen, name=name, directions=directions))
     explorer_sound(chosen, widget.spec["settings"] | dict(interpolation=0.5, variation_scale=0.1))
     widget.on_msg(lambda widget, request, buffers: widget.send(*explorer_reply(chosen, request, source=source)))
     return widget

@@ -308,14 +308,120 @@ def test_errors_are_shown_and_pass(visit):
     answered(page)
     assert page.locator(".status").text_content() == ""
 
+def hold(page):
+    "Stop the clock, and the answers with it, from the next request on."
+    page.clock.install()
+    page.evaluate("() => { hold = new Promise(release => window.release = release) }")
+
+def release(page):
+    "Let the answers come that were held back."
+    page.evaluate("release()")
+    page.clock.fast_forward(50)
+
 @in_browser
 def test_silence_of_python_is_reported(visit):
     page = visit()
-    page.clock.install()
-    page.evaluate("mute = true")
+    hold(page)
     page.locator(".pad").press("ArrowUp")
-    page.clock.fast_forward(16000)
-    assert "Is Python running?" in page.locator(".status.wrong").text_content()
+    page.clock.fast_forward(9000)
+    assert page.locator(".status.wrong").text_content().startswith("No answer from the kernel for 8 seconds; is it running?")
+    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == ["Pad: direction 1 across, direction 2 up", "Direction 2"]
+    before = page.evaluate("requests.length")
+    page.locator(".pad").press("ArrowUp")                                       # the kernel may be back: ask again
+    assert page.evaluate("requests.length") == before + 1
+    release(page)                                                               # both are answered, the first too late
+    answered(page)
+    assert settings(page)["offsets"][1] == 0.2
+    assert page.locator(".status").text_content() == "" and page.locator("[aria-invalid]").count() == 0
+
+@in_browser
+def test_an_answer_that_comes_late_is_welcome(visit):
+    page = visit()
+    hold(page)
+    page.locator(".pad").press("ArrowUp")
+    page.clock.fast_forward(60_000)
+    release(page)
+    answered(page)
+    assert page.locator(".status").text_content() == "" and "stale" not in page.locator(".audiogen-explorer").get_attribute("class")
+
+@in_browser
+def test_work_is_shown_while_it_goes_on(visit):
+    page = visit()
+    hold(page)
+    page.locator(".pad").press("ArrowUp")
+    page.clock.fast_forward(100)
+    assert page.locator(".status").text_content() == ""                         # a sound that comes at once needs no word
+    page.clock.fast_forward(100)
+    assert page.locator(".status").text_content() == "working…"
+    release(page)
+    answered(page)
+    assert page.locator(".status").text_content() == ""
+
+@in_browser
+def test_a_sound_that_failed_is_not_saved_as_another(visit, tmp_path):
+    page = visit()
+    page.get_by_label("Seed of Sound A").fill("13")
+    page.wait_for_selector(".status.wrong")
+    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == ["Seed of Sound A"]
+    assert "stale" in page.locator(".audiogen-explorer").get_attribute("class")
+    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
+    assert download.value.suggested_filename == "band-organ-0.wav"              # the sound that is there is seed 0's
+    page.get_by_label("Seed of Sound A").fill("14")
+    answered(page)
+    assert page.locator("[aria-invalid]").count() == 0 and "stale" not in page.locator(".audiogen-explorer").get_attribute("class")
+    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
+    assert download.value.suggested_filename == "band-organ-14.wav"
+
+@in_browser
+def test_without_a_sound_there_is_nothing_to_save(visit):
+    page = visit()
+    page.evaluate("""() => { const main = document.querySelector("main")
+        unmount()
+        main.replaceChildren()
+        helpers.default.render({ el: main, model: { get: () => (SPEC), on: () => {}, send: () => { throw Error("closed") } } }) }""".replace("SPEC", json.dumps(SPEC)))
+    assert page.get_by_role("button", name="Save WAV").is_disabled() and page.get_by_role("button", name="Copy as Python").is_disabled()
+    assert page.locator(".status.wrong").text_content() == "The kernel can't be reached: closed"
+
+@in_browser
+@pytest.mark.parametrize("width, height", [(1280, 500), (390, 700)])
+def test_a_message_is_in_view_wherever_one_clicks(visit, width, height):
+    page = visit(width)
+    page.set_viewport_size({"width": width, "height": height})
+    page.get_by_label("Seed of Sound A").fill("13")
+    page.wait_for_selector(".status.wrong")
+    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"      # an observer speaks after a frame
+    for control in page.locator("button:visible, input, select, .pad").all():
+        control.scroll_into_view_if_needed()
+        page.evaluate(frame)
+        seen = page.locator(".status, .echo").evaluate_all("""(all, height) => all.filter(e => {
+            const box = e.getBoundingClientRect()
+            return e.textContent && getComputedStyle(e).visibility === "visible" && box.top >= 0 && box.bottom <= height }).length""", height)
+        assert seen, control.evaluate("e => e.outerHTML")
+
+@in_browser
+def test_no_key_leaves_the_explorer(visit):
+    page = visit()
+    page.evaluate("() => { window.escaped = []; document.addEventListener('keydown', event => escaped.push(event.key)) }")
+    focus_on_root = "document.activeElement === document.querySelector('.audiogen-explorer')"
+    def plays(key, pitch):
+        page.keyboard.press(key)
+        answered(page)
+        return settings(page)["pitch"] == pitch
+    for place, key, pitch in ((".title b", "k", 72), ("canvas.spectrum", "a", 60), (".time", "k", 72)):
+        page.locator(place).click(position={"x": 2, "y": 2})
+        assert page.evaluate(focus_on_root) and plays(key, pitch)
+    page.get_by_label("Class").select_option("organ")                           # chosen from the list: keys play again
+    assert page.evaluate(focus_on_root) and plays("a", 60)
+    page.get_by_label("Words: some of bright, dark").fill("bright")
+    page.keyboard.press("Enter")
+    assert page.evaluate(focus_on_root) and plays("k", 72) and settings(page)["words"] == "bright"
+    page.get_by_label("Across the pad").press("ArrowDown")                      # by arrow keys one goes on to the next
+    assert not page.evaluate(focus_on_root)
+    page.get_by_role("slider", name="Pitch").focus()
+    page.evaluate("""() => { const list = document.querySelector("[aria-label=Class]"); list.value = "drum"; list.dispatchEvent(new Event("change")) }""")
+    assert page.evaluate(focus_on_root)                                         # a drum has no pitch, and a disabled slider no focus
+    for key in "xxddmy": page.keyboard.press(key)
+    assert page.evaluate("escaped") == []
 
 @in_browser
 @pytest.mark.parametrize("width", [320, 360, 900])

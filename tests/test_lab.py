@@ -24,10 +24,17 @@ def without_outputs(path):
 
 SLIDERS = "from audiogen.demo import sliders\nfrom audiogen.generator import load_model\nsliders(load_model('spectral'))"
 
+def cells(*sources):
+    "The text of a notebook of code cells."
+    notebook = json.loads(one_cell(""))
+    notebook["cells"] = [notebook["cells"][0] | {"id": str(i), "source": source} for i, source in enumerate(sources)]
+    return json.dumps(notebook)
+
 @pytest.fixture(scope="module")
 def jupyter():
     "A page, a function from a notebook's name to its address, and what the console complained of."
-    notebooks = {"sliders.ipynb": one_cell(SLIDERS), "explorer.ipynb": one_cell(CODE.format(model="spectral"))}
+    notebooks = {"sliders.ipynb": one_cell(SLIDERS), "explorer.ipynb": one_cell(CODE.format(model="spectral")),
+                 "keys.ipynb": cells("'above'", CODE.format(model="conditional"), SLIDERS, "'below'")}
     with jupyterlab(notebooks | {name: without_outputs(path) for name, path in NOTEBOOKS.items()}) as url, window() as (page, complaints):
         yield page, url, complaints
 
@@ -67,15 +74,6 @@ def test_what_sounds_is_what_the_line_of_python_makes(lab):
     exec(lab.locator(".code").input_value(), scope := {})
     assert np.allclose(lab.evaluate("played"), scope["x"], atol=1e-4)           # another process, compiled anew
 
-def test_keys_stay_in_the_explorer(lab):
-    "In JupyterLab's command mode, A adds a cell and D D deletes one."
-    for name in "Across the pad", "Class", "A → B", "Seed of Sound A", "play on move":
-        lab.get_by_label(name, exact=True).focus()
-        lab.keyboard.press("a")
-    lab.locator(".pad").focus()
-    for key in "adda": lab.keyboard.press(key)
-    assert lab.locator(".jp-Notebook .jp-Cell").count() == lab.locator(".audiogen-explorer").count() == 1
-
 def test_a_fault_in_python_is_a_line_on_the_page(lab):
     seed = lab.get_by_label("Seed of Sound A")
     lab.evaluate("document.querySelector('.audiogen-explorer [aria-label=Class]').append(new Option('harp', 'harp'))")
@@ -101,3 +99,68 @@ def test_a_drag_plays_another_sound_and_it_can_be_saved(lab, tmp_path):
     exec(lab.locator(".code").input_value(), scope := {})
     assert rate == 16000 and np.allclose(x, scope["x"], atol=2e-4)
     assert all(a != b for a, b in zip(before, lab.evaluate(state)))
+
+NOTEBOOK = """() => { const { model, mode, activeCellIndex } = jupyterapp.shell.currentWidget.content
+    return { mode, active: activeCellIndex, cells: [...model.cells].map(cell => [cell.type, cell.sharedModel.source]) } }"""
+
+@pytest.fixture(scope="module")
+def keyboard(jupyter):
+    "A page with explorer and sliders between two cells."
+    page, url, complaints = jupyter
+    complaints.clear()
+    run_all(page, url("keys.ipynb"))
+    page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value && document.querySelector('.noUi-handle')", timeout=120_000)
+    yield page
+    assert complaints == []
+
+def press_commands(page):
+    "Keys that in JupyterLab insert, cut, delete, retype and copy cells, and undo."
+    for key in ("a", "b", "x", "d", "d", "m", "y", "c", "v", "z", "Shift+m"): page.keyboard.press(key)
+
+CLICKS = [".title b", "canvas.spectrum", "canvas.wave", ".pad", "button.main", ".time", "button.key >> nth=0", ".status", ".rows", "[aria-label='A → B']", "footer .code"]
+
+@pytest.mark.parametrize("place", CLICKS)
+@pytest.mark.parametrize("modifier", [[], ["Shift"]])
+def test_keys_stay_in_the_explorer(keyboard, place, modifier):
+    "In JupyterLab's command mode, A adds a cell and D D deletes one."
+    keyboard.locator(f".audiogen-explorer {place}").scroll_into_view_if_needed()
+    keyboard.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
+    before = keyboard.evaluate(NOTEBOOK)
+    keyboard.locator(f".audiogen-explorer {place}").click(modifiers=modifier)
+    keyboard.wait_for_function("document.querySelector('.audiogen-explorer').contains(document.activeElement)")
+    press_commands(keyboard)
+    assert keyboard.evaluate(NOTEBOOK) == before
+
+def test_keys_play_after_a_choice_and_after_words(keyboard):
+    before = keyboard.evaluate(NOTEBOOK)
+    def line(): return keyboard.locator(".audiogen-explorer .code").input_value()
+    for choose in (lambda: keyboard.get_by_label("Class", exact=True).select_option("organ"),
+                   lambda: [keyboard.get_by_label("Words").fill("bright"), keyboard.keyboard.press("Enter")],
+                   lambda: [keyboard.get_by_label("Seed of Sound A").fill("5"), keyboard.keyboard.press("Enter")]):
+        choose()
+        for key, pitch in ("k", 72), ("a", 60):
+            keyboard.keyboard.press(key)
+            keyboard.wait_for_function(f"document.querySelector('.code').value.includes('pitch={pitch}')")
+        press_commands(keyboard)
+    assert keyboard.evaluate(NOTEBOOK) == before
+    assert all(part in line() for part in ("label='organ'", "words='bright'", "seed_a=5"))
+
+def test_keys_stay_in_the_sliders(keyboard):
+    handle, readout = (keyboard.locator(f".widget-slider {part}").first for part in (".noUi-handle", ".widget-readout"))
+    handle.scroll_into_view_if_needed()
+    keyboard.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 2")
+    before, value = keyboard.evaluate(NOTEBOOK), readout.text_content()
+    box = handle.bounding_box()
+    keyboard.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    keyboard.mouse.down()
+    keyboard.mouse.move(box["x"] + 80, box["y"] + 5, steps=4)
+    keyboard.mouse.up()
+    keyboard.wait_for_function("value => document.querySelector('.widget-slider .widget-readout').textContent !== value", arg=value)
+    press_commands(keyboard)
+    for place in (".widget-slider .widget-label", ".widget-image", ".widget-slider .noUi-base"):
+        keyboard.locator(place).first.click()
+        press_commands(keyboard)
+    readout.click()
+    keyboard.keyboard.press("Enter")
+    press_commands(keyboard)
+    assert keyboard.evaluate(NOTEBOOK) == before

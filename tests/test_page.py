@@ -126,6 +126,19 @@ def test_words_choose_a_style(page):
     page.get_by_label("Words").fill("")
     page.keyboard.press("Enter")
 
+def test_work_is_shown_while_it_goes_on(page):
+    "Many styles are measured for words; meanwhile the page is drawn, and says so."
+    page.evaluate("""() => { window.seen = []
+        new MutationObserver(() => seen.push(document.querySelector(".status").textContent)).observe(document.querySelector(".status"), { childList: true })
+        const clock = setTimeout
+        window.setTimeout = (f, ms = 0) => clock(f, ms === 150 ? 1 : ms) }""")                  # however fast this machine is
+    page.get_by_label("Class").select_option("brass")
+    line = page.locator(".code").input_value()
+    page.get_by_label("Words").fill("noisy long")
+    page.keyboard.press("Enter")
+    page.wait_for_function("line => document.querySelector('.code').value !== line", arg=line)
+    assert page.evaluate("seen") == ["working…", ""]
+
 def test_without_weights_the_page_keeps_what_it_had(chromium, address):
     with watched(chromium, address) as (page, complaints):
         page.goto(address + "broken.html")

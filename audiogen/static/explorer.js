@@ -7,7 +7,8 @@
 
 const RAMP = 0.015         // s: how long a sound that is cut off fades
 const GAP = 0.08           // s: a sound that replaces another one starts no sooner after it
-const PATIENCE = 15        // s: without an answer for so long, say so
+const QUIET = 150          // ms: without an answer for so long, say that work goes on
+const PATIENCE = 8         // s: without an answer for so long, say so
 const PIANO = "AWSEDFTGYHUJK"   // letter keys of one octave, by place
 const BLACK = [1, 3, 6, 8, 10]
 const NOTES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"]
@@ -172,6 +173,18 @@ function h(tag, attributes = {}, ...children) {           // an element; "on…"
   return element
 }
 
+const NO_JUMP = { preventScroll: true }
+
+// Letters are commands in JupyterLab: "x" cuts the cell that has the focus. So an element with controls takes the focus when
+// it is clicked anywhere; it bears the mark that keeps JupyterLab's shortcuts away from all that is in it; and no key leaves it.
+export function keepKeys(box) {
+  const claim = () => setTimeout(() => { if (box.isConnected && !box.contains(document.activeElement)) box.focus(NO_JUMP) })
+  box.tabIndex = -1
+  box.dataset.lmSuppressShortcuts = "true"
+  for (const kind of ["pointerdown", "click"]) box.addEventListener(kind, claim, true)
+  for (const kind of ["keydown", "keyup"]) box.addEventListener(kind, event => event.stopPropagation())
+}
+
 const random = () => Math.floor(Math.random() * 10000)
 const noteName = pitch => NOTES[Math.round(pitch) % 12] + (Math.floor(Math.round(pitch) / 12) - 1)
 const signed = (v, digits = 2) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(digits)
@@ -179,38 +192,68 @@ const signed = (v, digits = 2) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(dig
 function render({ model, el }) {
   const spec = model.get("spec"), view = Math.random().toString(36).slice(2), player = new Player()
   const clone = () => JSON.parse(JSON.stringify(spec.settings))
-  let settings = clone(), shown = { x: null, python: "" }, waiting = null, wanted = null, count = 0, autoplay = true
+  let settings = clone(), waiting = null, wanted = null, count = 0, autoplay = true
+  let shown = { x: null, python: "", settings: {} }       // the last sound that came, and what made it
+  let failed = null                                       // the settings last asked for, if their sound didn't come
   const has = name => name in spec.settings
   const refresh = []                                      // brings the controls in line with the settings
+
+  function renew() {
+    refresh.forEach(f => f())
+    const focused = document.activeElement
+    if (root.contains(focused) && focused.disabled) root.focus(NO_JUMP)       // a control that is switched off gives keys to nobody
+  }
 
   // ---- requests: the latest wins
 
   function change(values = {}, { play = autoplay } = {}) {
     Object.assign(settings, values)
-    refresh.forEach(f => f())
+    renew()
     wanted = { play: play || Boolean(wanted?.play) }
     ask()
   }
 
   function ask() {
-    if (waiting || !wanted) return
-    const id = `${view}:${++count}`
-    waiting = { id, ...wanted, timer: setTimeout(() => { waiting = null; say(`No answer for ${PATIENCE} seconds. Is Python running?`, true) }, 1000 * PATIENCE) }
+    if ((waiting && !waiting.overdue) || !wanted) return
+    stopWaiting()
+    const asked = pitched() ? { ...settings } : { ...settings, ...(has("pitch") && { pitch: null }) }
+    const request = { id: `${view}:${++count}`, settings: asked, play: wanted.play, overdue: false }
+    request.timers = [setTimeout(() => say("working…"), QUIET), setTimeout(() => giveUp(request), 1000 * PATIENCE)]
     wanted = null
-    try { model.send({ kind: "sound", id, settings: pitched() ? settings : { ...settings, ...(has("pitch") && { pitch: null }) } }) }
-    catch (error) { clearTimeout(waiting.timer); waiting = null; say(`Python can't be reached: ${error.message}`, true) }
+    waiting = request
+    try { model.send({ kind: "sound", id: request.id, settings: asked }) }
+    catch (error) { stopWaiting(); fail(asked, `The kernel can't be reached: ${error.message}`) }
+  }
+
+  function stopWaiting() {
+    waiting?.timers.forEach(clearTimeout)
+    waiting = null
+  }
+
+  function giveUp(request) {                              // its answer may still come, but the next request needn't wait for it
+    request.overdue = true
+    fail(request.settings, `No answer from the kernel for ${PATIENCE} seconds; is it running? Kernel → Restart, then run this cell again.`)
+    ask()
+  }
+
+  function fail(asked, message) {
+    failed = asked
+    say(message, true)
+    renew()
   }
 
   function receive(content, buffers) {
     if (content?.id !== waiting?.id || !waiting) return   // another view's, or too late
-    const { play, timer } = waiting
-    clearTimeout(timer)
-    waiting = null
-    if (content.kind === "error") say(content.message, true)
+    const { play, settings: asked } = waiting
+    stopWaiting()
+    if (content.kind === "error") fail(asked, content.message)
     else {
       const bytes = buffers[0].buffer ? buffers[0] : new DataView(buffers[0])
-      shown = { x: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)), python: content.python }
-      if (status.classList.contains("wrong")) say("")
+      const x = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+      shown = { x, python: content.python, settings: asked }
+      failed = null
+      renew()
+      if (!wanted && status.matches(".wrong, .working")) say("")
       try { if (play) start() }
       catch (error) { say(`This browser can't play it: ${error.message}`, true) }
       draw()
@@ -239,14 +282,24 @@ function render({ model, el }) {
   }
 
   function say(text, wrong = false) {
-    status.textContent = text
-    status.classList.toggle("wrong", wrong)
+    for (const line of [status, ...echoes]) {
+      line.textContent = text
+      line.classList.toggle("wrong", wrong)
+      line.classList.toggle("working", text === "working…")
+    }
+  }
+
+  // Mark a control whose setting asked for a sound that didn't come.
+  function mark(control, name, of = v => v) {
+    const same = (a, b) => JSON.stringify(of(a ?? null)) === JSON.stringify(of(b ?? null))
+    const wrong = failed && name in shown.settings && same(settings[name], failed[name]) && !same(settings[name], shown.settings[name])
+    control.ariaInvalid = wrong ? "true" : null
   }
 
   // ---- controls
 
   function slider(label, name, { min, max, step, text = v => signed(v), index = null, usable = () => true }) {
-        const set = value => index === null ? { [name]: value } : { [name]: settings[name].map((v, i) => i === index ? value : v) }
+    const set = value => index === null ? { [name]: value } : { [name]: settings[name].map((v, i) => i === index ? value : v) }
     const input = h("input", { type: "range", "aria-label": label, min, max, step, oninput: () => change(set(+input.value)) })
     const shows = h("output")
     refresh.push(() => {
@@ -255,6 +308,7 @@ function render({ model, el }) {
       input.disabled = !usable()
       shows.textContent = usable() ? text(value) : "–"
       input.setAttribute("aria-valuetext", shows.textContent)
+      mark(input, name, v => index === null ? v : v?.[index])
     })
     return h("label", { class: "row" }, h("span", {}, label), input, shows)
   }
@@ -263,7 +317,10 @@ function render({ model, el }) {
     const input = h("input", { type: "number", "aria-label": `Seed of ${label}`, min: 0, max: 2 ** 31 - 1, step: 1,
       oninput: () => { if (input.value) change({ [name]: Math.max(0, Math.min(2 ** 31 - 1, Math.round(+input.value))) }) },
       onblur: () => { input.value = settings[name] } })
-    refresh.push(() => { if (document.activeElement !== input) input.value = settings[name] })
+    refresh.push(() => {
+      if (document.activeElement !== input) input.value = settings[name]
+      mark(input, name)
+    })
     return h("div", { class: "row" }, h("span", {}, label), h("span", { class: "seed" },
       input, h("button", { type: "button", "aria-label": `New seed for ${label}`, onclick: () => change({ [name]: random() }) }, "new")))
   }
@@ -271,14 +328,20 @@ function render({ model, el }) {
   function choice(label, name, options) {
     const select = h("select", { "aria-label": label, onchange: () => change({ [name]: select.value || null }) },
       ...options.map(([value, text]) => h("option", { value }, text)))
-    refresh.push(() => { select.value = settings[name] ?? "" })
+    refresh.push(() => {
+      select.value = settings[name] ?? ""
+      mark(select, name)
+    })
     return h("label", { class: "row" }, h("span", {}, label), select)
   }
 
   function words(label) {
     const input = h("input", { type: "text", "aria-label": `${label}: some of ${spec.words.join(", ")}`, placeholder: spec.words.slice(0, 4).join(", ") + " …",
-      onchange: () => change({ words: input.value.trim() }), onkeydown: event => { if (event.key === "Enter") input.blur() } })
-    refresh.push(() => { if (input.value.trim() !== settings.words) input.value = settings.words })
+      onchange: () => change({ words: input.value.trim() }) })
+    refresh.push(() => {
+      if (input.value.trim() !== settings.words) input.value = settings.words
+      mark(input, "words")
+    })
     return h("div", { class: "row" }, h("span", {}, label), input)
   }
 
@@ -311,7 +374,7 @@ function render({ model, el }) {
   }
 
   function axis(label, which) {
-    const select = h("select", { "aria-label": which ? "Up in the pad" : "Across the pad", onchange: () => { axes[which] = +select.value; refresh.forEach(f => f()) } },
+    const select = h("select", { "aria-label": which ? "Up in the pad" : "Across the pad", onchange: () => { axes[which] = +select.value; renew() } },
       ...settings.offsets.map((_, i) => h("option", { value: i }, `direction ${i + 1}`)))
     select.value = axes[which]
     return h("label", {}, label, " ", select)
@@ -325,6 +388,7 @@ function render({ model, el }) {
     pad.setAttribute("aria-label", `Pad: direction ${axes[0] + 1} across, direction ${axes[1] + 1} up`)
     pad.setAttribute("aria-valuenow", x)
     pad.setAttribute("aria-valuetext", `across ${signed(x)}, up ${signed(y)}`)
+    mark(pad, "offsets", v => axes.map(i => v?.[i]))
   })
 
   // ---- the keyboard
@@ -332,7 +396,7 @@ function render({ model, el }) {
   const keys = []
   let lowest = has("pitch") ? Math.max(spec.pitches[0], 12 * Math.floor((settings.pitch ?? 60) / 12)) : 0
   const press = pitch => { if (pitched() && pitch >= spec.pitches[0] && pitch <= spec.pitches[1]) change({ pitch }, { play: true }) }
-  const shift = by => { lowest = Math.max(12 * Math.ceil(spec.pitches[0] / 12), Math.min(spec.pitches[1] - 12, lowest + by)); refresh.forEach(f => f()) }
+  const shift = by => { lowest = Math.max(12 * Math.ceil(spec.pitches[0] / 12), Math.min(spec.pitches[1] - 12, lowest + by)); renew() }
 
   function keyboard() {
     for (let i = 0; i <= 24; i++) {
@@ -363,7 +427,8 @@ function render({ model, el }) {
 
   function save() {
     const url = URL.createObjectURL(new Blob([wav(shown.x, spec.sample_rate)], { type: "audio/wav" }))
-    const name = [spec.name, settings.label, settings.seed_a].filter(v => v != null).join("-").replace(/[^\w-]+/g, "_")
+    const { label, seed_a } = shown.settings              // of the sound that is there, whatever the controls say by now
+    const name = [spec.name, label, seed_a].filter(v => v != null).join("-").replace(/[^\w-]+/g, "_")
     h("a", { href: url, download: `${name}.wav` }).click()
     setTimeout(() => URL.revokeObjectURL(url), 10000)
     say(`Saved ${name}.wav`)
@@ -378,11 +443,17 @@ function render({ model, el }) {
 
   // ---- the page itself
 
-  const status = h("div", { class: "status", role: "status" }), figures = h("span", { class: "figures" }), end = h("span")
+  const status = h("div", { class: "status", role: "status", "aria-live": "polite" })
+  const echoes = [0, 1].map(() => h("div", { class: "echo", "aria-hidden": "true" }))     // the same, where the first is out of view
+  const figures = h("span", { class: "figures" }), end = h("span")
   const wave = h("canvas", { class: "wave", role: "img", "aria-label": "Waveform" })
   const spectrum = h("canvas", { class: "spectrum", role: "img", "aria-label": "Spectrogram: time across, frequency up, −80 to 0 dBFS" })
   const playhead = h("div", { class: "playhead" })
   const code = h("input", { class: "code", readonly: true, "aria-label": "This sound as a line of Python", onfocus: () => code.select() })
+  const saveButton = h("button", { type: "button", disabled: true, onclick: save }, "Save WAV")
+  const copyButton = h("button", { type: "button", disabled: true, onclick: copy, "aria-label": "Copy as Python" }, "Copy")
+  refresh.push(() => { saveButton.disabled = copyButton.disabled = !shown.x })
+  refresh.push(() => root.classList.toggle("stale", Boolean(failed)))
   const button = (text, onclick, extra) => h("button", { type: "button", onclick, ...extra }, text)
   const moves = h("input", { type: "checkbox", checked: true, onchange: () => { autoplay = moves.checked } })
 
@@ -400,39 +471,49 @@ function render({ model, el }) {
   if (has("variation_seed")) rows.push(seed("Which one", "variation_seed"))
   for (let i = 0; i < dims; i++) rows.push(slider(`Direction ${i + 1}`, "offsets", { min: -spec.reach, max: spec.reach, step: 0.01, index: i }))
 
-  const root = h("section", { class: "audiogen-explorer", "aria-label": `Explorer of ${spec.name}` },
+  const root = h("section", { class: "audiogen-explorer", tabindex: -1, "aria-label": `Explorer of ${spec.name}` },
     h("header", {},
       button("▶ Play", start, { class: "main" }),
       button("New sound", () => change({ seed_a: random() }, { play: true })),
       h("label", { class: "check" }, moves, " play on move"),
       h("span", { class: "gap" }),
       button("Reset", () => { settings = { ...clone(), ...(has("label") && { label: settings.label }) }; change() }),
-      button("Save WAV", save)),
+      saveButton),
+    status,
     h("div", { class: "stage" },
       ...(dims ? [h("div", { class: "padbox" }, pad, h("div", { class: "axes" }, axis("↔", 0), axis("↕", 1)))] : []),
       h("div", { class: "pictures" },
         h("div", { class: "title" }, h("b", {}, spec.name), figures),
         h("div", { class: "frame" }, wave, spectrum, playhead, h("span", { class: "top" }, `${spec.sample_rate / 2000} kHz`), h("span", { class: "bottom" }, "0 Hz")),
         h("div", { class: "time", "aria-hidden": "true" }, h("span", {}, "0 s"), end))),
+    echoes[0],
     ...(has("pitch") ? [keyboard()] : []),
     h("div", { class: "rows" }, ...rows),
-    h("footer", {}, code, button("Copy", copy, { "aria-label": "Copy as Python" })),
-    status)
+    h("footer", {}, code, copyButton),
+    echoes[1])
 
-  // In JupyterLab letters are commands: "x" would cut the cell. It looks for this mark on the element that has the focus.
-  root.querySelectorAll("button, input, select, [tabindex]").forEach(e => e.setAttribute("data-lm-suppress-shortcuts", "true"))
-  root.addEventListener("pointerdown", () => player.wake(), true)
+  keepKeys(root)
+  let byKey = false                                       // a list is left after a choice by mouse, not by arrow keys, which may go on
+  root.addEventListener("change", ({ target }) => { if (target.matches("select") && !byKey) root.focus(NO_JUMP) })
+  root.addEventListener("pointerdown", () => {
+    byKey = false
+    player.wake()
+  }, true)
   root.addEventListener("keydown", event => {
     player.wake()
     const { target, code: place } = event
+    if (target.matches("select")) byKey = true
+    if (place === "Escape" || (event.key === "Enter" && target.matches("input:not([type=range], [type=checkbox])"))) root.focus(NO_JUMP)
     if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, input:not([type=range], [type=checkbox])")) return
     if (place === "Escape") player.stop()
-    if (place === "Space" && target.matches(".pad, [type=range]")) { event.preventDefault(); start() }
+    if (place === "Space" && target.matches("section, .pad, [type=range]")) { event.preventDefault(); start() }
     const letter = place.startsWith("Key") ? PIANO.indexOf(place[3]) : -1
     if (has("pitch") && letter >= 0 && !event.repeat) { event.preventDefault(); press(lowest + letter) }
   }, true)
 
   el.append(root)
+  const unseen = new IntersectionObserver(([entry]) => root.classList.toggle("below", !entry.isIntersecting))
+  unseen.observe(status)
   const again = () => requestAnimationFrame(draw)          // when the new theme or size has come into force
   const sizes = new ResizeObserver(again), themes = new MutationObserver(again), dark = matchMedia("(prefers-color-scheme: dark)")
   sizes.observe(wave)
@@ -441,9 +522,9 @@ function render({ model, el }) {
   model.on("msg:custom", receive)
   change({}, { play: false })
   return () => {
-    clearTimeout(waiting?.timer)
+    stopWaiting()
     model.off?.("msg:custom", receive)
-    sizes.disconnect(); themes.disconnect(); dark.removeEventListener("change", again)
+    unseen.disconnect(); sizes.disconnect(); themes.disconnect(); dark.removeEventListener("change", again)
     player.close()
   }
 }

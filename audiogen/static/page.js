@@ -10,6 +10,7 @@ import { Decoder, normal, randomFrom } from "./decoder.js"
 // As in audiogen.conditional: which trait a word is about (length, brightness, attack, noise), and in which direction.
 const WORDS = { short: [0, -1], long: [0, 1], dark: [1, -1], bright: [1, 1], sharp: [2, -1], soft: [2, 1], pure: [3, -1], noisy: [3, 1] }
 const CANDIDATES = 32, BANDWIDTH = 0.1
+const SLICE = 30           // ms: how long an answer may keep the page from being drawn
 
 // What the explorer has to know of the model, as audiogen.demo.explorer_spec has it.
 export function specOf({ config }, name = "conditional") {
@@ -62,11 +63,16 @@ function weigh(words) {
   return weights
 }
 
-// The style of a seed; if there are words, the one of several that fits them best.
-function style(decoder, seed, label, midi, words) {
+// The style of a seed; if there are words, the one of several that fits them best. To measure several takes a while: a generator, which
+// yields after each.
+function* style(decoder, seed, label, midi, words) {
   const weights = weigh(words), random = randomFrom(64 * seed + label)
   if (!weights.some(w => w)) return drawStyle(decoder, random, label, midi)
-  const styles = Array.from({ length: CANDIDATES }, () => drawStyle(decoder, random, label, midi)), measured = styles.map(z => traits(decoder, z, label, midi))
+  const styles = Array.from({ length: CANDIDATES }, () => drawStyle(decoder, random, label, midi)), measured = []
+  for (const z of styles) {
+    measured.push(traits(decoder, z, label, midi))
+    yield
+  }
   const scores = styles.map(() => 0)
   weights.forEach((weight, i) => {
     const column = measured.map(m => m[i]), mean = column.reduce((a, b) => a + b) / CANDIDATES
@@ -99,18 +105,19 @@ export function atLoudness(x, level, sampleRate) {
   return x.map(v => gain * v)
 }
 
-// Answers to the explorer's settings: {python, x}.
-export function answers(decoder, name = "conditional") {
+// Answers to the explorer's settings, {python, x}, in steps: a generator for each.
+function answering(decoder, name) {
   const { classes, pitched } = decoder.config, styles = new Map()
-  const remembered = (...asked) => {
+  function* remembered(...asked) {
     const key = asked.join("|")
-    if (!styles.has(key)) { if (styles.size > 1000) styles.clear(); styles.set(key, style(decoder, ...asked)) }
+    if (styles.size > 1000) styles.clear()
+    if (!styles.has(key)) styles.set(key, yield* style(decoder, ...asked))
     return styles.get(key)
   }
-  return ({ label, pitch, loudness, words, seed_a, seed_b, interpolation, variation_scale, variation_seed, offsets }) => {
+  return function* ({ label, pitch, loudness, words, seed_a, seed_b, interpolation, variation_scale, variation_seed, offsets }) {
     const c = classes.indexOf(label), home = pitched[c] ? 60 : 0, midi = pitched[c] ? pitch : 0, step = randomFrom(~variation_seed)
-    let z = remembered(seed_a, c, home, words)
-    if (interpolation) z = slerp(z, remembered(seed_b, c, home, words), interpolation)
+    let z = yield* remembered(seed_a, c, home, words)
+    if (interpolation) z = slerp(z, yield* remembered(seed_b, c, home, words), interpolation)
     z = z.map((v, i) => Math.round(1e4 * (v + (variation_scale && variation_scale * normal(step)) + (offsets[i] ?? 0))) / 1e4)
     const asked = [`'${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
     const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model.steer(${asked}), [${z.map(v => v || 0).join(", ")}])`
@@ -118,14 +125,37 @@ export function answers(decoder, name = "conditional") {
   }
 }
 
+// The same at once.
+export function answers(decoder, name = "conditional") {
+  const answer = answering(decoder, name)
+  return settings => {
+    const steps = answer(settings)
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) return value
+    }
+  }
+}
+
+// The last value of a generator whose steps are run a few at a time, so that the page can show meanwhile that work goes on.
+async function inSlices(steps) {
+  for (let start = performance.now(); ;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    if (performance.now() - start < SLICE) continue
+    await new Promise(resolve => setTimeout(resolve))
+    start = performance.now()
+  }
+}
+
 // A stand-in for Python: what the explorer asks of a model.
 export function modelOf(decoder, name) {
-  const listeners = [], spec = specOf(decoder, name), answer = answers(decoder, name)
-  const reply = ({ id, settings }) => {
-    try { const { python, x } = answer(settings); return [{ kind: "sound", id, python }, [x]] }
+  const listeners = [], spec = specOf(decoder, name), answer = answering(decoder, name)
+  const reply = async ({ id, settings }) => {
+    try { const { python, x } = await inSlices(answer(settings)); return [{ kind: "sound", id, python }, [x]] }
     catch (error) { return [{ kind: "error", id, message: error.message }, []] }
   }
-  return { get: key => ({ spec })[key], on: (_, f) => listeners.push(f), send: request => queueMicrotask(() => { const it = reply(request); listeners.forEach(f => f(...it)) }) }
+  return { get: key => ({ spec })[key], on: (_, f) => listeners.push(f), send: async request => { const it = await reply(request); listeners.forEach(f => f(...it)) } }
 }
 
 // Put an explorer in the place of an element's contents. If the weights can't be had, the contents stay.
