@@ -1,5 +1,7 @@
 """Everything about the package stands in settings.ini; this file only hands it to setuptools."""
 import json
+import re
+import shutil
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -17,7 +19,7 @@ def words(key):
 
 
 class BuildWithNotebooks(build_py):
-    "Put the chapters into the package, without their outputs."
+    "Put the chapters into the package, without their outputs, and the pictures that their text shows."
 
     def run(self):
         super().run()
@@ -30,6 +32,8 @@ class BuildWithNotebooks(build_py):
             for cell in notebook["cells"]:
                 cell |= {"outputs": []} if cell["cell_type"] == "code" else {}
             (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            for name in re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text(encoding="utf-8")):
+                shutil.copy(path.with_name(name), folder)
 
 
 setup(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RECIPES', 'generate_command', 'render', 'waveform_overview', 'recording_figure', 'find_recipe',
            'save_checkpoint_sounds', 'train_command', 'evaluate_model', 'evaluate_command', 'markdown_table',
-           'model_row', 'notebooks', 'OneLineParser', 'report', 'cli']
+           'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
 import argparse, csv, importlib.util, json, os, re, shlex, subprocess, sys
@@ -448,14 +448,42 @@ def notebooks() -> list: # paths
     if not found: raise FileNotFoundError(f"{folder}: no notebooks; install audiogen anew, or clone its repository")
     return found
 
+def pictures(
+    path, # a notebook
+) -> list: # paths
+    "The picture files that a notebook's text shows."
+    names = re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text("utf-8"))
+    return [path.with_name(name) for name in sorted({*names})]
+
+# %% ../nbs/16_cli.ipynb #reader-code
+NEEDS = "# Run All leaves this out: it needs a file that doesn't come with the package. To run it: Esc, Y, Shift+Enter."
+TAKES = "# This takes a minute or more."
+MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code", TAKES)}
+
+def for_reader(
+    text, # a notebook's JSON
+) -> str: # the JSON of one that runs from top to bottom
+    "A notebook whose cells can all be run, or aren't."
+    notebook = json.loads(text)
+    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        for mark, (kind, comment) in MARKS.items():
+            source, found = re.subn(rf"^{mark}$", comment, "".join(cell["source"]), flags=re.M)
+            if not found: continue
+            cell |= {"cell_type": kind, "source": source.splitlines(keepends=True)}
+            if kind == "raw": del cell["outputs"], cell["execution_count"]
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
 # %% ../nbs/16_cli.ipynb #0077
 def lab_command(args):
     "Copy the notebooks of this book, and open them in JupyterLab."
     folder = check_folder(args.folder)
     for path in notebooks():
-        if (folder / path.name).exists(): continue                            # it may have been changed
-        with atomic_path(folder / path.name) as temporary: temporary.write_bytes(path.read_bytes())
-        yield folder / path.name
+        for source in (path, *pictures(path)):
+            copy = folder / source.name
+            if copy.exists(): continue                                        # it may have been changed
+            content = for_reader(source.read_text("utf-8")).encode() if source == path else source.read_bytes()
+            with atomic_path(copy) as temporary: temporary.write_bytes(content)
+            yield copy
     if args.only_copy: return
     if importlib.util.find_spec("jupyterlab") is None: raise ValueError("jupyterlab is missing; pip install 'audiogen-jax[lab]'")
     subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False)

@@ -380,7 +380,7 @@ def test_without_a_sound_there_is_nothing_to_save(visit):
         main.replaceChildren()
         helpers.default.render({ el: main, model: { get: () => (SPEC), on: () => {}, send: () => { throw Error("closed") } } }) }""".replace("SPEC", json.dumps(SPEC)))
     assert page.get_by_role("button", name="Save WAV").is_disabled() and page.get_by_role("button", name="Copy as Python").is_disabled()
-    assert page.locator(".status.wrong").text_content() == "The kernel can't be reached: closed"
+    assert page.locator(".status.wrong").text_content() == "The kernel can't be reached (closed); is it running? Kernel → Restart, then run this cell again."
 
 @in_browser
 @pytest.mark.parametrize("width, height", [(1280, 500), (390, 700)])

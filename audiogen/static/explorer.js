@@ -6,6 +6,7 @@
 // A sound depends on nothing but the settings, so when an answer comes only the latest settings are asked for next.
 
 const RAMP = 0.015         // s: how long a sound that is cut off fades
+const REMEDY = "Kernel → Restart, then run this cell again."
 const GAP = 0.08           // s: a sound that replaces another one starts no sooner after it
 const QUIET = 150          // ms: without an answer for so long, say that work goes on
 const PATIENCE = 8         // s: without an answer for so long, say so
@@ -222,7 +223,7 @@ function render({ model, el }) {
     wanted = null
     waiting = request
     try { model.send({ kind: "sound", id: request.id, settings: asked }) }
-    catch (error) { stopWaiting(); fail(asked, `The kernel can't be reached: ${error.message}`) }
+    catch (error) { stopWaiting(); fail(asked, `The kernel can't be reached (${error.message}); is it running? ${REMEDY}`) }
   }
 
   function stopWaiting() {
@@ -232,7 +233,7 @@ function render({ model, el }) {
 
   function giveUp(request) {                              // its answer may still come, but the next request needn't wait for it
     request.overdue = true
-    fail(request.settings, `No answer from the kernel for ${PATIENCE} seconds; is it running? Kernel → Restart, then run this cell again.`)
+    fail(request.settings, `No answer from the kernel for ${PATIENCE} seconds; is it running? ${REMEDY}`)
     ask()
   }
 
