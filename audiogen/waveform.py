@@ -794,6 +794,20 @@ def new_figure(
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
+# %% ../nbs/00_waveform.ipynb #titles
+NO_WAVEFORMS = "got no waveforms; want one or more"
+
+def check_titles(
+    titles, # what was given, None for numbers
+    count:int, # of waveforms
+) -> list: # one for each waveform
+    "Refuse no waveforms, or titles of another number."
+    if not count: raise ValueError(NO_WAVEFORMS)
+    if titles is None: return [f"Waveform {i + 1}" for i in range(count)]
+    if isinstance(titles, str) or len(titles) != count:
+        raise ValueError(f"got {count} waveforms and the titles {titles!r}; want a list with one title for each")
+    return [*titles]
+
 # %% ../nbs/00_waveform.ipynb #0093
 def visualize_waveforms(
     waveforms, # one waveform (t,) or a batch (b, t)
@@ -802,12 +816,16 @@ def visualize_waveforms(
     titles=None, # of the panels; numbered if None
 ): # matplotlib Figure
     "Draw each waveform in a panel of its own, all on one scale."
-    waveforms = np.atleast_2d(np.asarray(waveforms))
+    if isinstance(waveforms, (list, tuple)) and len({np.shape(x) for x in waveforms}) > 1:
+        raise ValueError("got waveforms of several lengths; want equal lengths; listen takes any")
+    waveforms = np.asarray(waveforms)
+    if waveforms.shape[:1] == (0,): raise ValueError(NO_WAVEFORMS)
+    waveforms = np.atleast_2d(waveforms)
     if waveforms.ndim != 2 or len(waveforms) > 32 or not waveforms.size:
         raise ValueError(
             f"got waveforms of shape {waveforms.shape}; want (samples,) or (up to 32, samples), time last"
         )
-    titles = [f"Waveform {i + 1}" for i in range(len(waveforms))] if titles is None else titles
+    titles = check_titles(titles, len(waveforms))
     figure, axes = new_figure(len(waveforms))
     for ax, x, title in zip(axes, waveforms, titles, strict=True):
         plot_waveform(ax, x, check_sample_rate(sample_rate))
@@ -880,7 +898,7 @@ def listen_html(
     waveforms, # (b, t), or a list of waveforms (t,)
     *,
     sample_rate, # samples per second (Hz)
-    titles, # one for each
+    titles, # one for each; numbered if None
     show_seconds=None, # draw only the first so many seconds; all if None
     plot=plot_waveform, # draws one: plot(ax, x, sample_rate)
 ) -> str: # <figure> elements in a row
@@ -896,7 +914,8 @@ def listen_html(
         picture = png_html(figure_png(figure), alt=f"{title}: picture")
         sound = player_html(x, sample_rate=sample_rate, title=title)
         return f'<figure style="margin:0"><figcaption>{html.escape(title)}</figcaption>{picture}{sound}</figure>'
-    cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles, strict=True))
+    titles = check_titles(titles, len(waveforms))
+    cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
 # %% ../nbs/00_waveform.ipynb #0105
@@ -910,6 +929,5 @@ def listen(
 ): # an object that a notebook shows as pictures over players
     "See and hear waveforms side by side."
     from IPython.display import HTML
-    waveforms = [waveforms] if np.ndim(waveforms[0]) == 0 else waveforms
-    titles = [f"Waveform {i + 1}" for i in range(len(waveforms))] if titles is None else titles
+    waveforms = [waveforms] if len(waveforms) and np.ndim(waveforms[0]) == 0 else waveforms
     return HTML(listen_html(waveforms, sample_rate=sample_rate, titles=titles, show_seconds=show_seconds, plot=plot))
