@@ -4,21 +4,22 @@ from pathlib import Path
 
 import numpy as np, pytest, soundfile
 
+from audiogen.cli import TAKES, for_reader
 from benchmarks.explorer import CODE, chromium, delays, lab as jupyterlab, one_cell, run_all, window
 
 MISSING = ["Chromium"] * (chromium() is None) + [name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
-NOTEBOOKS = {path.name: path for path in sorted((Path(__file__).resolve().parents[1] / "nbs").glob("0[0-4]_*.ipynb"))}
+NOTEBOOKS = {path.name: path for path in sorted((Path(__file__).resolve().parents[1] / "nbs").glob("0[0-5]_*.ipynb"))}
 OUTPUTS = """() => {
     const cells = [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.toJSON()).filter(cell => cell.cell_type === "code" && cell.source.join?.("").trim() !== "")
     return { waiting: cells.filter(cell => cell.execution_count === null).length, errors: cells.flatMap(cell => cell.outputs).filter(output => output.output_type === "error").map(output => output.evalue) }
 }"""
 
 def without_outputs(path):
-    "A notebook's text, as a reader begins, but for the cells that take long."
-    notebook = json.loads(path.read_text("utf-8"))
-    notebook["cells"] = [cell for cell in notebook["cells"] if "#| slow" not in "".join(cell["source"])]
+    "A reader's copy as text, but for the cells that take long."
+    notebook = json.loads(for_reader(path.read_text("utf-8")))
+    notebook["cells"] = [cell for cell in notebook["cells"] if TAKES not in "".join(cell["source"])]
     for cell in notebook["cells"]: cell |= {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
     return json.dumps(notebook)
 
