@@ -423,34 +423,54 @@ def pitch_figures(prefix, waveforms, midi, held_out, sample_rate):
 # %% ../nbs/06_metrics.ipynb #0096
 def class_figures(train, held_out, generated, num_classes, sample_rate, seed):
     "Judged right? Beside it the judge's accuracy on real clips that it never saw, and chance."
-    judge = train_judge(held_out.waveforms, held_out.labels, sample_rate=sample_rate, num_classes=num_classes, seed=seed)
-    real = judge_accuracy(judge, train.waveforms, train.labels)
-    return figure_with("class_accuracy", judge_accuracy(judge, generated.waveforms, generated.labels), {"training clips": real, "chance": 1 / num_classes})
+    known = np.unique(held_out.labels)                                       # classes that a judge can be taught
+    if len(known) < min(2, num_classes): return {}
+    def number(clips): return np.searchsorted(known, clips.labels)
+    judge = train_judge(held_out.waveforms, number(held_out), sample_rate=sample_rate, num_classes=len(known), seed=seed)
+    real = train[np.isin(train.labels, known)]
+    accuracy = [judge_accuracy(judge, clips.waveforms, number(clips)) for clips in (generated, real)]
+    return figure_with("class_accuracy", accuracy[0], {"training clips": accuracy[1], "chance": 1 / len(known)})
 
 # %% ../nbs/06_metrics.ipynb #0097
+def of_several(clips, reference):
+    "The clips of classes that have two clips or more, there and in the reference."
+    def counts(labels): return np.bincount(labels, minlength=1 + max(clips.labels.max(), reference.labels.max()))
+    several = np.minimum(counts(clips.labels), counts(reference.labels)) > 1
+    return clips[several[clips.labels]]
+
+def diversity_figures(train, held_out, generated, seed):
+    "Diversity, of the classes that have clips enough."
+    def found(clips):
+        clips = of_several(clips, train)
+        return diversity(clips, train, seed=seed) if len(clips) else None
+    value = found(generated)
+    return {} if value is None else figure_with("diversity", value, {"held-out clips": found(held_out), "one prototype a class": 0})
+
+# %% ../nbs/06_metrics.ipynb #c7c05e01
 def set_figures(train, held_out, generated, sample_rate, seed):
     "Fréchet distance, diversity, memorization."
     def features(clips): return log_mel_features(clips.waveforms, sample_rate=sample_rate)
     rng, reference = np.random.default_rng(seed), features(held_out)
     def some(k, n): return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
     real = train[np.concatenate([some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))])]     # as many training clips, of the same classes
+    def frechet(clips): return frechet_distance(features(clips), reference) if len(held_out) > 1 else None
     memory = memorization(generated, held_out, train)
-    return (figure_with("frechet", frechet_distance(features(generated), reference), {"training clips": frechet_distance(features(real), reference)})
-            | figure_with("diversity", diversity(generated, train, seed=seed), {"held-out clips": diversity(held_out, train, seed=seed), "one prototype a class": 0})
+    return (figure_with("frechet", frechet(generated), {"training clips": frechet(real)})
+            | diversity_figures(train, held_out, generated, seed)
             | figure_with("nearest_training_db", memory["nearest_training_db"], {"held-out clips": memory["held_out_db"]})
             | figure_with("copied", memory["copied"], {"held-out clips": 0.05}))
 
 # %% ../nbs/06_metrics.ipynb #0098
 def check_generated(train, held_out, waveforms, labels, midi, num_classes):
-    "Refuse generated clips that can't be judged, before anything is computed."
+    "Refuse generated clips that can't be judged, before anything is computed; keep those of classes that are held out."
     if labels is None: raise ValueError("generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros")
     generated = check_clips(Clips(waveforms, labels, midi), "generated", like=train)
     check_labels(generated.labels, len(generated), "generated", num_classes)
-    for name, clips in {"train": train, "held_out": held_out, "generated": generated}.items():
+    for name, clips, least in ("train", train, 1), ("generated", generated, 2):
         for label in np.unique(generated.labels):
-            if (n := int((clips.labels == label).sum())) < 2:
-                raise ValueError(f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want at least two of each class that is generated; add some, or leave the class out")
-    return generated
+            if (n := int((clips.labels == label).sum())) < least:
+                raise ValueError(f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want at least {least} of each class that is generated; add some, or leave the class out")
+    return generated[np.isin(generated.labels, held_out.labels)]
 
 # %% ../nbs/06_metrics.ipynb #0099
 def evaluate_sounds(
@@ -470,7 +490,7 @@ def evaluate_sounds(
     num_classes = int(max(train.labels.max(), held_out.labels.max())) + 1
     if made: generated = check_generated(train, held_out, generated, generated_labels, generated_midi, num_classes)
     figures = {"train_clips": len(train), "held_out_clips": len(held_out)} | reconstruction_figures(train, held_out, reconstructions, sample_rate)
-    if not made: return figures
+    if not made or not len(generated): return figures
     return (figures | {"generated_clips": len(generated)} | class_figures(train, held_out, generated, num_classes, sample_rate, seed)
             | pitch_figures("pitch_", generated.waveforms, generated.midi, held_out, sample_rate) | set_figures(train, held_out, generated, sample_rate, seed))
 
