@@ -232,24 +232,26 @@ def load_data(settings):
     if "soundfont" in options and data != "fluidr3": raise ValueError(f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3")
     sounds = load_sounds(data, **options)
     for line in sounds.skipped: print(f"audiogen: left out: {line}", file=sys.stderr)
-    for line in sounds.notes: print(f"audiogen: {line}", file=sys.stderr)
+    for line in sounds.notes:
+        print(f"audiogen: {line}", file=sys.stderr)
     train, held_out = split_sounds(sounds)
     if settings.get("classes") is not None:
         classes = class_names(settings["classes"], sounds.classes)
         train, held_out = choose_classes(train, classes), of_classes(held_out, classes)
     if not held_out and len(np.unique(train.group)) == 1:
-        copies = f" and {len(train) - 1} copies of it, {len(train)} clips in all" if len(train) > 1 else ""
-        raise ValueError(f"{data}: one sound{copies}; want two or more that differ")
+        raise ValueError(f"{data}: one sound, in {len(train)} clip{'s' * (len(train) > 1)}; want two or more that differ")
     report_few(train, held_out)
     return train, held_out
 
 # %% ../nbs/16_cli.ipynb #b7c05e01
 def class_names(text, known):
-    "The names of classes, parted by commas; one that has a comma in it stands in double quotes, unless it's alone."
-    if text in known: return (text,)
-    names = next(csv.reader([text], skipinitialspace=True), [])
-    names = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    if not names: raise ValueError(f"--classes is {text!r}, which names no class; want some of {', '.join(known)}")
+    "Names of classes, parted by commas; a name with a comma in double quotes, or alone."
+    if text in known:
+        return (text,)
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    names = tuple(dict.fromkeys(filter(None, names)))                       # each once
+    if not names:
+        raise ValueError(f"--classes {text!r} names no class; want some of {', '.join(known)}")
     return names
 
 def of_classes(parts, classes):
@@ -259,16 +261,20 @@ def of_classes(parts, classes):
     for name, part in parts.items():
         known = tuple(c for c in classes if c in part.classes)
         numbers = [part.classes.index(c) for c in known]
-        if np.isin(part.labels, numbers).any(): answer[name] = choose_classes(part, known)
+        if np.isin(part.labels, numbers).any():
+            answer[name] = choose_classes(part, known)
     return answer
 
 def report_few(train, held_out):
     "Say for which classes there will be no figures."
-    def counts(part): return np.bincount(part.labels, minlength=len(train.classes))
-    least = np.min([counts(part) for part in held_out.values()], axis=0) if held_out else 0 * counts(train)
-    recordings = [len(np.unique(train.group[train.labels == c])) for c in range(len(train.classes))]
-    few = [f"{name} ({n})" for name, n, held in zip(train.classes, recordings, least) if not held]
-    if few: print(f"audiogen: too few different sounds to hold any out, so no figures (from 4 there are some): {', '.join(few)}", file=sys.stderr)
+    few = []
+    for c, name in enumerate(train.classes):
+        recordings = len(np.unique(train.group[train.labels == c]))
+        if not held_out or not all((part.labels == c).any() for part in held_out.values()):
+            few.append(f"{name} ({recordings})")
+    if few:
+        why = "too few different sounds to hold any out, so no figures (from 4 there are some)"
+        print(f"audiogen: {why}: {', '.join(few)}", file=sys.stderr)
 
 # %% ../nbs/16_cli.ipynb #0050
 def compose(model, labels, midi, *, seed):
@@ -313,8 +319,8 @@ def fit_model(settings, sounds, out, *, resume):
     from audiogen.sounds import batch_source, detune
     from audiogen.training import read_log, train
     build, targets, loss, *after = find_recipe(settings["recipe"])
-    finest = max(2, -(-16 // len(sounds)))                                   # the fewer clips, the more copies
-    steps = np.arange(1, finest + 1) / finest                                # up to a semitone away
+    finest = max(2, -(-16 // len(sounds)))                                  # the fewer clips, the more copies
+    steps = np.arange(1, finest + 1) / finest                               # up to a semitone away
     sounds = detune(sounds, semitones=(*-steps[::-1], *steps))
     model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(settings["seed"]))
     arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi, sounds.details.get("program"))
@@ -367,7 +373,7 @@ def train_command(args):
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
 # %% ../nbs/16_cli.ipynb #0061
-JUDGED = {"train": 200, "held out": 100}                                    # clips of a class that figures come from, at most
+JUDGED = {"train": 200, "held out": 100}  # clips of a class that figures come from, at most
 
 def evaluate_model(
     model, # called as model(z)
@@ -396,18 +402,21 @@ def evaluate_model(
 # %% ../nbs/16_cli.ipynb #b7c05e02
 def clips_to_judge(model, train, held_out, *, seed):
     "The clips of a model's classes, at most so many of each; says so, if there are more."
+    parts = of_classes(held_out, model_classes(model) or train.classes)
+    parts = {name: match_classes(part, model) for name, part in parts.items()}
     train = match_classes(train, model)
-    held_out = {name: match_classes(part, model) for name, part in of_classes(held_out, model_classes(model) or train.classes).items()}
     some = some_clips(train, JUDGED["train"], seed=seed)
-    fewer = {name: some_clips(part, JUDGED["held out"], seed=seed) for name, part in held_out.items()}
-    if len(some) < len(train) or any(len(fewer[name]) < len(held_out[name]) for name in held_out):
-        print(f"audiogen: the figures come from up to {JUDGED['train']} training clips and {JUDGED['held out']} held-out clips of each class", file=sys.stderr)
+    fewer = {name: some_clips(part, JUDGED["held out"], seed=seed) for name, part in parts.items()}
+    if len(some) < len(train) or any(len(fewer[name]) < len(parts[name]) for name in parts):
+        counts = f"{JUDGED['train']} training clips and {JUDGED['held out']} held-out clips"
+        print(f"audiogen: the figures come from up to {counts} of each class", file=sys.stderr)
     return some, fewer
 
 def some_clips(sounds, most, *, seed):
     "At most so many clips of each class, at random, in their order."
-    rng = np.random.default_rng(seed)
-    chosen = [rng.permutation(np.flatnonzero(sounds.labels == c))[:most] for c in np.unique(sounds.labels)]
+    rng, chosen = np.random.default_rng(seed), []
+    for c in np.unique(sounds.labels):
+        chosen.append(rng.permutation(np.flatnonzero(sounds.labels == c))[:most])
     return sounds[np.sort(np.concatenate(chosen))]
 
 # %% ../nbs/16_cli.ipynb #0062
@@ -432,8 +441,9 @@ def match_classes(sounds, model):
     from audiogen.sounds import choose_classes
     if sounds.sample_rate != model.sample_rate: raise ValueError(f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same")
     classes = tuple(model_classes(model) or ())
-    if not classes: return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))
-    known = tuple(c for c in classes if c in sounds.classes) or classes
+    if not classes:
+        return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))
+    known = tuple(c for c in classes if c in sounds.classes) or classes     # data may lack some
     chosen = choose_classes(sounds, known)
     numbers = np.array([classes.index(c) for c in known])
     return replace(chosen, labels=numbers[chosen.labels], classes=classes)
@@ -454,7 +464,9 @@ def evaluation_settings(args):
     if given["data"]: return given
     given = {name: value for name, value in given.items() if value is not None}
     if args.model == "untrained": raise ValueError("an untrained model has no data of its own; want --data, such as --data drums")
-    if (path := model_path(args.model).with_name("command.json")).is_file(): return json.loads(path.read_text(encoding="utf-8")) | given
+    path = model_path(args.model).with_name("command.json")
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8")) | given
     data = model_info(args.model)["about"].get("data")
     if data not in MADE: raise ValueError(f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums")
     return dict.fromkeys(("classes", "labels", "soundfont")) | given | {"data": data}
@@ -631,7 +643,7 @@ def add_training_commands(commands):
     evaluate.add_argument("--model", **MODEL)
     for sub, data in ((train, "(default: sounds)"), (evaluate, "(default: what the model was trained on)")):
         sub.add_argument("--data", metavar="NAME", help=f"drums, tones, sounds, fluidr3, or a folder of audio files {data}")
-        sub.add_argument("--classes", metavar="A,B", help="use only these classes of sounds; in double quotes, if there is a comma in a name")
+        sub.add_argument("--classes", metavar="A,B", help="use only these classes; double quotes around a name with a comma")
         sub.add_argument("--labels", metavar="CSV", help="table with columns file and label; without it, sub-folders are the classes")
         sub.add_argument("--soundfont", metavar="SF2", help="file for fluidr3, if it isn't where Debian puts it")
     budget = train.add_mutually_exclusive_group()

@@ -423,28 +423,32 @@ def pitch_figures(prefix, waveforms, midi, held_out, sample_rate):
 # %% ../nbs/06_metrics.ipynb #0096
 def class_figures(train, held_out, generated, num_classes, sample_rate, seed):
     "Judged right? Beside it the judge's accuracy on real clips that it never saw, and chance."
-    known = np.unique(held_out.labels)                                       # classes that a judge can be taught
-    if len(known) < min(2, num_classes): return {}
-    def number(clips): return np.searchsorted(known, clips.labels)
-    judge = train_judge(held_out.waveforms, number(held_out), sample_rate=sample_rate, num_classes=len(known), seed=seed)
+    known = np.unique(held_out.labels)                                      # classes that a judge can be taught
+    if len(known) < min(2, num_classes):
+        return {}
+    def number(clips):
+        return np.searchsorted(known, clips.labels)
+    settings = dict(sample_rate=sample_rate, num_classes=len(known), seed=seed)
+    judge = train_judge(held_out.waveforms, number(held_out), **settings)
     real = train[np.isin(train.labels, known)]
-    accuracy = [judge_accuracy(judge, clips.waveforms, number(clips)) for clips in (generated, real)]
-    return figure_with("class_accuracy", accuracy[0], {"training clips": accuracy[1], "chance": 1 / len(known)})
+    made_right, real_right = (judge_accuracy(judge, x.waveforms, number(x)) for x in (generated, real))
+    return figure_with("class_accuracy", made_right, {"training clips": real_right, "chance": 1 / len(known)})
 
 # %% ../nbs/06_metrics.ipynb #0097
 def of_several(clips, reference):
     "The clips of classes that have two clips or more, there and in the reference."
-    def counts(labels): return np.bincount(labels, minlength=1 + max(clips.labels.max(), reference.labels.max()))
-    several = np.minimum(counts(clips.labels), counts(reference.labels)) > 1
+    num_classes = 1 + max(clips.labels.max(), reference.labels.max())
+    counts = [np.bincount(s.labels, minlength=num_classes) for s in (clips, reference)]
+    several = np.min(counts, axis=0) > 1
     return clips[several[clips.labels]]
 
 def diversity_figures(train, held_out, generated, seed):
     "Diversity, of the classes that have clips enough."
-    def found(clips):
-        clips = of_several(clips, train)
-        return diversity(clips, train, seed=seed) if len(clips) else None
-    value = found(generated)
-    return {} if value is None else figure_with("diversity", value, {"held-out clips": found(held_out), "one prototype a class": 0})
+    made, real = of_several(generated, train), of_several(held_out, train)
+    if not len(made):
+        return {}
+    beside = {"held-out clips": diversity(real, train, seed=seed)} if len(real) else {}
+    return figure_with("diversity", diversity(made, train, seed=seed), beside | {"one prototype a class": 0})
 
 # %% ../nbs/06_metrics.ipynb #c7c05e01
 def set_figures(train, held_out, generated, sample_rate, seed):
@@ -453,7 +457,8 @@ def set_figures(train, held_out, generated, sample_rate, seed):
     rng, reference = np.random.default_rng(seed), features(held_out)
     def some(k, n): return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
     real = train[np.concatenate([some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))])]     # as many training clips, of the same classes
-    def frechet(clips): return frechet_distance(features(clips), reference) if len(held_out) > 1 else None
+    def frechet(clips):
+        return frechet_distance(features(clips), reference) if len(reference) > 1 else None
     memory = memorization(generated, held_out, train)
     return (figure_with("frechet", frechet(generated), {"training clips": frechet(real)})
             | diversity_figures(train, held_out, generated, seed)
@@ -462,14 +467,17 @@ def set_figures(train, held_out, generated, sample_rate, seed):
 
 # %% ../nbs/06_metrics.ipynb #0098
 def check_generated(train, held_out, waveforms, labels, midi, num_classes):
-    "Refuse generated clips that can't be judged, before anything is computed; keep those of classes that are held out."
+    "Refuse generated clips that can't be judged; keep those of classes that are held out."
     if labels is None: raise ValueError("generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros")
     generated = check_clips(Clips(waveforms, labels, midi), "generated", like=train)
     check_labels(generated.labels, len(generated), "generated", num_classes)
     for name, clips, least in ("train", train, 1), ("generated", generated, 2):
         for label in np.unique(generated.labels):
             if (n := int((clips.labels == label).sum())) < least:
-                raise ValueError(f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want at least {least} of each class that is generated; add some, or leave the class out")
+                wanted = f"at least {least} of each class that is generated"
+                raise ValueError(
+                    f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want {wanted}; add some, or leave the class out"
+                )
     return generated[np.isin(generated.labels, held_out.labels)]
 
 # %% ../nbs/06_metrics.ipynb #0099
@@ -490,7 +498,8 @@ def evaluate_sounds(
     num_classes = int(max(train.labels.max(), held_out.labels.max())) + 1
     if made: generated = check_generated(train, held_out, generated, generated_labels, generated_midi, num_classes)
     figures = {"train_clips": len(train), "held_out_clips": len(held_out)} | reconstruction_figures(train, held_out, reconstructions, sample_rate)
-    if not made or not len(generated): return figures
+    if not made or not len(generated):
+        return figures
     return (figures | {"generated_clips": len(generated)} | class_figures(train, held_out, generated, num_classes, sample_rate, seed)
             | pitch_figures("pitch_", generated.waveforms, generated.midi, held_out, sample_rate) | set_figures(train, held_out, generated, sample_rate, seed))
 

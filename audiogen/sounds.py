@@ -7,8 +7,8 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', '
            'band_noise', 'kick', 'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics',
            'pluck', 'brass', 'organ', 'draw_parameters', 'render_voice', 'SoundSet', 'make_sounds', 'sample_zones',
            'render_notes', 'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'walk_files', 'decode_text',
-           'read_labels', 'find_clips', 'same_recordings', 'load_folder', 'hold_out_pitches', 'hold_out_groups',
-           'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
+           'read_labels', 'find_clips', 'same_recordings', 'nearly_equal', 'load_folder', 'hold_out_pitches',
+           'hold_out_groups', 'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
 import csv, io, logging, math, os, unicodedata
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .waveform import READABLE, check_count, check_memory, check_sample_rate, load_audio, repitch, resample, seconds_to_samples, time_axis
+from .waveform import (READABLE, check_count, check_memory, check_sample_rate, load_audio,
+                               repitch, resample, seconds_to_samples, time_axis)
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(
@@ -337,7 +338,9 @@ def fit_clip(
 ): # waveform of peak 0.9, (num_samples,)
     "Cut with a short fade, or append silence, and bring to one level."
     if len(x) > num_samples: x = fade_out(x[:num_samples], sample_rate=sample_rate)
-    if (loudest := np.abs(x).max(initial=0)) < 1e-4: raise ValueError("silent in the part that is used; want a sound")
+    loudest = np.abs(x).max(initial=0)
+    if loudest < 1e-4:
+        raise ValueError("silent in the part that is used; want a sound")
     return np.pad(0.9 * x / loudest, (0, num_samples - len(x))).astype(np.float32)
 
 # %% ../nbs/05_sounds.ipynb #a7c05e01
@@ -390,25 +393,34 @@ def name_in(path, folder):
     return plain_name((whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
 # %% ../nbs/05_sounds.ipynb #a7c05e07
+def find_delimiter(first):
+    "What parts the columns, by the first line; Excel may name it there: sep=;"
+    if first.lower().startswith("sep="):
+        return first[4:5].strip() or ","
+    return max(",;\t", key=first.count)
+
 def table_rows(text):
-    "The rows of a table with commas, semicolons or tabs: the number of a line, and {column: value}."
-    if "\0" in text: raise ValueError("it holds zero bytes, as UTF-16 without a mark does; save it as UTF-8")
-    first = text.strip().partition("\n")[0].lower()
-    marked = first.startswith("sep=")                                        # Excel's way to name the delimiter
-    delimiter = first[4:5].strip() or "," if marked else max(",;\t", key=first.count)
-    rows, columns = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True), None
+    "The rows of a table: the number of a line, and {column: value}."
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, as UTF-16 without a mark does; save it as UTF-8")
+    lines, columns = io.StringIO(text.strip(), newline=None).readlines(), None
+    delimiter = find_delimiter(lines[0] if lines else "")
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
     for row in rows:
         row = [value.strip() for value in row]
-        if not any(row): continue
-        if marked: marked = False
-        elif columns is None: columns = check_columns([name.lower() for name in row])
-        else: yield rows.line_num, dict(zip(columns, row))
-    if columns is None: check_columns([])
+        if not any(row) or (columns is None and row[0].lower().startswith("sep=")):
+            continue
+        if columns is None:
+            columns = check_columns([name.lower() for name in row])
+        else:
+            yield rows.line_num, dict(zip(columns, row))
+    check_columns(columns or [])
 
 def check_columns(columns):
     "Refuse a table without the two columns that it needs."
     if missing := {"file", "label"} - set(columns):
-        raise ValueError(f"no column {min(missing)!r}; want a first line such as file,label or file,label,midi")
+        wanted = "a first line such as file,label or file,label,midi"
+        raise ValueError(f"no column {min(missing)!r}; want {wanted}")
     return columns
 
 # %% ../nbs/05_sounds.ipynb #0065
@@ -419,11 +431,15 @@ def read_labels(
     text, table, line = decode_text(Path(path).read_bytes())[0], {}, 1
     try:
         for line, row in table_rows(text):
-            if not row["file"]: raise ValueError(f"there is no file for {row.get('label')!r}; want one in each line")
-            if not row.get("label"): raise ValueError(f"{row['file']} has no label; want one in each line")
-            midi = (row.get("midi") or "nan").replace(",", ".")              # a decimal comma
-            table[row["file"]] = row["label"], float(midi)
-    except (ValueError, csv.Error) as e: raise ValueError(f"{path}: line {line}: {e}") from None
+            file, label = row["file"], row.get("label")
+            if not file:
+                raise ValueError(f"there is no file for {label!r}; want one in each line")
+            if not label:
+                raise ValueError(f"{file} has no label; want one in each line")
+            midi = (row.get("midi") or "nan").replace(",", ".")             # a decimal comma
+            table[file] = label, float(midi)
+    except (ValueError, csv.Error) as e:
+        raise ValueError(f"{path}: line {line}: {e}") from None
     return table
 
 # %% ../nbs/05_sounds.ipynb #0066
@@ -434,48 +450,64 @@ def find_clips(
 ): # {path: (label, midi)}; a line for each folder that can't be read
     "Which files of a folder to read, and what they are."
     folder = Path(folder)
-    if labels is not None: return find_labelled(folder, labels), []
+    if labels is not None:
+        return find_labelled(folder, labels), []
     files, skipped = walk_files(folder)
-    def label(path):
-        name = path.relative_to(folder).parts[0] if path.parent != folder else folder.resolve().name
-        return unicodedata.normalize("NFC", plain_name(name))
-    return {path: (label(path), math.nan) for path in files if path.suffix.lower() in READABLE}, skipped
+    loose = folder.resolve().name                                           # the class of files in no sub-folder
+    found = {}
+    for path in files:
+        if path.suffix.lower() in READABLE:
+            name = loose if path.parent == folder else path.relative_to(folder).parts[0]
+            found[path] = unicodedata.normalize("NFC", plain_name(name)), math.nan
+    return found, skipped
 
 # %% ../nbs/05_sounds.ipynb #a7c05e08
 def find_labelled(folder, labels):
     "The files of a table: {path: (label, midi)}."
     table, places = read_labels(labels), (folder, Path(labels).parent, Path())
     def exact(name):
-        return next((place / name for place in places if os.path.isfile(place / name)), None)
+        paths = (place / name for place in places)
+        return next(filter(os.path.isfile, paths), None)
     paths = {name: exact(name) for name in table}
-    if None in paths.values():                                               # is it there in another spelling?
+    if None in paths.values():                                              # in another spelling?
         known = {spelling(path.relative_to(folder)): path for path in walk_files(folder)[0]}
         paths = {name: path or known.get(spelling(name)) for name, path in paths.items()}
     if not any(paths.values()):
-        raise ValueError(f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder")
+        raise ValueError(
+            f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder"
+        )
     return {paths[name] or folder / name: row for name, row in table.items()}
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0a
-READERS = min(8, 2 * (os.cpu_count() or 1))                                  # threads that read files
+READERS = min(8, 2 * (os.cpu_count() or 1))                                 # threads that read files
 
 def load_clip(path, num_samples, sample_rate):
     "The beginning of a file as a clip, or else a line that says what is wrong with it."
     try:
-        if not os.path.isfile(path): raise ValueError("not a file: a broken link or a pipe" if os.path.lexists(path) else "no such file")
-        x, _ = load_audio(path, sample_rate=sample_rate, duration=num_samples / sample_rate + 0.01)
+        check_file(path)
+        seconds = num_samples / sample_rate + 0.01                          # fit_clip cuts, with a fade
+        x, _ = load_audio(path, sample_rate=sample_rate, duration=seconds)
         return fit_clip(x, num_samples, sample_rate=sample_rate)
     except (ValueError, OSError) as e:
         return plain_name(str(e) if str(path) in str(e) else f"{path}: {e}")
 
+def check_file(path):
+    "Refuse what isn't a file; reading a pipe might never end."
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    if not os.path.isfile(path):
+        raise ValueError("not a file: a broken link or a pipe; want a sound file")
+
 def load_clips(paths, num_samples, sample_rate):
     "A clip or a line for each file, in order."
     from tqdm import tqdm
-    pool = ThreadPoolExecutor(READERS)
+    def load(path):
+        return load_clip(path, num_samples, sample_rate)
+    pool, bar = ThreadPoolExecutor(READERS), dict(desc="audiogen: reading", unit="file", disable=None)
     try:
-        answers = pool.map(lambda path: load_clip(path, num_samples, sample_rate), paths)
-        return list(tqdm(answers, total=len(paths), desc="audiogen: reading", unit="file", disable=None))
+        return list(tqdm(pool.map(load, paths), total=len(paths), **bar))
     finally:
-        pool.shutdown(cancel_futures=True)                                   # after Ctrl-C, don't read the rest
+        pool.shutdown(cancel_futures=True)                                  # after Ctrl-C, don't read the rest
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0c
 def same_recordings(
@@ -486,36 +518,70 @@ def same_recordings(
     "Which clips are copies of one another?"
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import KDTree
     digests = [sha256(np.ascontiguousarray(x)).digest() for x in waveforms]
-    first = {digest: i for i, digest in reversed([*enumerate(digests)])}
-    different = np.array(sorted(first.values()))                             # one of each set of exact copies
-    directions = np.random.default_rng(0).standard_normal((waveforms.shape[1], 8)).astype(np.float32)
-    places = waveforms[different] @ (directions / np.linalg.norm(directions, axis=0))
-    near = different[KDTree(places).query_pairs(4 * tolerance, output_type="ndarray")]
-    pairs = [(i, j) for i, j in near if np.abs(waveforms[i] - waveforms[j]).max() <= tolerance]
-    pairs += [(first[digest], i) for i, digest in enumerate(digests)]
-    a, b = np.array(pairs).T
-    return connected_components(coo_array((np.ones(len(a)), (a, b)), shape=2 * (len(waveforms),)), directed=False)[1]
+    first = {}                                                              # of equal clips
+    for i, digest in enumerate(digests):
+        first.setdefault(digest, i)
+    exact = [(first[digest], i) for i, digest in enumerate(digests)]
+    near = nearly_equal(waveforms, np.array([*first.values()]), tolerance)
+    a, b = np.array(exact + near).T
+    n = len(waveforms)
+    links = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
+    return connected_components(links, directed=False)[1]
+
+def nearly_equal(waveforms, which, tolerance):
+    "Pairs of clips (of those in `which`) that don't differ by more than the tolerance anywhere."
+    from scipy.spatial import KDTree
+    rng = np.random.default_rng(0)
+    directions = rng.standard_normal((waveforms.shape[1], 8), dtype=np.float32)
+    places = waveforms[which] @ (directions / np.linalg.norm(directions, axis=0))
+    pairs = which[KDTree(places).query_pairs(4 * tolerance, output_type="ndarray")]
+    return [(i, j) for i, j in pairs if np.abs(waveforms[i] - waveforms[j]).max() <= tolerance]
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0e
 def copies_note(group, file):
     "A line about clips that are copies of others, if there are any."
-    first = dict(reversed([*zip(group, file)]))
-    copies = [(name, first[g]) for g, name in zip(group, file) if name != first[g]]
-    if not copies: return ()
-    name, original = copies[0]
-    return (f"copies of other clips: {len(copies)}, such as {name} of {original}; copies are held out together or not at all",)
+    first, copies = {}, []
+    for number, name in zip(group, file):
+        if number in first:
+            copies.append(f"{name} of {first[number]}")
+        first.setdefault(number, name)
+    if not copies:
+        return []
+    together = "copies are held out together or not at all"
+    return [f"copies of other clips: {len(copies)}, such as {copies[0]}; {together}"]
 
 def encoding_note(labels):
-    "A line about a table that isn't in UTF-8 or UTF-16, if there is one."
-    encoding = "UTF-8" if labels is None else decode_text(Path(labels).read_bytes())[1]
-    return (f"{labels}: read as Windows-1252, since it isn't UTF-8",) if encoding == "Windows-1252" else ()
+    "A line about a table of labels, if it's neither UTF-8 nor UTF-16."
+    if labels is None or decode_text(Path(labels).read_bytes())[1] != "Windows-1252":
+        return []
+    return [f"{labels}: read as Windows-1252, since it isn't UTF-8"]
 
 def first_pitches(midi, group):
     "Give copies the pitch of the first of them that has one."
-    known = {g: m for g, m in zip(group[::-1], midi[::-1]) if np.isfinite(m)}
-    return np.array([known.get(g, math.nan) for g in group])
+    known = {}
+    for number, pitch in zip(group, midi):
+        if np.isfinite(pitch):
+            known.setdefault(number, pitch)
+    return np.array([known.get(number, math.nan) for number in group])
+
+# %% ../nbs/05_sounds.ipynb #a7c05e10
+def gather_clips(waveforms, rows, sample_rate, skipped, notes):
+    "A set of sounds from clips, and from what is known of each: (file, label, midi)."
+    file, label, midi = map(np.array, zip(*rows))
+    classes, numbers = np.unique(label, return_inverse=True)
+    group = same_recordings(waveforms)
+    return SoundSet(
+        waveforms,
+        numbers,
+        tuple(map(str, classes)),
+        sample_rate,
+        first_pitches(midi, group),
+        group,
+        details=dict(file=file),
+        skipped=tuple(skipped),
+        notes=(*notes, *copies_note(group, file)),
+    )
 
 # %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
@@ -527,21 +593,23 @@ def load_folder(
 ) -> SoundSet: # skipped: what was left out, and why; group: the same for copies
     "A set of sounds from files."
     folder = Path(folder)
-    if not folder.is_dir(): raise FileNotFoundError(f"{folder}: no such folder")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
     n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
     wanted, skipped = find_clips(folder, labels=labels)
     check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")
-    answers = dict(zip(wanted, load_clips([*wanted], n, sample_rate)))
-    skipped += [line for line in answers.values() if isinstance(line, str)]
-    clips = {path: clip for path, clip in answers.items() if not isinstance(clip, str)}
+    clips, rows = [], []
+    for path, answer in zip(wanted, load_clips([*wanted], n, sample_rate)):
+        if isinstance(answer, str):
+            skipped.append(answer)
+            continue
+        clips.append(answer)
+        rows.append((name_in(path, folder), *wanted[path]))
     if not clips:
-        raise ValueError(f"{folder}: no sound in it{f' ({skipped[0]})' if skipped else ''}; want WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class")
-    file, label, midi = map(np.array, zip(*((name_in(path, folder), *wanted[path]) for path in clips)))
-    classes, numbers = np.unique(label, return_inverse=True)
-    waveforms = np.stack([*clips.values()])
-    group = same_recordings(waveforms)
-    notes = (*encoding_note(labels), *copies_note(group, file))
-    return SoundSet(waveforms, numbers, tuple(map(str, classes)), sample_rate, first_pitches(midi, group), group, dict(file=file), tuple(skipped), notes)
+        why = f" ({skipped[0]})" if skipped else ""
+        wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
+        raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
+    return gather_clips(np.stack(clips), rows, sample_rate, skipped, encoding_note(labels))
 
 # %% ../nbs/05_sounds.ipynb #0073
 def hold_out_pitches(
@@ -563,22 +631,24 @@ def hold_out_groups(
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
         groups = rng.permutation(np.unique(sounds.group[sounds.labels == c]))
-        if len(groups) > 3: held.extend(groups[: round(fraction * len(groups))])
+        if len(groups) > 3:
+            held.extend(groups[: round(fraction * len(groups))])
     return np.isin(sounds.group, held)
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0f
 def serves_several_keys(sounds):
     "Does a recording sound at more than one pitch, as in a soundfont?"
-    pitched = sounds[np.isfinite(sounds.midi)] if np.isfinite(sounds.midi).any() else None
-    if pitched is None: return False
-    return len({*zip(pitched.group, pitched.midi)}) > len({*pitched.group})
+    known = [(g, m) for g, m in zip(sounds.group, sounds.midi) if np.isfinite(m)]
+    return len({*known}) > len({g for g, _ in known})
 
 def hold_out_clips(sounds, random):
     "By pitch, where that parts a class, else at random; copies together."
     held = np.where(np.isfinite(sounds.midi), hold_out_pitches(sounds), random)
-    for c in range(len(sounds.classes)):
+    for c in np.unique(sounds.labels):
         mine = sounds.labels == c
-        if len(np.unique(sounds.group[mine])) < 4 or not 0 < held[mine].mean() <= 0.5: held[mine] = random[mine]
+        few = len(np.unique(sounds.group[mine])) < 4
+        if few or not 0 < held[mine].mean() <= 0.5:
+            held[mine] = random[mine]
     return np.isin(sounds.group, sounds.group[held])
 
 # %% ../nbs/05_sounds.ipynb #0076
@@ -586,16 +656,19 @@ def split_sounds(
     sounds:SoundSet, # any clips
     *,
     seed=0, # of the random part
-): # the sounds to train on, {name: sounds held out}
-    "A training set with clips of every class, and sets of what is new to it, without those that are empty."
+): # the sounds to train on, of every class; {name: sounds held out}, if there are any
+    "A training set, and sets of what is new to it."
     random = hold_out_groups(sounds, seed=seed)
-    if serves_several_keys(sounds): held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
-    else: held = {"held out": hold_out_clips(sounds, random)}
+    if serves_several_keys(sounds):
+        held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
+    else:
+        held = {"held out": hold_out_clips(sounds, random)}
     training = ~np.any([*held.values()], axis=0)
-    untaught = ~np.isin(sounds.labels, sounds.labels[training])              # all clips of their class would be held out
+    untaught = ~np.isin(sounds.labels, sounds.labels[training])             # all of their class is held out
     released = np.isin(sounds.group, sounds.group[untaught])
     held = {name: mask & ~released for name, mask in held.items()}
-    return sounds[training | released], {name: sounds[mask] for name, mask in held.items() if mask.any()}
+    parts = {name: sounds[mask] for name, mask in held.items() if mask.any()}
+    return sounds[training | released], parts
 
 # %% ../nbs/05_sounds.ipynb #38ad6341
 def choose_classes(

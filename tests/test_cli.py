@@ -77,8 +77,9 @@ def bad(tmp_path_factory):
     (folder / "empty").touch()
     (folder / "text").write_text("neither a sound nor a model\n")
     save_tones(folder / "beeps", {"low": 10, "high": 10})
-    save_tones(folder / "uneven", {"low": 10, "high": 1})
     save_tones(folder / "single", {"low": 1})
+    shutil.copytree(folder / "single" / "low", folder / "same" / "low")
+    for i in range(9): shutil.copy(next((folder / "single" / "low").iterdir()), folder / "same" / "low" / f"copy-{i}.wav")
     save_audio(folder / "silence" / "silent.wav", np.zeros(8000), sample_rate=rate)
     (folder / "others.csv").write_text("file,label\nnot-there.wav,low\n")
 
@@ -108,7 +109,7 @@ BAD_ARGUMENTS = {
     "vary --scale": ["-1", "nan", "inf", "1e39", "1e300"],
     "generate --label": ["no-such-class"],
     "train": ["", "nonsense"],
-    "train spectral --data": ["missing", "folder", "silence", "single", "uneven", "beeps --labels text", "beeps --labels others.csv",
+    "train spectral --data": ["missing", "folder", "silence", "single", "same", "beeps --labels text", "beeps --labels others.csv",
                               "drums --labels others.csv", "beeps --soundfont text", "fluidr3 --soundfont missing"],
     "train spectral --data beeps": ["--steps 0", "--seconds nan", "--seconds 3 --steps 3", "--batch-size 0", "--out good.wav"],
     "evaluate": ["--model missing", "--model untrained", "--model good.safetensors"],
