@@ -232,14 +232,14 @@ def load_data(settings):
     if "soundfont" in options and data != "fluidr3": raise ValueError(f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3")
     sounds = load_sounds(data, **options)
     for line in sounds.skipped: print(f"audiogen: left out: {line}", file=sys.stderr)
-    for line in sounds.notes:
-        print(f"audiogen: {line}", file=sys.stderr)
     train, held_out = split_sounds(sounds)
     if settings.get("classes") is not None:
         classes = class_names(settings["classes"], sounds.classes)
         train, held_out = choose_classes(train, classes), of_classes(held_out, classes)
     if not held_out and len(np.unique(train.group)) == 1:
         raise ValueError(f"{data}: one sound, in {len(train)} clip{'s' * (len(train) > 1)}; want two or more that differ")
+    for line in sounds.notes:
+        print(f"audiogen: {line}", file=sys.stderr)
     report_few(train, held_out)
     return train, held_out
 

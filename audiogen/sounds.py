@@ -7,8 +7,8 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', '
            'band_noise', 'kick', 'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics',
            'pluck', 'brass', 'organ', 'draw_parameters', 'render_voice', 'SoundSet', 'make_sounds', 'sample_zones',
            'render_notes', 'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'walk_files', 'decode_text',
-           'read_labels', 'find_clips', 'same_recordings', 'nearly_equal', 'load_folder', 'hold_out_pitches',
-           'hold_out_groups', 'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
+           'read_labels', 'find_clips', 'same_recordings', 'load_folder', 'hold_out_pitches', 'hold_out_groups',
+           'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
 import csv, io, logging, math, os, unicodedata
@@ -529,6 +529,7 @@ def same_recordings(
     links = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
     return connected_components(links, directed=False)[1]
 
+# %% ../nbs/05_sounds.ipynb #a7c05e11
 def nearly_equal(waveforms, which, tolerance):
     "Pairs of clips (of those in `which`) that don't differ by more than the tolerance anywhere."
     from scipy.spatial import KDTree
