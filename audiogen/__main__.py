@@ -1,36 +1,80 @@
-"""The command line, as `audiogen` and as `python -m audiogen`."""
+"""The command line, as `audiogen` and as `python -m audiogen`: what changes the process as a whole."""
 
 import _thread
 import gc
 import os
+import signal
 import sys
 import threading
 
+received = []  # signals that have asked the process to end, besides Ctrl-C
+
+
+def open_streams():
+    "Open the null device for streams that the process has to do without (`audiogen >&-`), before another file gets their number."
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # for names that a terminal can't show
+
+
+def close_streams():
+    "Drop what can't be written any more: the command has said so already, and Python's own last attempt would say it again."
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def stop(number, frame):
+    "End as after Ctrl-C: files are closed, temporary ones removed."
+    received.append(number)
+    raise KeyboardInterrupt
+
+
+def catch_signals():
+    "Stop on SIGTERM and SIGHUP, unless they are ignored (`nohup audiogen`)."
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)
+
 
 def interrupt_again(unraisable):
-    "Ctrl-C in a destructor or a callback of the garbage collector, where Python can only ignore it, comes again a little later."
+    "An interrupt in a destructor or a callback of the garbage collector, where Python can only ignore it, comes again a little later."
     if unraisable.exc_type is not KeyboardInterrupt:
         return sys.__unraisablehook__(unraisable)
-    timer = threading.Timer(0.01, _thread.interrupt_main)
+    number = received[-1] if received else signal.SIGINT
+    timer = threading.Timer(0.01, _thread.interrupt_main, [number])
     timer.daemon = True
     timer.start()
 
 
-def main():
-    "Run the command with a quick start and a stderr of its own."
-    sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # ours goes where it went,
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # and C libraries' chatter (libmpg123's, on a damaged MP3) nowhere
-    sys.unraisablehook = interrupt_again
+def run():
+    "Import what the command line needs, and run the command; its exit status."
     gc.disable()  # importing JAX makes a million objects that stay: don't look for garbage among them
-    try:
-        from audiogen.cli import cli
-    except KeyboardInterrupt:  # Ctrl-C while JAX is being imported
-        print("audiogen: interrupted", file=sys.stderr)
-        return 130
+    from audiogen.cli import cli
+
     gc.freeze()
     gc.enable()
     return cli()
+
+
+def main():
+    "Set up the process, run the command; its exit status: 128 and the signal's number when interrupted."
+    sys.unraisablehook = interrupt_again
+    open_streams()
+    try:
+        catch_signals()
+        status = run()
+    except KeyboardInterrupt:  # while JAX is being imported
+        print("audiogen: interrupted", file=sys.stderr)
+        status = 130
+    close_streams()
+    return 128 + received[0] if received and status == 130 else status
 
 
 if __name__ == "__main__":

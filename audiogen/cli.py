@@ -9,6 +9,7 @@ __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview
 
 # %% ../nbs/16_cli.ipynb #0006
 import argparse, csv, importlib.util, json, os, re, shlex, subprocess, sys
+from contextlib import closing, contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -29,8 +30,9 @@ def generate_command(args):
     from flax import nnx
     model, label = steered(args)
     z = sample_latents(model, args.count, rngs=nnx.Rngs(args.seed), label=label)
-    yield from save_all(args.out, args.label or "sound", model, z, duration=args.duration)
-    yield save_manifest(args, model)
+    with listed(args.out, manifest_rows(args, model)) as manifest:
+        yield from save_all(args.out, args.label or "sound", model, z, duration=args.duration)
+    yield manifest
 
 # %% ../nbs/16_cli.ipynb #0011
 def steered(args):
@@ -49,16 +51,57 @@ def pitch(text):
     return 69 + 12 * float(np.log2(float(number[1]) / 440)) if number[2] else float(number[1])
 
 # %% ../nbs/16_cli.ipynb #0015
-def save_manifest(args, model):
-    "Write manifest.csv: what each sound was asked to be; its path."
+COLUMNS = ("file", "label", "midi", "seed")
+
+def manifest_rows(args, model):
+    "What each sound is asked to be, as rows of a table."
     known, label = hasattr(model, "model"), args.label                       # an instrument knows what it was told
     if known: label = model.model.config.classes[int(model.c[...])]
     midi = f"{float(model.midi[...]):g}" if known and model.midi[...] else ""
-    with atomic_path(path := Path(args.out) / "manifest.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["file", "label", "midi", "seed"])
-        rows.writerows([f"{sound_name(args.label or 'sound')}-{i}.wav", label or "sound", midi, args.seed] for i in range(1, args.count + 1))
-    return path
+    names = [f"{sound_name(args.label or 'sound')}-{i}.wav" for i in range(1, args.count + 1)]
+    return [dict(file=name, label=label or "sound", midi=midi, seed=args.seed) for name in names]
+
+# %% ../nbs/16_cli.ipynb #0015a
+def read_manifest(path):
+    "The rows of a table that is there already, as dictionaries."
+    if not path.exists(): return []
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        try:
+            table = list(rows)
+            if "file" not in (rows.fieldnames or ()): raise ValueError("no column 'file'")
+            if any(None in (row["file"], *row) for row in table): raise ValueError("a line has too many cells, or too few")
+            return table
+        except (ValueError, csv.Error) as e:
+            raise ValueError(f"{path}: isn't a table of sounds ({e}); move it away, or choose another --out") from None
+
+def write_manifest(path, rows):
+    "Write the table; further columns that were in it stay."
+    columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+# %% ../nbs/16_cli.ipynb #0015b
+def version_of(path):
+    "What tells a file from one that is written in its place; None if there's none."
+    try: status = os.stat(path)
+    except FileNotFoundError: return None
+    return status.st_ino, status.st_mtime_ns
+
+@contextmanager
+def listed(folder, rows):
+    "Yield the path of a folder's manifest.csv, which gets the rows of the sounds that the block writes, however it ends."
+    folder = Path(folder)
+    path = folder / "manifest.csv"
+    old = read_manifest(path)
+    before = {row["file"]: version_of(folder / row["file"]) for row in rows}
+    try: yield path
+    finally:
+        new = [row for row in rows if version_of(folder / row["file"]) not in (None, before[row["file"]])]
+        kept = [row for row in old if os.path.exists(folder / row["file"])]
+        if new: write_manifest(path, {row["file"]: row for row in [*kept, *new]}.values())
 
 # %% ../nbs/16_cli.ipynb #0017
 def render(
@@ -213,15 +256,41 @@ ENOUGH = {"conditional": 20_000}                                            # st
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
+    from audiogen.training import run_files
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
     out = check_folder(args.out)
-    if not (out / "run.json").exists() or not (out / "command.json").exists():
+    begun = run_files(out)
+    if begun and not args.resume: raise ValueError(f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out")
+    if not begun or not (out / "command.json").exists():
         return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
-    if not args.resume: raise ValueError(f"{out}: holds a training run; go on with it by --resume, or choose another --out")
     saved = json.loads((out / "command.json").read_text(encoding="utf-8"))
     for name, value in given.items():
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
+
+# %% ../nbs/16_cli.ipynb #0044a
+def resume_words(args):
+    "What to type in order to go on with a training run."
+    return f"audiogen train {args.recipe} --out {shlex.quote(str(args.out))} --resume"
+
+@contextmanager
+def resumable(args):
+    "Let an interrupted run say how to go on with it, in words for a terminal."
+    from audiogen.training import read_log, run_files
+    try: yield
+    except KeyboardInterrupt:
+        out = Path(args.out)
+        if "log.jsonl" not in run_files(out): raise
+        raise KeyboardInterrupt(f"stopped after {len(read_log(out)):,} steps; go on with `{resume_words(args)}`") from None
+
+# %% ../nbs/16_cli.ipynb #0044b
+def is_begun(args):
+    "Is there a run to go on with? If one was asked for and there's none, say so."
+    import jax
+    from audiogen.training import run_files
+    begun = bool(run_files(Path(args.out)))
+    if args.resume and not begun and jax.process_index() == 0: say(f"{args.out}: no run there to resume; beginning one")
+    return begun
 
 # %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
@@ -335,7 +404,7 @@ def fit_model(settings, sounds, out, *, resume):
         save_checkpoint_sounds(model, step, folder=out / "sounds")
     train(model, loss, batches, out=out, resume=resume, listen=listen, seed=settings["seed"], learning_rate=settings["learning_rate"], **budget)
     if budget["steps"] != settings["steps"] and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]:
-        print(f"audiogen: stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N", file=sys.stderr)
+        say(f"stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N")
     finish(model)
     return model
 
@@ -362,13 +431,14 @@ def train_command(args):
     import jax
     settings, out = run_settings(args), Path(args.out)
     sounds, held_out = load_data(settings)
-    model = fit_model(settings, sounds, out, resume=args.resume)
-    if jax.process_index(): return
-    with atomic_path(out / "loss.png") as temporary: temporary.write_bytes(figure_png(plot_losses(out), dpi=110))
-    save_model(out / "model.safetensors", model, half=True)                  # before anything can go wrong with the figures
-    model = load_model(out)
-    figures = evaluate_model(model, sounds, held_out, seed=settings["seed"])
-    save_model(out / "model.safetensors", model, half=True, about=run_facts(settings, out, figures))
+    with resumable(args):
+        model = fit_model(settings, sounds, out, resume=is_begun(args))
+        if jax.process_index(): return
+        with atomic_path(out / "loss.png") as temporary: temporary.write_bytes(figure_png(plot_losses(out), dpi=110))
+        save_model(out / "model.safetensors", model, half=True)              # before anything can go wrong with the figures
+        model = load_model(out)
+        figures = evaluate_model(model, sounds, held_out, seed=settings["seed"])
+        save_model(out / "model.safetensors", model, half=True, about=run_facts(settings, out, figures))
     yield from save_evaluation(out, figures)
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
@@ -670,35 +740,59 @@ def build_parser():
     lab.add_argument("--only-copy", action="store_true", help="don't open JupyterLab")
     return parser
 
+# %% ../nbs/16_cli.ipynb #0090a
+def say(text):
+    "Print a remark to stderr, as one line."
+    try: print("audiogen:", *text.split(), file=sys.stderr)
+    except OSError: pass                                                     # there's nobody to tell that to
+
+def show(line, *, end="\n"):
+    "Print a line at once; False if its reader has gone, as after `audiogen … | head -1`."
+    try: print(line, end=end, flush=True)
+    except BrokenPipeError: return False
+    return True
+
 # %% ../nbs/16_cli.ipynb #0091
 def report(error):
     "Print an error as one line; its exit status, 2."
     named = isinstance(error, OSError) and error.strerror
-    text = f"{error.filename2 or error.filename or 'output'}: {error.strerror}" if named else str(error)
-    print("audiogen: " + " ".join((text or type(error).__name__).split()), file=sys.stderr)
+    say(f"{error.filename2 or error.filename or 'output'}: {error.strerror}" if named else str(error) or type(error).__name__)
     return 2
 
 # %% ../nbs/16_cli.ipynb #0092
 def run_command(argv):
-    "Parse the words, run the command, print what it yields; its exit status."
-    try:
-        args = build_parser().parse_args(argv)
-        args.failed = 0
-        for line in args.run(args): print(line, flush=True)
-        return args.failed
-    finally: sys.stdout.flush()
+    "Parse the words, run the command, print what it yields as long as somebody reads it; its exit status."
+    try: args = build_parser().parse_args(argv)
+    except SystemExit as e:                                                  # --help and --version have printed all there is
+        show("", end="")
+        return e.code or 0
+    args.failed, read = 0, True
+    with closing(args.run(args)) as lines:
+        for line in lines: read = read and show(line)
+    return args.failed
+
+def check_device():
+    "Refuse a kind of device that JAX can't use, such as JAX_PLATFORMS=cuda without a GPU."
+    import jax
+    if not (asked := jax.config.jax_platforms): return
+    try: jax.devices()
+    except (RuntimeError, AssertionError) as e:                              # a bare one, for cuda without a GPU
+        reason = f" ({e})" if str(e) else ""
+        raise ValueError(f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; unset it for what there is, "
+                         "or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'") from None
 
 # %% ../nbs/16_cli.ipynb #0093
 def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0; 2 after an error; 130 when interrupted
     "The command `audiogen`."
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")     # for names that a terminal can't show
-    try: return run_command(argv)
-    except (ValueError, OSError, MemoryError) as e:
-        if isinstance(e, OSError) and not e.filename: os.dup2(os.open(os.devnull, os.O_WRONLY), 1)     # it was our output that failed
-        return 0 if isinstance(e, BrokenPipeError) else report(e)                                     # a reader who has had enough is no error
-    except KeyboardInterrupt as e:
-        print(": ".join(["audiogen: interrupted", *map(str, e.args)]), file=sys.stderr)      # training says how to go on
-        return 130
+    with nullcontext() if sys.stderr else open(os.devnull, "w") as nowhere, redirect_stderr(sys.stderr or nowhere):
+        try:
+            try: return run_command(argv)
+            except (RuntimeError, AssertionError):
+                check_device()
+                raise                                                        # a fault of ours
+        except (ValueError, OSError, MemoryError) as e: return report(e)
+        except KeyboardInterrupt as e:
+            say(": ".join(["interrupted", *map(str, e.args)]))               # training says how to go on
+            return 130

@@ -6,8 +6,9 @@
 __all__ = ['cosine_decay', 'move_average', 'make_step', 'join_hosts', 'read_log', 'plot_losses', 'train']
 
 # %% ../nbs/07_training.ipynb #0006
-import json, logging, math, os, re, shutil, signal, time
+import json, math, os, re, shutil, signal, sys, time, warnings
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from .sounds import quiet
 from .waveform import atomic_path, new_figure
 
 # %% ../nbs/07_training.ipynb #0012
@@ -92,7 +94,7 @@ def make_step(loss, graphdef, optimizer, *, seed, ema_decay):
         key = jax.random.fold_in(jax.random.key(seed), state["step"])
         def objective(params): return loss(nnx.merge(graphdef, params, jax.tree.map(lambda w: w, rest)), batch, key)
         (value, parts), grads = jax.value_and_grad(objective, has_aux=True)(state["params"])
-        norm = optax.global_norm(grads)
+        norm = optax.tree.norm(grads)
         finite = jnp.isfinite(value) & jnp.isfinite(norm)
         state = jax.lax.cond(finite, update, lambda state, *_: state, state, grads, rate)
         return state, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
@@ -185,7 +187,7 @@ def plot_losses(
 def checkpoint_manager(folder):
     "Orbax's keeper of the checkpoints in a folder, for this process alone, and without what it logs."
     import orbax.checkpoint as ocp
-    process, logger = jax.process_index(), logging.getLogger("absl")
+    process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=process, active_processes={process}, barrier_sync_key_prefix="audiogen"
     )
@@ -195,10 +197,8 @@ def checkpoint_manager(folder):
         enable_async_checkpointing=False,
         multiprocessing_options=alone,
     )
-    was_disabled, logger.disabled = logger.disabled, True
-    try:
-        with ocp.CheckpointManager(folder.resolve(), options=options) as manager: yield manager
-    finally: logger.disabled = was_disabled
+    with quiet("orbax", logger="absl"), ocp.CheckpointManager(folder.resolve(), options=options) as manager:
+        yield manager
 
 # %% ../nbs/07_training.ipynb #0053
 def save_checkpoint(folder, step, tree):
@@ -262,11 +262,22 @@ def check_same_run(old, new, folder):
             )
 
 # %% ../nbs/07_training.ipynb #0060
+def run_files(folder):
+    "Which of the things that make a run are in a folder."
+    return [name for name in ("run.json", "log.jsonl", "checkpoints") if (folder / name).exists()]
+
+def resume_call(folder):
+    "What to write in order to go on with a run."
+    return f"train(..., out={str(folder)!r}, resume=True)"
+
 def open_run(folder, settings, *, resume):
     "Start a run in a folder, or find the one that's there."
-    there = [name for name in ("run.json", "log.jsonl", "checkpoints") if (folder / name).exists()]
+    there = run_files(folder)
     if there and not resume:
-        raise ValueError(f"{folder} holds a run already; go on with it by resume=True, or choose another folder")
+        raise ValueError(f"{folder} holds a run already; go on with {resume_call(folder)}, or choose another folder")
+    if resume and not there:
+        message = f"{folder} holds no run to resume; training starts from the beginning"
+        warnings.warn(message, stacklevel=4)                            # at the line that called train
     if there and "run.json" not in there:
         raise ValueError(f"{folder} holds {there[0]}, but no run.json; choose another folder")
     if there: return check_same_run(json.loads((folder / "run.json").read_text()), settings, folder)
@@ -277,7 +288,7 @@ def open_run(folder, settings, *, resume):
 def writing(folder):
     "Turn whatever fails when the block writes to a folder into one line."
     try: yield
-    except Exception as e:
+    except (OSError, ValueError, RuntimeError) as e:                    # the last two are from Orbax's storage
         system = re.search(r"([^:]+) \[os_error_code", str(e))          # how Orbax's storage quotes the operating system
         reason = system[1].strip() if system else getattr(e, "strerror", None) or " ".join(str(e).split())[:200]
         raise OSError(
@@ -333,16 +344,28 @@ def check_finite(record, batch):
 # %% ../nbs/07_training.ipynb #0070
 @contextmanager
 def noting_interrupts():
-    "Yield a list that Ctrl-C appends to; the second one raises KeyboardInterrupt."
-    noted = []
-    def note(*_):
-        if noted: raise KeyboardInterrupt
-        noted.append("Ctrl-C")
-    try: previous = signal.signal(signal.SIGINT, note)
-    except ValueError: previous = None                            # not in the main thread, where Ctrl-C doesn't arrive
+    "Yield a list that gets what Ctrl-C would have done now; the second one does it at once."
+    noted, before = [], {}
+    def note(number, frame):
+        if noted: before[number](number, frame)
+        noted.append(partial(before[number], number, frame))
+    try:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):                  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number and callable(handler := signal.getsignal(number)):
+                before[number] = handler
+                signal.signal(number, note)
+    except ValueError: before.clear()                                 # only the main thread gets signals
     try: yield noted
     finally:
-        if previous: signal.signal(signal.SIGINT, previous)
+        for number, handler in before.items(): signal.signal(number, handler)
+
+def stop_run(interrupt, step, folder):
+    "Let an interrupt happen that was noted; KeyboardInterrupt says how to go on."
+    try: interrupt()
+    except KeyboardInterrupt:
+        message = f"stopped after {step + 1:,} steps; go on with {resume_call(folder)}"
+        raise KeyboardInterrupt(message) from None
 
 # %% ../nbs/07_training.ipynb #0073
 def training_steps(step, state, rest, batches, settings, *, trained):
@@ -370,7 +393,8 @@ def progress_bar():
     "A bar from 0 to 1, on a terminal or in a notebook; none in a log file, and none for any process but the first."
     from tqdm.auto import tqdm
     form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    return tqdm(total=1, disable=None if jax.process_index() == 0 else True, bar_format=form, smoothing=0)
+    silent = jax.process_index() > 0 or sys.stderr is None
+    return tqdm(total=1, disable=silent or None, bar_format=form, smoothing=0)
 
 # %% ../nbs/07_training.ipynb #0076
 def show_progress(bar, progress, record):
@@ -396,12 +420,13 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
                 if interrupted or trained - saved >= save_every:
                     checkpoint(state, trained)
                     saved = trained
-                if interrupted: raise KeyboardInterrupt(f"stopped after {record['step'] + 1:,} steps; go on with resume=True")
+                if interrupted: stop_run(interrupted.pop(), record["step"], folder)
         except OSError: raise                                         # most likely it's the disk: don't write again
         except Exception:
             checkpoint(state, trained)
             raise
     checkpoint(state, trained)
+    if interrupted: interrupted.pop()()                               # it came after the last step
 
 # %% ../nbs/07_training.ipynb #0079
 def train(
@@ -418,7 +443,7 @@ def train(
     ema_decay=0.999, # of the average of the weights
     save_every=10.0, # time of training between checkpoints (s)
     listen=None, # listen(model, step), called at the start, at each checkpoint and at the end
-    resume=False, # go on with the run in `out`
+    resume=False, # go on with the run in `out`; where there is none, begin one, with a warning
 ):
     "Train a model; it ends up with the average of its weights over the last steps."
     settings = dict(steps=steps, seconds=seconds, seed=seed, learning_rate=learning_rate, max_grad_norm=max_grad_norm, ema_decay=ema_decay)

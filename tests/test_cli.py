@@ -1,8 +1,8 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
-import json, os, random, re, resource, shutil, signal, struct, subprocess, sys, time
+import csv, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np, pytest, soundfile
+import jax, numpy as np, pytest, soundfile
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
@@ -57,6 +57,28 @@ def test_a_seed_stands_for_its_sounds(audiogen, tmp_path, command):
     a, b, c = (contents(tmp_path / out) for out in "abc")
     assert a == b and a.keys() == c.keys()
     assert len({*a.values(), *c.values()}) == 2 * len(a)
+
+
+# The table beside the sounds
+
+def manifest(folder): return (folder / "manifest.csv").read_text().splitlines()
+
+def test_a_table_keeps_the_rows_of_files_that_are_there(audiogen, tmp_path):
+    words = ["generate", "--duration", 0.05, "--out", tmp_path]
+    assert audiogen(*words, "--count", 3, "--seed", 1)[0] == 0
+    (tmp_path / "sound-2.wav").unlink()
+    assert audiogen(*words, "--count", 1, "--seed", 2)[0] == 0
+    assert manifest(tmp_path) == ["file,label,midi,seed", "sound-1.wav,sound,,2", "sound-3.wav,sound,,1"]
+    with open(tmp_path / "manifest.csv", "w") as file: file.write("note,file,label\nmine,sound-3.wav,hum\n")
+    assert audiogen(*words, "--count", 1, "--seed", 3)[0] == 0
+    assert manifest(tmp_path) == ["file,label,midi,seed,note", "sound-3.wav,hum,,,mine", "sound-1.wav,sound,,3,"]
+
+@pytest.mark.parametrize("table", [b"name,label\na.wav,hum\n", b"file,label\na.wav,hum,more\n", b"\xff\xfe\x00", b""])
+def test_what_is_no_table_stays(audiogen, tmp_path, table):
+    (tmp_path / "manifest.csv").write_bytes(table)
+    status, _, err = audiogen("generate", "--count", 1, "--out", tmp_path)
+    assert status == 2 and is_one_line(err) and "choose another --out" in err
+    assert contents(tmp_path) == {"manifest.csv": table}
 
 
 # Bad input
@@ -205,6 +227,16 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(popen, audioge
     assert (status, err) == (0, "")
     assert model_content(tmp_path / "run") == model_content(trained[0])
 
+def test_resuming_what_never_began_begins_it(audiogen, train, trained, tmp_path):
+    status, _, err = audiogen(*train, out := tmp_path / "run", "--resume")
+    assert (status, err) == (0, f"audiogen: {out}: no run there to resume; beginning one\n")
+    assert model_content(out) == model_content(trained[0])
+
+def test_a_run_that_was_killed_early_is_in_the_way(audiogen, train, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    status, _, err = audiogen(*train, tmp_path)
+    assert status == 2 and is_one_line(err) and f"`audiogen train spectral --out {tmp_path} --resume`" in err
+
 def test_a_finished_run_stays_as_it_is(audiogen, trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / "run")
     status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
@@ -275,14 +307,41 @@ def test_a_kill_leaves_whole_files(popen, demo, demo_again, tmp_path):
         assert all(content in (b"old", demo[name]) for name, content in files.items())
     assert any(0 < [*files.values()].count(b"old") < len(demo) for files in found)         # some were killed in the act
 
-def test_an_interrupt_is_one_line(popen, tmp_path):
+def listed(folder):
+    "The names of the files that a folder's table lists."
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file: return {row["file"] for row in csv.DictReader(file)}
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_is_one_line(popen, tmp_path, name):
     signal.signal(signal.SIGINT, signal.default_int_handler)        # the children of a background job ignore it otherwise
     with popen("generate", "--count", 5000, "--duration", 0.05, "--out", tmp_path) as process:
         wait_for((tmp_path / "sound-3.wav").exists, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number := getattr(signal, name))
         _, err = process.communicate()
-    assert (process.returncode, err) == (130, "audiogen: interrupted\n")
-    assert {(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()} == {(".wav", 44 + 2 * 800)}
+    assert (process.returncode, err) == (128 + number, "audiogen: interrupted\n")
+    sounds = contents_of(tmp_path) - {"manifest.csv"}
+    assert {(tmp_path / sound).stat().st_size for sound in sounds} == {44 + 2 * 800}
+    assert listed(tmp_path) == sounds
+
+def test_nohup_is_heeded(popen, tmp_path):
+    with popen("generate", "--count", 40, "--duration", 0.05, "--out", tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+        wait_for((tmp_path / "sound-1.wav").exists, process)
+        process.send_signal(signal.SIGHUP)
+        _, err = process.communicate()
+    assert (process.returncode, err, len(listed(tmp_path))) == (0, "", 40)
+
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_run_says_how_to_go_on(popen, train, tmp_path, name, status):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    out = tmp_path / "a run"
+    with popen(*[5000 if word == 60 else word for word in train], out) as process:
+        wait_for(lambda: (log := out / "log.jsonl").exists() and log.stat().st_size > 0, process)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate()
+    steps = len((out / "log.jsonl").read_text().splitlines())
+    advice = f"stopped after {steps:,} steps; go on with `audiogen train spectral --out '{out}' --resume`"
+    assert (process.returncode, err) == (status, f"audiogen: interrupted: {advice}\n")
+    assert str(steps) in contents_of(out / "checkpoints")           # nothing is lost
 
 def test_an_interrupt_during_the_imports_is_one_line():
     code = "import builtins, sys; from audiogen import __main__ as m; real = builtins.__import__\n" \
@@ -315,7 +374,9 @@ def test_a_full_disk_is_one_line(popen, environment, full_disk, bad, tmp_path, c
         if not full_disk: resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (15_000, 15_000))    # bytes in one file
         _, err = process.communicate()
     assert process.returncode == 2 and is_one_line(err), err
-    for path in tmp_path.iterdir(): assert path.suffix == ".wav" and path.stat().st_size == 44 + 2 * soundfile.info(path).frames
+    sounds = contents_of(tmp_path) - {"manifest.csv"}
+    for path in (tmp_path / sound for sound in sounds): assert path.suffix == ".wav" and path.stat().st_size == 44 + 2 * soundfile.info(path).frames
+    assert command != "generate" or not sounds or listed(tmp_path) == sounds
 
 @pytest.mark.parametrize("command", ["generate --count 1", "spectrogram good.wav", "--help"])
 def test_a_closed_pipe_is_no_traceback(popen, bad, tmp_path, command):
@@ -323,6 +384,96 @@ def test_a_closed_pipe_is_no_traceback(popen, bad, tmp_path, command):
         process.stdout.close()                                      # as in `audiogen … | true`
         err = process.stderr.read()
     assert err == "" or is_one_line(err), err
+
+@pytest.mark.parametrize("command", ["generate", "vary"])
+def test_the_work_goes_on_when_nobody_reads(popen, tmp_path, command):
+    with popen(command, "--count", 20, "--duration", 0.05, "--out", tmp_path) as process:
+        first = process.stdout.readline()                           # as in `audiogen … | head -1`
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (0, "")
+    assert first.startswith(str(tmp_path)) and len(contents_of(tmp_path)) == 21
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_closed_streams_are_no_obstacle(popen, tmp_path, closed):
+    def close():
+        for number in closed: os.close(number)
+    for count, expected in (2, 0), (0, 2):
+        with popen("generate", "--count", count, "--duration", 0.05, "--out", tmp_path, preexec_fn=close) as process:
+            out, err = process.communicate()
+        assert process.returncode == expected
+        assert bool(out) == (expected == 0 and 1 not in closed)
+        assert (err == "" and (expected == 0 or 2 in closed)) or is_one_line(err), err
+    assert listed(tmp_path) == {"sound-1.wav", "sound-2.wav"}
+
+def test_what_a_library_says_before_it_aborts_is_seen(popen, environment, tmp_path):
+    with popen("demo", "--out", tmp_path, env=environment | {"XLA_FLAGS": "--nonsense"}) as process:
+        _, err = process.communicate()
+    assert process.returncode != 0 and "--nonsense" in err
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="JAX has a GPU here")
+@pytest.mark.parametrize("command", ["demo", "generate", "vary", "train spectral --data drums --steps 2", "evaluate --model spectral"])
+def test_a_missing_device_is_one_line(popen, environment, tmp_path, command):
+    with popen(*command.split(), "--out", tmp_path / "out", env=environment | {"JAX_PLATFORMS": "cuda"}) as process:
+        _, err = process.communicate()
+    assert process.returncode == 2 and is_one_line(err), err
+    assert "JAX_PLATFORMS is 'cuda'" in err and "set it to cpu" in err
+    assert not (tmp_path / "out").exists()
+
+@pytest.mark.parametrize("command", ["demo", "generate --model conditional", "vary", "spectrogram good.wav", "models", "lab --only-copy book",
+                                     "train spectral --data beeps --steps 2 --batch-size 8"])
+def test_no_warning_is_given(popen, environment, bad, tmp_path, command):
+    shutil.copytree(bad / "beeps", tmp_path / "beeps")
+    shutil.copy(bad / "good.wav", tmp_path)
+    with popen(*command.split(), cwd=tmp_path, env=environment | {"PYTHONWARNINGS": "error"}) as process:
+        _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+STATE = """
+import contextlib, gc, io, logging, os, signal, sys, tempfile, threading, warnings
+import audiogen
+from audiogen.cli import cli
+for name in dir(audiogen): getattr(audiogen, name)
+
+def state():
+    "What belongs to the process as a whole."
+    files = {number: os.fstat(number)[:3] for number in range(3)}
+    signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    loggers = {name: (log.level, log.disabled, log.propagate, log.handlers[:], log.filters[:])
+               for name, log in [("", logging.root), *logging.root.manager.loggerDict.items()] if hasattr(log, "level")}
+    return dict(files=files, signals=signals, loggers=loggers, disabled=logging.root.manager.disable, environment=dict(os.environ),
+                collects=gc.isenabled(), frozen=gc.get_freeze_count(), hooks=(sys.unraisablehook, sys.excepthook, threading.excepthook),
+                warnings=warnings.filters[:], streams=(sys.stdin, sys.stdout, sys.stderr), errors=(sys.stdout.errors, sys.stderr.errors),
+                folder=os.getcwd(), mask=(os.umask(0), os.umask(0o22))[0])
+
+class Torn(io.StringIO):
+    def __init__(self, error): super().__init__(); self.error = error
+    def flush(self): raise self.error
+
+train = f"train spectral --data {sys.argv[1]} --steps 3 --batch-size 8 --out run".split()
+generate = "generate --count 2 --duration 0.05 --out sounds".split()
+os.chdir(tempfile.mkdtemp())
+cases = {"first": (train, None, 0), "success": (generate, None, 0), "trained": ([*train, "--resume"], None, 0), "help": (["--help"], None, 0),
+         "error": (["generate", "--model", "missing"], None, 2), "closed": (generate, BrokenPipeError(32, "Broken pipe"), 0),
+         "full": (generate, OSError(28, "No space left on device"), 2), "interrupt": (generate, KeyboardInterrupt(), 130)}
+os.umask(0o22)
+for name, (words, error, status) in cases.items():
+    before = state()
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(Torn(error) if error else io.StringIO()):
+        found = cli(words)
+    after = state()
+    if name != "first": print(name, found == status, [key for key in before if before[key] != after[key]])
+"""
+
+def test_the_function_leaves_the_process_alone(tones, environment):
+    done = subprocess.run([sys.executable, "-c", STATE, tones], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"{name} True []" for name in ("success", "trained", "help", "error", "closed", "full", "interrupt")]
+
+def test_an_error_without_anybody_to_tell(tmp_path):
+    code = "import sys; from audiogen.cli import cli; sys.stderr = None; print(cli(['generate', '--model', 'missing']), sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("2 None\n", "")
 
 def test_a_full_standard_output_is_one_line(audiogen, tmp_path):
     with open("/dev/full", "w") as full:

@@ -138,3 +138,71 @@ def test_two_processes(start, whole, tmp_path):
     assert first[:-1] == ["listen 0", f"listen {STEPS}"] and len(second) == 1
     assert json.loads(first[-1])["digest"] == json.loads(second[-1])["digest"]
     assert not (tmp_path / "1").exists()
+
+SETTINGS = """
+import logging, pathlib, signal, sys, tempfile, threading, warnings
+import jax.numpy as jnp, numpy as np
+from absl import logging as absl_logging
+from flax import nnx
+from audiogen.training import train
+
+warnings.simplefilter("error")
+def loss(model, batch, key): return jnp.mean(model(batch) ** 2), {}
+class Batches:
+    def __init__(self, signals=()): self.signals = dict(signals)
+    def __getitem__(self, step):
+        if step in self.signals: signal.raise_signal(self.signals[step])
+        return np.ones((4, 2), np.float32)
+def run(batches=Batches(), folder=None):
+    folder = folder or pathlib.Path(tempfile.mkdtemp())
+    train(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), loss, batches, out=folder, steps=4, save_every=0)
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+"""
+
+def in_child(environment, code):
+    "What a child prints that trains a small model by run(batches, folder)."
+    done = subprocess.run([sys.executable, "-c", SETTINGS + code], capture_output=True, text=True, env=environment, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+def test_signals_are_handled_as_before(environment):
+    code = """
+for handler in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, lambda *_: None):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(number, handler)
+    run()
+    print([signal.getsignal(number) is handler or signal.getsignal(number) == handler for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
+"""
+    assert in_child(environment, code) == ["[True, True, True]"] * 4
+
+def test_a_handler_of_the_program_gets_its_signal_between_two_steps(environment):
+    code = """
+folder = pathlib.Path(tempfile.mkdtemp())
+def leave(number, frame): raise SystemExit(f"leaving with {sorted(p.name for p in (folder / 'checkpoints').iterdir())}")
+signal.signal(signal.SIGTERM, leave)
+try: run(Batches({2: signal.SIGTERM}), folder)
+except SystemExit as e: print(e)
+got = []
+signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+print(run(Batches({1: signal.SIGTERM, 3: signal.SIGTERM})), got == [signal.SIGTERM] * 2)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print(run(Batches({1: signal.SIGINT})))
+"""
+    assert in_child(environment, code) == ["leaving with ['2', '3']", "['3', '4'] True", "['3', '4']"]
+
+def test_logging_is_left_as_it_was(environment):
+    code = """
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+logger = logging.getLogger("absl")
+logger.disabled = True
+logging.disable(logging.DEBUG)
+before = logger.disabled, logger.level, logger.filters[:], logger.handlers[:], logging.root.manager.disable
+threads = [threading.Thread(target=run) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(before == (logger.disabled, logger.level, logger.filters, logger.handlers, logging.root.manager.disable))
+logger.disabled = False
+class Talks(Batches):
+    def __getitem__(self, step): absl_logging.warning(step); return super().__getitem__(step)
+run(Talks())
+"""
+    assert in_child(environment, code) == ["True", "0", "0", "0", "1", "2", "3"]
