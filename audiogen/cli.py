@@ -284,6 +284,11 @@ def resumable(args):
         raise KeyboardInterrupt(f"stopped after {len(read_log(out)):,} steps; go on with `{resume_words(args)}`") from None
 
 # %% ../nbs/16_cli.ipynb #0044b
+def say(text):
+    "Print a remark to stderr, as one line."
+    try: print("audiogen:", *text.split(), file=sys.stderr)
+    except OSError: pass                                                     # there's nobody to tell that to
+
 def is_begun(args):
     "Is there a run to go on with? If one was asked for and there's none, say so."
     import jax
@@ -741,11 +746,6 @@ def build_parser():
     return parser
 
 # %% ../nbs/16_cli.ipynb #0090a
-def say(text):
-    "Print a remark to stderr, as one line."
-    try: print("audiogen:", *text.split(), file=sys.stderr)
-    except OSError: pass                                                     # there's nobody to tell that to
-
 def show(line, *, end="\n"):
     "Print a line at once; False if its reader has gone, as after `audiogen … | head -1`."
     try: print(line, end=end, flush=True)
