@@ -9,7 +9,7 @@ __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview
 
 # %% ../nbs/16_cli.ipynb #0006
 import argparse, csv, importlib.util, json, os, re, shlex, subprocess, sys
-from contextlib import closing, contextmanager, nullcontext, redirect_stderr
+from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -280,7 +280,7 @@ def resumable(args):
     try: yield
     except KeyboardInterrupt:
         out = Path(args.out)
-        if "log.jsonl" not in run_files(out): raise
+        if "log.jsonl" not in run_files(out): raise KeyboardInterrupt from None
         raise KeyboardInterrupt(f"stopped after {len(read_log(out)):,} steps; go on with `{resume_words(args)}`") from None
 
 # %% ../nbs/16_cli.ipynb #0044b
@@ -726,7 +726,7 @@ def add_training_commands(commands):
     budget.add_argument("--steps", type=positive(int), metavar="N", help="how many steps to train, instead")
     train.add_argument("--batch-size", type=positive(int), metavar="N", help="clips a step (default: 32; of wavenet 4)")
     train.add_argument("--seed", type=seed, metavar="N", help="with --steps, the same seed writes the same model (default: 42)")
-    train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out")
+    train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out; where there's none, begin one")
 
 # %% ../nbs/16_cli.ipynb #0089
 def build_parser():
@@ -746,6 +746,14 @@ def build_parser():
     return parser
 
 # %% ../nbs/16_cli.ipynb #0090a
+@contextmanager
+def some_stderr():
+    "Let remarks go nowhere where Python has no stderr, as in a program without a terminal (pythonw)."
+    if sys.stderr is not None:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere): yield
+
 def show(line, *, end="\n"):
     "Print a line at once; False if its reader has gone, as after `audiogen … | head -1`."
     try: print(line, end=end, flush=True)
@@ -786,7 +794,7 @@ def cli(
     argv=None, # the words behind `audiogen`; those of the command line if None
 ) -> int: # exit status: 0; 2 after an error; 130 when interrupted
     "The command `audiogen`."
-    with nullcontext() if sys.stderr else open(os.devnull, "w") as nowhere, redirect_stderr(sys.stderr or nowhere):
+    with some_stderr():
         try:
             try: return run_command(argv)
             except (RuntimeError, AssertionError):

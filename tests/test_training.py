@@ -206,3 +206,15 @@ class Talks(Batches):
 run(Talks())
 """
     assert in_child(environment, code) == ["True", "0", "0", "0", "1", "2", "3"]
+
+def test_what_one_package_logs_is_dropped(environment):
+    code = """
+from audiogen.sounds import quiet
+with quiet("<string>"): logging.warning("dropped, and no handler is added")
+print(logging.root.handlers, logging.root.filters)
+logging.basicConfig(stream=sys.stdout, format="%(pathname)s")
+def say(path): logging.root.handle(logging.makeLogRecord({"pathname": path, "levelno": logging.WARNING}))
+with quiet("sf2utils"): say("/lib/sf2utils/sample.py"), say("/mine/tune.py")
+say("/lib/sf2utils/sample.py")
+"""
+    assert in_child(environment, code) == ["[] []", "/mine/tune.py", "/lib/sf2utils/sample.py"]
