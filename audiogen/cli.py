@@ -154,7 +154,8 @@ def play_command(args):
     model = choose_model(args.model, seed=args.seed)
     if not hasattr(model, "steer"): raise ValueError(f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional")
     notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
-    if left_out: print(f"audiogen: {args.file}: left out {left_out} notes that no class of the model can play", file=sys.stderr)
+    if left_out:
+        say(f"{args.file}: left out {left_out} note{'s' * (left_out > 1)} that no class of the model can play")
     if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}")
     if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
         raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
@@ -305,7 +306,8 @@ def load_data(settings):
     if "labels" in options and data in MADE: raise ValueError(f"--labels is {options['labels']}, but {data} has its own; want it with a folder (of that name: ./{data})")
     if "soundfont" in options and data != "fluidr3": raise ValueError(f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3")
     sounds = load_sounds(data, **options)
-    for line in sounds.skipped: print(f"audiogen: left out: {line}", file=sys.stderr)
+    for line in sounds.skipped:
+        say(f"left out: {line}")
     train, held_out = split_sounds(sounds)
     if settings.get("classes") is not None:
         classes = class_names(settings["classes"], sounds.classes)
@@ -313,7 +315,7 @@ def load_data(settings):
     if not held_out and len(np.unique(train.group)) == 1:
         raise ValueError(f"{data}: one sound, in {len(train)} clip{'s' * (len(train) > 1)}; want two or more that differ")
     for line in sounds.notes:
-        print(f"audiogen: {line}", file=sys.stderr)
+        say(line)
     report_few(train, held_out)
     return train, held_out
 
@@ -348,7 +350,7 @@ def report_few(train, held_out):
             few.append(f"{name} ({recordings})")
     if few:
         why = "too few different sounds to hold any out, so no figures (from 4 there are some)"
-        print(f"audiogen: {why}: {', '.join(few)}", file=sys.stderr)
+        say(f"{why}: {', '.join(few)}")
 
 # %% ../nbs/16_cli.ipynb #0050
 def compose(model, labels, midi, *, seed):
@@ -484,7 +486,7 @@ def clips_to_judge(model, train, held_out, *, seed):
     fewer = {name: some_clips(part, JUDGED["held out"], seed=seed) for name, part in parts.items()}
     if len(some) < len(train) or any(len(fewer[name]) < len(parts[name]) for name in parts):
         counts = f"{JUDGED['train']} training clips and {JUDGED['held out']} held-out clips"
-        print(f"audiogen: the figures come from up to {counts} of each class", file=sys.stderr)
+        say(f"the figures come from up to {counts} of each class")
     return some, fewer
 
 def some_clips(sounds, most, *, seed):

@@ -6,19 +6,22 @@
 __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', 'midi_to_hz', 'hz_to_midi', 'falling_phase',
            'band_noise', 'kick', 'snare', 'hat', 'tom', 'clap', 'cowbell', 'harmonic_series', 'audible_harmonics',
            'pluck', 'brass', 'organ', 'draw_parameters', 'render_voice', 'SoundSet', 'make_sounds', 'sample_zones',
-           'render_notes', 'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'read_labels', 'find_clips',
-           'load_folder', 'hold_out_pitches', 'hold_out_groups', 'split_sounds', 'choose_classes', 'detune',
-           'batch_source', 'load_sounds']
+           'render_notes', 'open_soundfont', 'fade_out', 'load_soundfont', 'fit_clip', 'walk_files', 'decode_text',
+           'read_labels', 'find_clips', 'same_recordings', 'load_folder', 'hold_out_pitches', 'hold_out_groups',
+           'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
-import csv, logging, math
+import csv, io, logging, math, os, unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from .waveform import FORMATS, check_count, check_memory, check_sample_rate, load_audio, repitch, resample, seconds_to_samples, time_axis
+from .waveform import (READABLE, check_count, check_memory, check_sample_rate, load_audio,
+                               repitch, resample, seconds_to_samples, time_axis)
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(
@@ -202,6 +205,7 @@ class SoundSet:
     group: np.ndarray # which recording a clip was made from, (n,)
     details: dict = field(default_factory=dict) # whatever else is known: {name: (n,)}
     skipped: tuple = () # one line for each file that was left out
+    notes: tuple = () # one line for whatever else a reader should know
 
     def __post_init__(self):
         n = len(self.waveforms)
@@ -352,62 +356,279 @@ def fit_clip(
 ): # waveform of peak 0.9, (num_samples,)
     "Cut with a short fade, or append silence, and bring to one level."
     if len(x) > num_samples: x = fade_out(x[:num_samples], sample_rate=sample_rate)
-    if (loudest := np.abs(x).max()) < 1e-4: raise ValueError("silent in the part that is used; want a sound")
+    loudest = np.abs(x).max(initial=0)
+    if loudest < 1e-4:
+        raise ValueError("silent in the part that is used; want a sound")
     return np.pad(0.9 * x / loudest, (0, num_samples - len(x))).astype(np.float32)
+
+# %% ../nbs/05_sounds.ipynb #a7c05e01
+def walk_files(
+    folder, # where to look
+): # paths of all files beneath it, sorted; a line for each folder that can't be read
+    "Find files, through links too; leave hidden files and folders out."
+    files, skipped = [], []
+    def note(error):
+        skipped.append(plain_name(f"{error.filename}: {error.strerror}"))
+    def shown(name):
+        return not name.startswith(".") and name != "__MACOSX"
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=note):
+        folders[:] = [name for name in folders if shown(name) and not leads_up(Path(here, name))]
+        files += [Path(here, name) for name in names if shown(name)]
+    return sorted(files), skipped
+
+# %% ../nbs/05_sounds.ipynb #a7c05e02
+def leads_up(path):
+    "Is it a link to a folder that it lies in?"
+    if not path.is_symlink(): return False
+    target = path.resolve()
+    return any(parent.resolve().is_relative_to(target) for parent in path.absolute().parents)
+
+# %% ../nbs/05_sounds.ipynb #a7c05e04
+def decode_text(
+    data:bytes, # of a text file, or of a file's name
+) -> tuple: # the text, and the name of its encoding
+    "Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252."
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace"), "UTF-16"
+    try:
+        return data.decode("utf-8-sig"), "UTF-8"
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace"), "Windows-1252"
+
+# %% ../nbs/05_sounds.ipynb #a7c05e06
+def plain_name(path):
+    "A path as text that can be printed and saved, whatever bytes its name is made of."
+    return decode_text(os.fsencode(path))[0]
+
+def spelling(path):
+    "What stays of a path when it is written on another system: other slashes, capitals, accents."
+    name = os.path.normpath(plain_name(path).replace("\\", "/"))
+    return unicodedata.normalize("NFC", name).casefold()
+
+def name_in(path, folder):
+    "The name of a file as seen from a folder; its whole path, if it lies elsewhere."
+    whole, root = (Path(os.path.abspath(p)) for p in (path, folder))
+    return plain_name((whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
+
+# %% ../nbs/05_sounds.ipynb #a7c05e07
+def find_delimiter(first):
+    "What parts the columns, by the first line; Excel may name it there: sep=;"
+    if first.lower().startswith("sep="):
+        return first[4:5].strip() or ","
+    return max(",;\t", key=first.count)
+
+def table_rows(text):
+    "The rows of a table: the number of a line, and {column: value}."
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, as UTF-16 without a mark does; save it as UTF-8")
+    lines, columns = io.StringIO(text.strip(), newline=None).readlines(), None
+    delimiter = find_delimiter(lines[0] if lines else "")
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
+    for row in rows:
+        row = [value.strip() for value in row]
+        if not any(row) or (columns is None and row[0].lower().startswith("sep=")):
+            continue
+        if columns is None:
+            columns = check_columns([name.lower() for name in row])
+        else:
+            yield rows.line_num, dict(zip(columns, row))
+    check_columns(columns or [])
+
+def check_columns(columns):
+    "Refuse a table without the two columns that it needs."
+    if missing := {"file", "label"} - set(columns):
+        wanted = "a first line such as file,label or file,label,midi"
+        raise ValueError(f"no column {min(missing)!r}; want {wanted}")
+    return columns
 
 # %% ../nbs/05_sounds.ipynb #0065
 def read_labels(
     path, # a CSV file with columns file, label and, if known, midi
 ) -> dict: # {file: (label, midi)}
-    "Labels from a table."
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        try:
-            if missing := {"file", "label"} - set(rows.fieldnames or ()):
-                raise ValueError(f"no column {min(missing)!r}; want a first line such as file,label or file,label,midi")
-            table = {row["file"]: (row["label"], float(row.get("midi") or "nan")) for row in rows}
-            if blank := [file for file, (label, _) in table.items() if not label]: raise ValueError(f"{blank[0]} has no label; want one in each line")
-            return table
-        except (ValueError, csv.Error) as e: raise ValueError(f"{path}: line {rows.line_num}: {e}") from None
+    "Labels from a table, as spreadsheets write them."
+    text, table, line = decode_text(Path(path).read_bytes())[0], {}, 1
+    try:
+        for line, row in table_rows(text):
+            file, label = row["file"], row.get("label")
+            if not file:
+                raise ValueError(f"there is no file for {label!r}; want one in each line")
+            if not label:
+                raise ValueError(f"{file} has no label; want one in each line")
+            midi = (row.get("midi") or "nan").replace(",", ".")             # a decimal comma
+            table[file] = label, float(midi)
+    except (ValueError, csv.Error) as e:
+        raise ValueError(f"{path}: line {line}: {e}") from None
+    return table
 
 # %% ../nbs/05_sounds.ipynb #0066
 def find_clips(
-    folder, # a Path
+    folder, # where the files are
     *,
     labels=None, # a CSV file; the names of sub-folders if None
-) -> dict: # {path: (label, midi)}
+): # {path: (label, midi)}; a line for each folder that can't be read
     "Which files of a folder to read, and what they are."
-    if labels is None:
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
-        labels = [path.relative_to(folder).parts[0] if path.parent != folder else folder.name for path in files]
-        return {path: (label, math.nan) for path, label in zip(files, labels)}
-    table = {folder / name: row for name, row in read_labels(labels).items()}
-    if not any(path.is_file() for path in table):
-        raise ValueError(f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder")
-    return table
+    folder = Path(folder)
+    if labels is not None:
+        return find_labelled(folder, labels), []
+    files, skipped = walk_files(folder)
+    loose = folder.resolve().name                                           # the class of files in no sub-folder
+    found = {}
+    for path in files:
+        if path.suffix.lower() in READABLE:
+            name = loose if path.parent == folder else path.relative_to(folder).parts[0]
+            found[path] = unicodedata.normalize("NFC", plain_name(name)), math.nan
+    return found, skipped
+
+# %% ../nbs/05_sounds.ipynb #a7c05e08
+def find_labelled(folder, labels):
+    "The files of a table: {path: (label, midi)}."
+    table, places = read_labels(labels), (folder, Path(labels).parent, Path())
+    def exact(name):
+        paths = (place / name for place in places)
+        return next(filter(os.path.isfile, paths), None)
+    paths = {name: exact(name) for name in table}
+    if None in paths.values():                                              # in another spelling?
+        known = {spelling(path.relative_to(folder)): path for path in walk_files(folder)[0]}
+        paths = {name: path or known.get(spelling(name)) for name, path in paths.items()}
+    if not any(paths.values()):
+        raise ValueError(
+            f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder"
+        )
+    return {paths[name] or folder / name: row for name, row in table.items()}
+
+# %% ../nbs/05_sounds.ipynb #a7c05e0a
+READERS = min(8, 2 * (os.cpu_count() or 1))                                 # threads that read files
+
+def load_clip(path, num_samples, sample_rate):
+    "The beginning of a file as a clip, or else a line that says what is wrong with it."
+    try:
+        check_file(path)
+        seconds = num_samples / sample_rate + 0.01                          # fit_clip cuts, with a fade
+        x, _ = load_audio(path, sample_rate=sample_rate, duration=seconds)
+        return fit_clip(x, num_samples, sample_rate=sample_rate)
+    except (ValueError, OSError) as e:
+        return plain_name(str(e) if str(path) in str(e) else f"{path}: {e}")
+
+def check_file(path):
+    "Refuse what isn't a file; reading a pipe might never end."
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    if not os.path.isfile(path):
+        raise ValueError("not a file: a broken link or a pipe; want a sound file")
+
+def load_clips(paths, num_samples, sample_rate):
+    "A clip or a line for each file, in order."
+    from tqdm import tqdm
+    def load(path):
+        return load_clip(path, num_samples, sample_rate)
+    pool, bar = ThreadPoolExecutor(READERS), dict(desc="audiogen: reading", unit="file", disable=None)
+    try:
+        return list(tqdm(pool.map(load, paths), total=len(paths), **bar))
+    finally:
+        pool.shutdown(cancel_futures=True)                                  # after Ctrl-C, don't read the rest
+
+# %% ../nbs/05_sounds.ipynb #a7c05e0c
+def same_recordings(
+    waveforms, # clips, brought to one level, (n, t)
+    *,
+    tolerance=0.002, # how much samples of copies may differ
+): # numbers of the recordings, (n,), from 0 in the order of the clips
+    "Which clips are copies of one another?"
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    digests = [sha256(np.ascontiguousarray(x)).digest() for x in waveforms]
+    first = {}                                                              # of equal clips
+    for i, digest in enumerate(digests):
+        first.setdefault(digest, i)
+    exact = [(first[digest], i) for i, digest in enumerate(digests)]
+    near = nearly_equal(waveforms, np.array([*first.values()]), tolerance)
+    a, b = np.array(exact + near).T
+    n = len(waveforms)
+    links = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
+    return connected_components(links, directed=False)[1]
+
+# %% ../nbs/05_sounds.ipynb #a7c05e11
+def nearly_equal(waveforms, which, tolerance):
+    "Pairs of clips (of those in `which`) that don't differ by more than the tolerance anywhere."
+    from scipy.spatial import KDTree
+    rng = np.random.default_rng(0)
+    directions = rng.standard_normal((waveforms.shape[1], 8), dtype=np.float32)
+    places = waveforms[which] @ (directions / np.linalg.norm(directions, axis=0))
+    pairs = which[KDTree(places).query_pairs(4 * tolerance, output_type="ndarray")]
+    return [(i, j) for i, j in pairs if np.abs(waveforms[i] - waveforms[j]).max() <= tolerance]
+
+# %% ../nbs/05_sounds.ipynb #a7c05e0e
+def copies_note(group, file):
+    "A line about clips that are copies of others, if there are any."
+    first, copies = {}, []
+    for number, name in zip(group, file):
+        if number in first:
+            copies.append(f"{name} of {first[number]}")
+        first.setdefault(number, name)
+    if not copies:
+        return []
+    together = "copies are held out together or not at all"
+    return [f"copies of other clips: {len(copies)}, such as {copies[0]}; {together}"]
+
+def encoding_note(labels):
+    "A line about a table of labels, if it's neither UTF-8 nor UTF-16."
+    if labels is None or decode_text(Path(labels).read_bytes())[1] != "Windows-1252":
+        return []
+    return [f"{labels}: read as Windows-1252, since it isn't UTF-8"]
+
+def first_pitches(midi, group):
+    "Give copies the pitch of the first of them that has one."
+    known = {}
+    for number, pitch in zip(group, midi):
+        if np.isfinite(pitch):
+            known.setdefault(number, pitch)
+    return np.array([known.get(number, math.nan) for number in group])
+
+# %% ../nbs/05_sounds.ipynb #a7c05e10
+def gather_clips(waveforms, rows, sample_rate, skipped, notes):
+    "A set of sounds from clips, and from what is known of each: (file, label, midi)."
+    file, label, midi = map(np.array, zip(*rows))
+    classes, numbers = np.unique(label, return_inverse=True)
+    group = same_recordings(waveforms)
+    return SoundSet(
+        waveforms,
+        numbers,
+        tuple(map(str, classes)),
+        sample_rate,
+        first_pitches(midi, group),
+        group,
+        details=dict(file=file),
+        skipped=tuple(skipped),
+        notes=(*notes, *copies_note(group, file)),
+    )
 
 # %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
-    folder, # holds WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class
+    folder, # holds sound files, in sub-folders named after their class
     *,
     labels=None, # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
     sample_rate=16000, # samples per second (Hz)
     duration=0.5, # length of a clip (s)
-) -> SoundSet: # skipped: what was left out, and why
+) -> SoundSet: # skipped: what was left out, and why; group: the same for copies
     "A set of sounds from files."
-    folder, clips, rows, skipped = Path(folder), [], [], []
-    if not folder.is_dir(): raise FileNotFoundError(f"{folder}: no such folder")
-    wanted, n = find_clips(folder, labels=labels), check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
+    wanted, skipped = find_clips(folder, labels=labels)
     check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")
-    for path, row in wanted.items():
-        try: clips.append(fit_clip(load_audio(path, sample_rate=sample_rate)[0], n, sample_rate=sample_rate))
-        except (ValueError, OSError) as e: skipped.append(str(e) if str(path) in str(e) else f"{path}: {e}")
-        else: rows.append((path.relative_to(folder).as_posix(), *row))
+    clips, rows = [], []
+    for path, answer in zip(wanted, load_clips([*wanted], n, sample_rate)):
+        if isinstance(answer, str):
+            skipped.append(answer)
+            continue
+        clips.append(answer)
+        rows.append((name_in(path, folder), *wanted[path]))
     if not clips:
-        raise ValueError(f"{folder}: no sound in it{f' ({skipped[0]})' if skipped else ''}; want WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class")
-    file, label, midi = map(np.array, zip(*rows))
-    classes, numbers = np.unique(label, return_inverse=True)
-    return SoundSet(np.stack(clips), numbers, tuple(map(str, classes)), sample_rate, midi, np.arange(len(clips)), dict(file=file), tuple(skipped))
+        why = f" ({skipped[0]})" if skipped else ""
+        wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
+        raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
+    return gather_clips(np.stack(clips), rows, sample_rate, skipped, encoding_note(labels))
 
 # %% ../nbs/05_sounds.ipynb #0073
 def hold_out_pitches(
@@ -425,30 +646,48 @@ def hold_out_groups(
     fraction=0.2, # of each class's groups, about
     seed=0, # which ones
 ): # mask, (n,)
-    "All clips of some of the groups, from every class."
+    "All clips of some of the groups, from every class that has four or more."
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
         groups = rng.permutation(np.unique(sounds.group[sounds.labels == c]))
-        held.extend(groups[: round(fraction * len(groups))])
+        if len(groups) > 3:
+            held.extend(groups[: round(fraction * len(groups))])
     return np.isin(sounds.group, held)
+
+# %% ../nbs/05_sounds.ipynb #a7c05e0f
+def serves_several_keys(sounds):
+    "Does a recording sound at more than one pitch, as in a soundfont?"
+    known = [(g, m) for g, m in zip(sounds.group, sounds.midi) if np.isfinite(m)]
+    return len({*known}) > len({g for g, _ in known})
+
+def hold_out_clips(sounds, random):
+    "By pitch, where that parts a class, else at random; copies together."
+    held = np.where(np.isfinite(sounds.midi), hold_out_pitches(sounds), random)
+    for c in np.unique(sounds.labels):
+        mine = sounds.labels == c
+        few = len(np.unique(sounds.group[mine])) < 4
+        if few or not 0 < held[mine].mean() <= 0.5:
+            held[mine] = random[mine]
+    return np.isin(sounds.group, sounds.group[held])
 
 # %% ../nbs/05_sounds.ipynb #0076
 def split_sounds(
-    sounds:SoundSet, # about ten clips or more of each class
+    sounds:SoundSet, # any clips
     *,
     seed=0, # of the random part
-): # the sounds to train on, {name: sounds held out}
+): # the sounds to train on, of every class; {name: sounds held out}, if there are any
     "A training set, and sets of what is new to it."
     random = hold_out_groups(sounds, seed=seed)
-    shared = len(np.unique(sounds.group)) < len(sounds)
-    if shared: held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
-    else: held = {"held out": np.where(np.isfinite(sounds.midi), hold_out_pitches(sounds), random)}
+    if serves_several_keys(sounds):
+        held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
+    else:
+        held = {"held out": hold_out_clips(sounds, random)}
     training = ~np.any([*held.values()], axis=0)
-    for c, name in enumerate(sounds.classes):
-        of_class, left = int((sounds.labels == c).sum()), [int((mask & (sounds.labels == c)).sum()) for mask in (training, *held.values())]
-        if not min(left):
-            raise ValueError(f"class {name!r} has {of_class} clip{'s' * (of_class != 1)}, too few to split: {left[0]} to train on and {left[1]} to test; want about ten or more of each class")
-    return sounds[training], {name: sounds[mask] for name, mask in held.items()}
+    untaught = ~np.isin(sounds.labels, sounds.labels[training])             # all of their class is held out
+    released = np.isin(sounds.group, sounds.group[untaught])
+    held = {name: mask & ~released for name, mask in held.items()}
+    parts = {name: sounds[mask] for name, mask in held.items() if mask.any()}
+    return sounds[training | released], parts
 
 # %% ../nbs/05_sounds.ipynb #38ad6341
 def choose_classes(
