@@ -9,7 +9,7 @@ __all__ = ['mlp', 'GeneratorConfig', 'latent_key', 'model_classes', 'sample_late
 # %% ../nbs/01_generator.ipynb #0005
 import importlib, inspect, json, math, zlib
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,14 +20,23 @@ from flax import nnx
 
 from .waveform import atomic_path, check_count, check_memory, check_sample_rate, seconds_to_samples
 
+# %% ../nbs/01_generator.ipynb #activate
+def relu(x): # any shape
+    "max(x, 0): Flax's own, under a name by which `pickle` finds it."
+    return nnx.relu(x)
+
+def tanh(x): # any shape
+    "The hyperbolic tangent, likewise."
+    return nnx.tanh(x)
+
 # %% ../nbs/01_generator.ipynb #0008
 def mlp(
     sizes, # widths of input, hidden layers and output
     rngs:nnx.Rngs, # source of randomness for the weights
 ) -> nnx.Sequential: # (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
     "Linear layers with ReLU between them and tanh at the end."
-    layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), nnx.relu)]
-    return nnx.Sequential(*layers[:-1], nnx.tanh)
+    layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), relu)]
+    return nnx.Sequential(*layers[:-1], tanh)
 
 # %% ../nbs/01_generator.ipynb #0011
 @dataclass(frozen=True)
@@ -187,6 +196,15 @@ SimpleAudioGenerator.__signature__ = inspect.signature(
     SimpleAudioGenerator.__init__.__get__(0)
 )  # flax shows (*args, **kwargs)
 
+# %% ../nbs/01_generator.ipynb #savable
+def check_savable(model):
+    "Refuse a model that couldn't be built again from its file."
+    name = type(model).__name__
+    if isinstance(getattr(model, "model", None), nnx.Module):
+        raise ValueError(f"got an {name}, a model that was told what to play; save its .model, and tell it again after loading")
+    if not is_dataclass(getattr(model, "config", None)):
+        raise ValueError(f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded")
+
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
     path, # where to, by custom NAME.safetensors
@@ -197,6 +215,7 @@ def save_model(
 ):
     "Write a model's weights, configuration and story into one file."
     from safetensors.numpy import save_file
+    check_savable(model)
     weights = {".".join(map(str, name)): w[...] for name, w in nnx.to_flat_state(nnx.state(model))}
     for name, w in weights.items():
         if half: weights[name] = w = w.astype(jnp.float16)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from .generator import relu
 from .stft import amplitude_to_db, frames, full_scale, magnitude, mel_spectrogram, multi_resolution_stft_distance, spectrogram
 from .waveform import as_float, check_count, check_memory, check_sample_rate, repitch
 
@@ -69,8 +70,8 @@ def check_clips(sounds, name, like=None):
     for key, a in extra.items():
         if a is not None and np.shape(a) != (len(x),):
             raise ValueError(f"{name}: got {key} of shape {np.shape(a)} for {len(x)} clips; want ({len(x)},), one for each clip")
-    if like is not None and x.shape[1] != like.waveforms.shape[1]:
-        raise ValueError(f"{name}: got clips of {x.shape[1]} samples, to compare with {like.waveforms.shape[1]}; want equal lengths; cut or pad them")
+    if like is not None and x.shape[1] != np.shape(like.waveforms)[1]:
+        raise ValueError(f"{name}: got clips of {x.shape[1]} samples, to compare with {np.shape(like.waveforms)[1]}; want equal lengths; cut or pad them")
     return Clips(x, labels, **{key: a if a is None else np.asarray(a) for key, a in extra.items()})
 
 # %% ../nbs/06_metrics.ipynb #0017
@@ -185,6 +186,7 @@ def self_similarity(
     finer=4, # points to a sample
 ): # c(τ), (..., finer · num_lags)
     "How well a piece fits itself, shifted; 1 is perfectly."
+    pieces = jnp.asarray(pieces)
     n, kept = pieces.shape[-1], slice(0, finer * num_lags)
     power = jnp.square(magnitude(jnp.fft.rfft(pieces, 2 * n)))                         # twice the length, or the ends would meet
     overlap = finer * jnp.fft.irfft(power, 2 * n * finer)[..., kept]
@@ -201,12 +203,14 @@ def first_peak(
     share=0.9, # "nearly as high": of the highest peak
 ): # place and height, (...); height 0 where there is none
     "The first peak that is nearly as high as the highest."
+    c = jnp.asarray(c)
     left, middle, right = c[..., start - 1 : -2], c[..., start:-1], c[..., start + 1 :]
-    peaks = jnp.where((middle >= left) & (middle > right), middle, 0)
-    at = jnp.argmax((peaks > 0) & (peaks >= share * peaks.max(-1, keepdims=True)), axis=-1, keepdims=True)
+    peaks = jnp.where((middle < left) | (middle <= right), 0, middle)                  # of NaN both are false
+    top = peaks.max(-1)
+    at = jnp.argmax((peaks > 0) & (peaks >= share * top[..., None]), axis=-1, keepdims=True)
     a, b, c = (jnp.take_along_axis(curve, at, -1)[..., 0] for curve in (left, middle, right))
     place = start + at[..., 0] + 0.5 * (a - c) / jnp.minimum(a - 2 * b + c, -1e-9)
-    return place, jnp.where(peaks.max(-1) > 0, b, 0)
+    return place, jnp.where(top > 0, b, top)
 
 # %% ../nbs/06_metrics.ipynb #0042
 @partial(jax.jit, static_argnames=("window_size", "num_lags", "start", "finer"))
@@ -283,7 +287,7 @@ class Judge(nnx.Module):
     "A classifier of log-mel features."
     def __init__(self, mean, num_classes, *, sample_rate, rngs):
         self.sample_rate, self.mean = sample_rate, nnx.Variable(mean)
-        self.net = nnx.Sequential(nnx.Linear(len(mean), 64, rngs=rngs), nnx.relu, nnx.Linear(64, num_classes, rngs=rngs))
+        self.net = nnx.Sequential(nnx.Linear(len(mean), 64, rngs=rngs), relu, nnx.Linear(64, num_classes, rngs=rngs))
 
     def __call__(self, features): # (n, d) -> logits (n, classes)
         return self.net((features - self.mean[...]) / 10)                    # tens of decibels: about −1 … 1
@@ -347,7 +351,7 @@ def frechet_distance(
         raise ValueError(f"got features of shapes {a.shape} and {b.shape}; want (n, d) and (m, d), at least two clips in each")
     A, B = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
     shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
-    return float(max(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
+    return float(np.maximum(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
 
 # %% ../nbs/06_metrics.ipynb #0080
 def spread(clips, name, *, max_clips, seed):

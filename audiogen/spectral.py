@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['log_magnitude', 'SpectralConfig', 'steady_phases', 'to_waveform', 'Fixed', 'Clouds', 'LatentSpace', 'remember',
-           'pooled', 'fit_latents', 'in_blocks', 'SpectralGenerator', 'check_length', 'spectral_model',
-           'check_enough_clips', 'spectral_targets', 'spectral_loss']
+           'pooled', 'fit_latents', 'in_blocks', 'SpectralGenerator', 'check_length', 'check_fitted', 'spectral_model',
+           'check_enough_clips', 'spectral_targets', 'half_picture', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
 import inspect
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -93,6 +94,9 @@ def steady_phases(
     turns = nearby(k * power) / nearby(power) * hop_size / window_size       # of each partial, from one frame to the next
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
 
+# %% ../nbs/08_spectral.ipynb #loudest
+LOUDEST = 20.0                                                               # 174 dB above full scale: no sound comes near, and its exponential is finite
+
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
     L, # log-magnitudes, (..., frame, bin), as from log_magnitude
@@ -103,7 +107,7 @@ def to_waveform(
 ): # waveform, (..., num_samples), in [-1, 1]
     "Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping."
     framing = dict(window_size=window_size, hop_size=hop_size)
-    S = full_scale(window_size) * jnp.maximum(jnp.exp(L) - 1e-3, 0).swapaxes(-1, -2)
+    S = full_scale(window_size) * jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0).swapaxes(-1, -2)
     x = griffin_lim(S, phases=steady_phases(S, **framing), length=num_samples, **framing)
     return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
@@ -177,7 +181,7 @@ def fit_latents(
 ):
     "Find the directions of a latent space, and the cloud of each class in it."
     from scipy.sparse.linalg import svds
-    n, features = space.config.latent_dim, in_blocks(space.features, waveforms)
+    n, features = space.config.latent_dim, in_blocks(LatentSpace.features, space, waveforms)
     if len(features) <= n: raise ValueError(f"got {len(features)} clips for a latent space of {n} dimensions; want more clips, or a smaller latent_dim")
     centre = features.mean(0)
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
@@ -188,14 +192,19 @@ def fit_latents(
 
 # %% ../nbs/08_spectral.ipynb #0038
 def in_blocks(
-    f, # jax function of arrays (b, ...)
-    x, # (n, ...)
-    *,
+    f, # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
+    model, # any nnx.Module; its weights are arguments of the program, so that other weights need no other
+    *arrays, # (n, ...) each
     size=64, # rows at once
+    **settings, # of the function, that can be hashed
 ): # NumPy array, (n, ...)
-    "Apply a compiled function to a long array, block by block."
-    f = jax.jit(f)
-    return np.concatenate([np.asarray(f(x[i : i + size])) for i in range(0, len(x), size)])
+    "Apply a compiled function to long arrays, block by block."
+    arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
+    blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
+    return np.concatenate([np.asarray(_apply(f, tuple(settings.items()), graphdef, state, *block)) for block in blocks])
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _apply(f, settings, graphdef, state, *arrays): return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
 # %% ../nbs/08_spectral.ipynb #0040
 class SpectralGenerator(nnx.Module):
@@ -217,7 +226,7 @@ class SpectralGenerator(nnx.Module):
         return to_waveform(self.draw(check_latent(z, self)), num_samples=self.config.num_samples, **self.config.framing)
 
     def encode(self, waveforms): # (n, num_samples) -> (n, latent_dim)
-        return in_blocks(self.latents.encode, check_length(waveforms, self.config))
+        return in_blocks(LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config))
 
     def sample_prior(self, key, count, label=None): # -> (count, latent_dim), of one class or of random ones
         which, how = jax.random.split(key)
@@ -232,6 +241,11 @@ def check_length(waveforms, config):
     if np.ndim(waveforms) != 2 or np.shape(waveforms)[1] != config.num_samples:
         raise ValueError(f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s")
     return waveforms
+def check_fitted(space):
+    "Refuse a latent space without directions."
+    if not np.any(space.directions[...]):
+        raise ValueError("the latent space is not fitted, so no sound has a place in it; build the model by spectral_model, or call fit_latents, or load a trained one")
+    return space
 
 # %% ../nbs/08_spectral.ipynb #0043
 def spectral_model(
@@ -266,8 +280,12 @@ def spectral_targets(
     instruments=None, # nor is this
 ) -> dict: # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
     "What the generator learns from."
-    picture = in_blocks(lambda x: log_magnitude(x, **model.config.framing).astype(jnp.float16), waveforms)
-    return {"z": model.encode(waveforms), "L": picture}
+    return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
+
+def half_picture(model, x, *, zoom=1): # of a window and a hop so many times longer
+    "Log-magnitudes as a model draws them, in half precision."
+    k = model.config
+    return log_magnitude(x, window_size=zoom * k.window_size, hop_size=zoom * k.hop_size).astype(jnp.float16)
 
 # %% ../nbs/08_spectral.ipynb #0046
 def spectral_loss(

@@ -9,8 +9,8 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
            'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview']
 
 # %% ../nbs/03_stft.ipynb #0005
-import math
-from functools import partial
+import inspect, math
+from functools import partial, wraps
 
 import jax
 import jax.numpy as jnp
@@ -26,18 +26,50 @@ from audiogen.waveform import (
     safe_sqrt,
 )
 
+# %% ../nbs/03_stft.ipynb #windowed
+def static_window(window):
+    "The same window as something that `jit` can compare: a name, a tuple of a name and its parameters, or of numbers."
+    if isinstance(window, str): return window
+    if isinstance(window, (tuple, list)) and window and isinstance(window[0], str): return tuple(window)
+    try: numbers = np.asarray(window, np.float32)
+    except (ValueError, TypeError): numbers = np.zeros(())
+    if numbers.ndim != 1 or not numbers.size or np.iscomplexobj(window):
+        raise ValueError(f"window is {str(window)[:40]}; want a name such as 'hann', 'hamming' or 'boxcar', or a number for each sample of window_size")
+    return tuple(numbers.tolist())
+
+def check_window(numbers, window_size):
+    "Refuse a window of another length, or of NaN."
+    w = np.array(numbers, np.float32)
+    if len(w) != window_size or not np.isfinite(w).all():
+        raise ValueError(f"window is {len(w)} numbers{'' if np.isfinite(w).all() else ', some NaN or infinite'}; want {window_size} finite ones, as window_size says")
+    return w
+
+def compiled(**options): # of jax.jit
+    "Compile a function, whose waveform may be a list, and whose window an array."
+    def plain(value): return np.asarray(value) if isinstance(value, (list, tuple)) else value
+    def decorate(function):
+        fast, parameters = jax.jit(function, **options), inspect.signature(function).parameters
+        @wraps(function)
+        def call(*args, window="hann", **named):
+            if "window" in parameters: named["window"] = static_window(window)
+            return fast(*map(plain, args), **{name: value if name == "window" else plain(value) for name, value in named.items()})
+        return call
+    return decorate
+
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
-    window, # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …
+    window, # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
     window_size:int, # samples
 ): # (window_size,), float32
     "A periodic window, as the Fourier transform wants it."
     n = np.arange(check_count(window_size, "window_size"))
+    if isinstance(window := static_window(window), tuple) and not isinstance(window[0], str):
+        return check_window(window, window_size)
     if window_size == 1: return np.ones(1, np.float32)
     if window == "hann": return (0.5 - 0.5 * np.cos(2 * np.pi * n / window_size)).astype(np.float32)
     from scipy.signal import get_window as scipy_window
     try: return scipy_window(window, window_size, fftbins=True).astype(np.float32)
-    except ValueError as e: raise ValueError(f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar'") from None
+    except (ValueError, TypeError) as e: raise ValueError(f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers") from None
 
 # %% ../nbs/03_stft.ipynb #0013
 def check_framing(window_size, hop_size):
@@ -76,7 +108,8 @@ def frames(
     center=True, # are frames centred on multiples of the hop?
 ): # (..., frame, window_size)
     "Overlapping pieces of a waveform, with silence beyond its ends."
-    n = num_frames(check_samples(x).shape[-1], window_size=window_size, hop_size=hop_size, center=center)
+    x = check_samples(x)
+    n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
     left = window_size // 2 if center else 0
     right = max(0, (n - 1) * hop_size + window_size - left - x.shape[-1])
     check_memory(8 * x.size // x.shape[-1] * n * window_size, f"a transform of {n:,} frames of {window_size}")
@@ -84,7 +117,7 @@ def frames(
     return x[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)]
 
 # %% ../nbs/03_stft.ipynb #0018
-@partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
+@compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
     x, # waveform, (..., t)
     *,
@@ -102,10 +135,11 @@ def magnitude(
     S, # complex numbers, any shape
 ): # their absolute values
     "|S|, with gradient 0 where S is 0."
+    S = jnp.asarray(S)
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
 
 # %% ../nbs/03_stft.ipynb #0026
-@partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center"))
+@compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
     x, # waveform, (..., t)
     *,
@@ -132,7 +166,7 @@ def full_scale(
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
-@partial(jax.jit, static_argnames="top_db")
+@compiled(static_argnames="top_db")
 def amplitude_to_db(
     amplitude, # magnitudes, any shape
     *,
@@ -258,11 +292,11 @@ def _check_overlap(window, window_size, hop_size):
     power = np.array([np.sum(w[i::hop_size] ** 2) for i in range(hop_size)])
     if power.min() < 1e-3 * power.max():
         raise ValueError(
-            f"a {window!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
+            f"a {str(window)[:40]!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
         )
 
 # %% ../nbs/03_stft.ipynb #0049
-@partial(jax.jit, static_argnames=("window_size", "hop_size", "window", "center", "length"))
+@compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
     S, # (..., window_size // 2 + 1, frame), complex
     *,
@@ -329,7 +363,7 @@ def mel_filters(
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
 # %% ../nbs/03_stft.ipynb #0058
-@partial(jax.jit, static_argnums=1, static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"))
+@compiled(static_argnums=1, static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"))
 def mel_spectrogram(
     x, # waveform, (..., t)
     sample_rate, # samples per second (Hz)
@@ -348,7 +382,7 @@ def mel_spectrogram(
     return filters @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center) ** power
 
 # %% ../nbs/03_stft.ipynb #0062
-@partial(jax.jit, static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
+@compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
     magnitudes, # (..., window_size // 2 + 1, frame)
     *,

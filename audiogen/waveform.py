@@ -156,8 +156,9 @@ def as_float(
 def safe_sqrt(
     x, # numbers, 0 or more
 ): # their square roots
-    "Square root, with gradient 0 at 0."
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+    "Square root, with gradient 0 at 0; of NaN it is NaN."
+    nothing = x <= 0                                                         # false for NaN
+    return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, x)))
 
 # %% ../nbs/00_waveform.ipynb #0042
 def peak(
@@ -178,7 +179,7 @@ def dbfs(
     amplitude, # a peak or an rms level, (...)
 ): # decibels relative to full scale, (...)
     "An amplitude in decibels: 20·log₁₀ A."
-    return 20 * jnp.log10(amplitude)
+    return 20 * jnp.log10(jnp.asarray(amplitude))
 
 # %% ../nbs/00_waveform.ipynb #0051
 def peak_normalize(

@@ -19,7 +19,7 @@ import numpy as np
 from flax import nnx
 
 from .generator import check_latent, check_rngs
-from .spectral import as_tuple
+from .spectral import as_tuple, in_blocks
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
 
 # %% ../nbs/11_wavenet.ipynb #0008
@@ -27,6 +27,9 @@ def mu_law_encode(
     x, # waveform, any shape, in [-1, 1]
 ): # codes from 0 to 255, uint8, of the same shape
     "Round samples to 256 levels, finer near 0: sign(x) log(1 + 255 |x|) / log 256."
+    x = jnp.asarray(x)
+    if not isinstance(x, jax.core.Tracer) and jnp.isnan(x).any():
+        raise ValueError("got NaN among the samples; want numbers from -1 to 1: no code stands for NaN")
     level = jnp.sign(x) * jnp.log1p(255 * jnp.abs(x)) / np.log(256)
     return jnp.clip(jnp.floor(128 * (level + 1)), 0, 255).astype(jnp.uint8)
 
@@ -183,7 +186,8 @@ class WaveNet(nnx.Module):
     def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in (-1, 1)
         rows = as_matrix(z := check_latent(z, self))
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
-        return mu_law_decode(codes).reshape(*z.shape[:-1], -1)
+        x = mu_law_decode(codes) + 0 * rows.sum(-1, keepdims=True)               # codes can't be NaN: if z is, the sound is
+        return x.reshape(*z.shape[:-1], -1)
 
     def sample_prior(self, key, count, label=None): # -> (count, latent_dim), of one class or of random ones
         which, how = jax.random.split(key)
@@ -325,10 +329,10 @@ def bits_per_sample(
     labels, # numbers of their classes, as in model.config.classes, (n,)
 ): # (n,)
     "How many bits each sample of a clip costs whoever has the model, on average."
-    graphdef, weights = nnx.split(model)
-    def bits(codes, label):
-        mixture = nnx.merge(graphdef, weights).predict(code_levels(codes), jax.nn.one_hot(label, len(model.config.classes)))
-        return -mixture_log_prob(mixture, codes).mean(axis=-1) / np.log(2)
-    codes, labels, bits = mu_law_encode(waveforms), np.asarray(labels), jax.jit(bits)
+    codes, labels = mu_law_encode(waveforms), np.asarray(labels)
     if (most := labels.max()) >= (known := len(model.config.classes)): raise ValueError(f"labels go up to {most}, but the model knows {known} classes; see choose_classes")
-    return np.concatenate([bits(codes[i : i + 16], labels[i : i + 16]) for i in range(0, len(codes), 16)])
+    return in_blocks(_bits, model, codes, labels, size=16)
+
+def _bits(model, codes, labels): # (b, t), (b,) -> (b,)
+    mixture = model.predict(code_levels(codes), jax.nn.one_hot(labels, len(model.config.classes)))
+    return -mixture_log_prob(mixture, codes).mean(axis=-1) / np.log(2)

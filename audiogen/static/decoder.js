@@ -89,9 +89,16 @@ export class Decoder {
     return x
   }
 
+  // The pitch nearest to one that a class has learned, with a leeway of two semitones.
+  learned(label, midi) {
+    const n = this.config.remembered, known = this.arrays.known_midi.subarray(label * n, (label + 1) * n), highest = Math.max(...known)
+    return midi > 0 && highest > 0 ? Math.min(Math.max(midi, Math.min(...known) - 2), highest + 2) : midi
+  }
+
   // Gains, (frame, bin): strokes over time times strokes along frequency, from bands, evenly spaced in mel, to bins; with a
-  // pitch, the bins around each of the first partials have one more point to share, behind those of the bands.
-  picture(drawn, over, along, count, first, midi = 0) {
+  // pitch, the bins around each of the first partials have one more point to share, behind those of the bands; and all of it
+  // may be moved up by some semitones, for the harmonics of another pitch.
+  picture(drawn, over, along, count, first, midi = 0, moved = 0) {
     const { rank, partials } = this.config, { frames, bins, rate, size, width } = this, f0 = 440 * 2 ** ((midi - 69) / 12)
     const base = this.arrays["decoder.base"].subarray(first, first + count), curves = [], gains = new Float32Array(frames * bins)
     for (let r = -1; r < rank; r++) {
@@ -103,21 +110,27 @@ export class Decoder {
         return points[i] + (at - i) * (points[i + 1] - points[i]) + own
       }))
     }
+    if (moved) curves.forEach((curve, r) => {
+      curves[r] = curve.map((_, k) => {
+        const at = Math.min(k * 2 ** (-moved / 12), bins - 1), i = Math.min(Math.floor(at), bins - 2)
+        return curve[i] + (at - i) * (curve[i + 1] - curve[i])
+      })
+    })
     for (let t = 0; t < frames; t++) for (let k = 0; k < bins; k++) {
       let sum = curves[0][k]
       for (let r = 0; r < rank; r++) sum += drawn[r * width + over + t] * curves[r + 1][k]
-      gains[t * bins + k] = Math.exp(sum)
+      gains[t * bins + k] = Math.exp(Math.min(20, sum))
     }
     return gains
   }
 
   // Three curves: gains of the harmonics (for a class with a pitch) and of the rest, and the bend in semitones, (frame).
   curves(z, label, midi) {
-    const { rank, bands, partials } = this.config, F = this.frames, drawn = this.network(z, label, midi)
+    const { rank, bands, partials } = this.config, F = this.frames, pitch = this.learned(label, midi), drawn = this.network(z, label, pitch)
     const rest = this.picture(drawn, F, 2 * F + bands + partials, 2 * bands, bands)
     for (let i = 0; i < rest.length; i++) rest[i] = Math.max(0, rest[i] - 1e-3)
     const bend = Array.from(drawn.subarray(rank * this.width), v => Math.tanh(v / 5) / 2)
-    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0, midi) : null, rest, bend }
+    return { harmonic: midi > 0 ? this.picture(drawn, 0, 2 * F, bands, 0, pitch, midi - pitch) : null, rest, bend }
   }
 
   // All harmonics below the Nyquist frequency, each a sine of amplitude 1.
@@ -217,12 +230,18 @@ export class Decoder {
         if (two) x[at + hop] -= b[i] * window[i] / size
       }
     }
-    const y = new Float32Array(this.samples)
-    let peak = 1
-    for (let i = 0, at = size / 2; i < y.length; i++, at++) {
-      y[i] = x[at] / Math.max(energy[at], 1e-12)
-      peak = Math.max(peak, Math.abs(y[i]))
-    }
+    const y = Float32Array.from({ length: this.samples }, (_, i) => x[i + size / 2] / Math.max(energy[i + size / 2], 1e-12))
+    this.settle(y)
+    const peak = y.reduce((top, v) => Math.max(top, Math.abs(v)), 1)
     return peak > 1 ? y.map(v => v / peak) : y
+  }
+
+  // Turn the end down, where two pieces of half a window are louder than the eight before them.
+  settle(y) {
+    const piece = this.size / 2, power = new Float64Array(10), start = y.length - 10 * piece
+    if (start < 0) return
+    for (let i = start; i < y.length; i++) power[Math.floor((i - start) / piece)] += y[i] ** 2 / piece
+    const gain = Math.min(1, Math.sqrt((Math.max(...power.subarray(0, 8)) + 1e-12) / (Math.max(power[8], power[9]) + 1e-12)))
+    for (let i = y.length - 3 * piece; i < y.length; i++) y[i] *= 1 - Math.min(1, (i - y.length + 3 * piece) / piece) * (1 - gain)
   }
 }

@@ -1,0 +1,244 @@
+"""What holds for every model: no NaN is hushed up, no condition is dropped, it can be copied, and its sounds end well."""
+import contextlib, copy, multiprocessing, pickle
+from concurrent.futures import ProcessPoolExecutor
+
+import jax, jax.numpy as jnp, numpy as np, pytest
+from flax import nnx
+
+from audiogen import conditional, metrics, spectral, stft, variation, wavenet, waveform
+from audiogen.cli import evaluate_model
+from audiogen.generator import SimpleAudioGenerator, load_model, sample_latents, save_model, shipped_models, synthesize, vary_latent
+from audiogen.sounds import make_sounds
+
+CONDITIONAL = ("conditional", "conditional-instruments")
+SMALL = dict(sample_rate=8000, duration=0.25, classes=("kick", "organ"))
+
+def told(model):
+    "The model itself, or an instrument, for a model that must be told what to play."
+    return model.steer() if hasattr(model, "steer") else model
+
+def small_models():
+    "One of each kind, untrained and quick."
+    rngs = nnx.Rngs(0)
+    return (spectral.SpectralGenerator(8000, 0.25, classes=SMALL["classes"], rngs=rngs),
+            conditional.ConditionalVAE(8000, 0.25, classes=SMALL["classes"], pitched=(False, True), rngs=rngs),
+            wavenet.WaveNet(**SMALL, rngs=rngs))
+
+
+# ---- NaN
+
+NAN = jnp.full((2, 2048), jnp.nan).at[1].set(0.1)                    # the second waveform is sound
+WAVEFORM_FUNCTIONS = {
+    "peak": waveform.peak, "rms": waveform.rms, "dbfs": lambda x: waveform.dbfs(waveform.rms(x)), "peak_normalize": waveform.peak_normalize,
+    "stft": stft.stft, "spectrogram": stft.spectrogram, "mel_spectrogram": lambda x: stft.mel_spectrogram(x, 16000),
+    "decibels": lambda x: stft.amplitude_to_db(x, ref=1), "istft": lambda x: stft.istft(stft.stft(x), length=2048),
+    "griffin_lim": lambda x: stft.griffin_lim(stft.spectrogram(x), num_iters=2, length=2048, key=jax.random.key(0)),
+    "log_stft_distance": lambda x: stft.log_stft_distance(x, NAN[1]), "distance to NaN": lambda x: stft.log_stft_distance(NAN[1], x),
+    "multi_resolution_stft_distance": lambda x: stft.multi_resolution_stft_distance(x, NAN[1]),
+    "cosine_similarity": lambda x: variation.cosine_similarity(x, NAN[1]), "crossfade": lambda x: variation.crossfade(x, NAN[1]),
+    "log_magnitude": spectral.log_magnitude, "to_waveform": lambda x: spectral.to_waveform(spectral.log_magnitude(x), num_samples=2048),
+    "self_similarity": lambda x: metrics.self_similarity(x, num_lags=100),
+    "first_peak": lambda x: metrics.first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
+    "pulse_train": lambda x: conditional.pulse_train(1000 * x, sample_rate=16000), "soft_limit": lambda x: conditional.soft_limit(np.asarray(x)),
+    "comb": lambda x: conditional.comb(1000 * x[:, 0], 512, 16000), "partial_weights": lambda x: conditional.partial_weights(600 * x[:, 0], 16, 257, 16000),
+    "loudness": lambda x: conditional.loudness(x, sample_rate=16000), "at_loudness": lambda x: conditional.at_loudness(x, -12, sample_rate=16000),
+}
+
+@pytest.mark.parametrize("name", WAVEFORM_FUNCTIONS)
+def test_nan_stays_nan(name):
+    nan, sound = np.asarray(WAVEFORM_FUNCTIONS[name](NAN))
+    assert np.isnan(nan).all() and np.isfinite(sound).all()
+
+def test_nan_has_no_code():
+    with pytest.raises(ValueError, match="NaN"): wavenet.mu_law_encode(NAN)
+
+@pytest.mark.parametrize("model", small_models(), ids=lambda model: type(model).__name__)
+def test_a_latent_vector_of_nan_makes_no_sound(model):
+    z = jnp.zeros((2, model.latent_dim)).at[0].set(jnp.nan)
+    nan, sound = np.asarray(synthesize(told(model), z))
+    assert np.isnan(nan).all() and np.isfinite(sound).all()
+
+def test_a_style_of_nan_has_no_traits():
+    model = small_models()[1]
+    nan, sound = np.asarray(conditional.traits(model, jnp.zeros((2, 12)).at[0].set(jnp.nan), jnp.ones(2, int), jnp.full(2, 60.0)))
+    assert np.isnan(nan).all() and np.isfinite(sound).all()
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_no_model_needs_nan(name):
+    with jax.debug_nans(True):
+        model = told(load_model(name))
+        assert np.isfinite(synthesize(model, sample_latents(model, 1, rngs=nnx.Rngs(0)))).all()
+
+def test_no_command_needs_nan(audiogen, environment, tmp_path):
+    status, out, err = audiogen("generate", "--model", "conditional", "--count", "1", "--out", tmp_path, env=environment | {"JAX_DEBUG_NANS": "1"})
+    assert (status, err) == (0, "") and "manifest.csv" in out
+
+
+# ---- conditions
+
+def test_a_class_that_is_asked_of_a_conditional_model_counts():
+    model = load_model("conditional")
+    kicks, organs = (np.asarray(sample_latents(model, 64, rngs=nnx.Rngs(0), label=label)) for label in ("kick", "organ"))
+    for c, z in ((0, kicks), (8, organs)):
+        np.testing.assert_allclose(z.mean(0), model.clouds.known[c].mean(0), atol=0.5)
+    assert np.abs(kicks.mean(0) - organs.mean(0)).max() > 1
+
+@pytest.mark.parametrize("call, message", [
+    (lambda m: m.steer("kick").sample_prior(jax.random.key(0), 1, "organ"), "plays kick"),
+    (lambda m: m.steer("kick", words="noisy"), "kick has no pitch, and 'noisy'"),
+    (lambda m: m.steer("organ", words="short long"), "'short' and 'long'"),
+    (lambda m: m.steer("kick", seconds=1.0), "kick has no pitch"),
+])
+def test_a_condition_that_cannot_count_is_refused(call, message):
+    with pytest.raises(ValueError, match=message): call(load_model("conditional"))
+
+def test_an_instrument_may_be_asked_for_its_own_class():
+    kick = load_model("conditional").steer("kick")
+    np.testing.assert_array_equal(kick.sample_prior(jax.random.key(0), 2, "kick"), kick.sample_prior(jax.random.key(0), 2))
+
+def test_words_in_a_song_reach_the_classes_that_they_fit():
+    notes = [conditional.Note(0, 0.1, "kick"), conditional.Note(0, 0.1, "organ", 60.0)]
+    plain, pure = (np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)]) for words in ("", "pure"))
+    assert np.abs(plain - pure).max() > 1e-3
+
+
+# ---- fitted, and compiled once
+
+@contextlib.contextmanager
+def counting_compilations():
+    "Yield a list of what is compiled in the block."
+    compiled, open_ = [], [True]
+    def note(event, seconds, **details):
+        if open_ and event.endswith("backend_compile_duration"): compiled.append(details.get("fun_name", event))
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield compiled
+    open_.clear()
+
+def test_a_model_that_was_never_fitted_refuses_to_encode():
+    model = spectral.SpectralGenerator(8000, 0.25, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="not fitted"): model.encode(np.zeros((2, 2000), np.float32))
+
+@pytest.mark.parametrize("kind", ["spectral", "vae", "conditional", "wavenet"])
+def test_the_second_model_of_a_shape_compiles_nothing(kind):
+    from audiogen.cli import find_recipe
+    sounds = make_sounds(SMALL["classes"], per_class=40, seed=0, sample_rate=8000, duration=0.25)
+    build, targets, _, *after = find_recipe(kind)
+    def work(seed):
+        model = build(sounds.waveforms, sounds.labels, sounds.classes, 8000, midi=sounds.midi, rngs=nnx.Rngs(seed))
+        arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
+        for function in after: function(model, arrays)
+        if kind == "wavenet": return wavenet.bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
+        if kind == "conditional": return conditional.resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
+        return model.encode(sounds.waveforms)
+    first = work(0)
+    with counting_compilations() as compiled: second = work(1)
+    assert compiled == [] and first.shape == second.shape
+    if kind in ("vae", "conditional"): assert np.abs(first - second).max() > 1e-3       # other weights, another answer
+
+
+# ---- how sounds end
+
+def levels(x, sample_rate):
+    "Levels of pieces of 15 ms, the last of which is the end, (n, pieces), dBFS."
+    size = round(0.015 * sample_rate)
+    x = np.asarray(x)[:, x.shape[-1] % size :]
+    return 10 * np.log10(np.square(x.reshape(len(x), -1, size)).mean(-1) + 1e-10)
+
+def rise(x, sample_rate):
+    "How far the last 15 ms are above the loudest of the eight pieces before the last two (dB)."
+    found = levels(x, sample_rate)
+    return found[:, -1] - found[:, -10:-2].max(1)
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_no_note_of_any_pitch_ends_in_a_thump(name):
+    model = load_model(name)
+    for c, label in enumerate(model.config.classes):
+        for midi in range(24, 109, 4) if model.config.pitched[c] else [0]:
+            z = conditional.sample_styles(model, jax.random.key(midi), np.full(12, c), np.full(12, midi, np.float32))
+            x = synthesize(model, z, np.full(12, c), np.full(12, midi, np.float32))
+            found = levels(x, model.sample_rate)
+            assert rise(x, model.sample_rate).max() < 1, (label, midi)
+            assert np.median(found.max(1)) > -30, (label, midi)             # and they are there at all
+
+@pytest.mark.parametrize("name", [name for name in shipped_models() if name not in CONDITIONAL])
+def test_no_sound_ends_louder_than_it_was(name):
+    model = load_model(name)
+    for label in model.config.classes:
+        x = synthesize(model, sample_latents(model, 4 if "wavenet" in name else 12, rngs=nnx.Rngs(1), label=label))
+        found = levels(x, model.sample_rate)
+        assert (found[:, -1] - found[:, :-1].max(1)).max() < 1, label
+
+def test_a_pitch_that_was_not_learned_is_pointed_out(audiogen, tmp_path):
+    model = load_model("conditional")
+    with pytest.warns(UserWarning, match="pluck learned pitches 50 to 78"): model.steer("pluck", pitch=31)
+    status, _, err = audiogen("generate", "--model", "conditional", "--label", "pluck", "--pitch", "31", "--count", "1", "--out", tmp_path)
+    assert status == 0 and err == "audiogen: pluck learned pitches 50 to 78; beyond them it has the sound of the nearest, moved\n"
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pitch", [48, 60, 78])
+def test_a_pitch_that_was_learned_is_not(pitch): load_model("conditional").steer("pluck", pitch=pitch)
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_far_away_sounds_are_finite(name):
+    model = told(load_model(name))
+    for i, scale in enumerate((5, 100, 1e6)):
+        z = vary_latent(model, sample_latents(model, 1, rngs=nnx.Rngs(i))[0], scale=scale, count=2 if "wavenet" in name else 8, rngs=nnx.Rngs(i))
+        assert np.isfinite(synthesize(model, z)).all() and np.abs(synthesize(model, z)).max() <= 1 + 1e-6
+
+
+# ---- copies
+
+def make(model, z): return np.asarray(synthesize(model, z))
+
+def untrained_or(name): return SimpleAudioGenerator(duration=0.1, rngs=nnx.Rngs(0)) if name == "untrained" else load_model(name)
+
+@pytest.mark.parametrize("name", ["untrained", *shipped_models()])
+def test_a_model_can_be_pickled_and_copied(name):
+    model = untrained_or(name)
+    z = sample_latents(told(model), 1, rngs=nnx.Rngs(0))
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert make(told(again), z).tobytes() == make(told(model), z).tobytes()
+
+def test_models_reach_another_process():
+    models = [told(untrained_or(name)) for name in ("untrained", "spectral", "vae", "conditional", "wavenet-minute")]
+    latents = [np.asarray(sample_latents(model, 1, rngs=nnx.Rngs(0))) for model in models]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        there = [*pool.map(make, models, latents)]
+    for model, z, x in zip(models, latents, there): assert x.tobytes() == make(model, z).tobytes()
+
+def test_what_cannot_be_saved_is_said(tmp_path):
+    with pytest.raises(ValueError, match="save its .model"): save_model(tmp_path / "m.safetensors", load_model("conditional").steer())
+    with pytest.raises(ValueError, match="no config"): save_model(tmp_path / "m.safetensors", nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
+
+def test_a_model_that_predicts_is_no_wavenet_for_that():
+    class Forecaster(SimpleAudioGenerator):
+        def predict(self, x): return x
+    sounds = make_sounds(("kick",), per_class=6, seed=0)
+    figures = evaluate_model(Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {"held out": sounds}, per_class=2)
+    assert "bits" not in figures["held out"]
+
+
+# ---- lists and arrays
+
+@pytest.mark.parametrize("name", WAVEFORM_FUNCTIONS)
+def test_lists_and_numpy_arrays_are_waveforms(name):
+    if name in ("decibels", "comb", "partial_weights", "soft_limit"): return
+    x = (0.1 + 0.05 * np.sin(np.arange(4096).reshape(2, 2048))).astype(np.float32)
+    f, want = WAVEFORM_FUNCTIONS[name], None
+    if name in ("self_similarity", "first_peak", "pulse_train"): f = {"self_similarity": f, "first_peak": lambda x: metrics.first_peak(x, start=1)[1],
+                                                                      "pulse_train": lambda f0: conditional.pulse_train(f0, sample_rate=16000)}[name]
+    want = np.asarray(f(jnp.asarray(x)))
+    for same in (x, x.tolist()): np.testing.assert_allclose(f(same), want, rtol=1e-4, atol=1e-5)
+
+def test_a_window_may_be_an_array():
+    x, w = np.random.default_rng(0).normal(size=2000).astype(np.float32), np.hamming(513)[:-1]
+    for window in (w, w.tolist(), jnp.asarray(w, jnp.float32)):
+        np.testing.assert_allclose(stft.stft(x, window=window), stft.stft(x, window="hamming"), atol=1e-3)
+        np.testing.assert_allclose(stft.istft(stft.stft(x, window=window), window=window, length=2000), x, atol=1e-4)
+        np.testing.assert_allclose(stft.spectrogram(x, window=window), stft.spectrogram(x, window="hamming"), atol=1e-3)
+        np.testing.assert_allclose(stft.mel_spectrogram(x, 16000, window=window), stft.mel_spectrogram(x, 16000, window="hamming"), rtol=1e-3)
+        assert stft.full_scale(512, window) == pytest.approx(stft.full_scale(512, "hamming"))
+
+@pytest.mark.parametrize("window", [np.hanning(500), np.ones((2, 256)), np.full(512, np.nan), np.ones(512, complex), [[1], [2, 3]], 7, None, {"hann"}])
+def test_a_window_of_another_length_is_none(window):
+    with pytest.raises(ValueError, match="window is .*want .*512"): stft.stft(np.zeros(1000, np.float32), window=window)
