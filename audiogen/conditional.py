@@ -27,7 +27,7 @@ from .spectral import (LOUDEST, Clouds, Fixed, SpectralConfig, as_tuple, check_e
                                pooled, remember, steady_phases)
 from .stft import full_scale, get_window, hz_to_mel, istft, num_frames, stft
 from .vae import gaussian_kl, reparameterize
-from .waveform import check_count, seconds_to_samples
+from .waveform import check_count, largest, seconds_to_samples
 
 # %% ../nbs/10_conditional.ipynb #turns
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -594,7 +594,7 @@ def loudness(
     x = jnp.asarray(x)
     n = min(round(seconds * sample_rate), x.shape[-1])
     energy = jnp.cumsum(jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(1, 0)]), -1)
-    return 10 * jnp.log10((energy[..., n:] - energy[..., :-n]).max(-1) / n + 1e-10)
+    return 10 * jnp.log10(largest(energy[..., n:] - energy[..., :-n], axis=-1) / n + 1e-10)
 
 # %% ../nbs/10_conditional.ipynb #0070
 def at_loudness(

@@ -20,7 +20,7 @@ from flax import nnx
 
 from .generator import relu
 from .stft import amplitude_to_db, frames, full_scale, magnitude, mel_spectrogram, multi_resolution_stft_distance, spectrogram
-from .waveform import as_float, check_count, check_memory, check_sample_rate, repitch
+from .waveform import as_float, check_count, check_memory, check_sample_rate, largest, repitch
 
 # %% ../nbs/06_metrics.ipynb #0010
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def first_peak(
     c = jnp.asarray(c)
     left, middle, right = c[..., start - 1 : -2], c[..., start:-1], c[..., start + 1 :]
     peaks = jnp.where((middle < left) | (middle <= right), 0, middle)                  # of NaN both are false
-    top = peaks.max(-1)
+    top = largest(peaks, axis=-1)
     at = jnp.argmax((peaks > 0) & (peaks >= share * top[..., None]), axis=-1, keepdims=True)
     a, b, c = (jnp.take_along_axis(curve, at, -1)[..., 0] for curve in (left, middle, right))
     place = start + at[..., 0] + 0.5 * (a - c) / jnp.minimum(a - 2 * b + c, -1e-9)

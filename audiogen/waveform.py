@@ -160,12 +160,20 @@ def safe_sqrt(
     nothing = x <= 0                                                         # false for NaN
     return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, x)))
 
+# %% ../nbs/00_waveform.ipynb #largest
+def largest(
+    x, # numbers, any shape
+    **axes, # axis and keepdims, as for jnp.max
+): # the largest; NaN, if any is NaN
+    "Maximum along an axis. XLA's own, on a CPU, passes over NaN."
+    return jnp.where(jnp.isnan(x).any(**axes), jnp.nan, jnp.max(x, **axes))
+
 # %% ../nbs/00_waveform.ipynb #0042
 def peak(
     x, # waveform, (..., t)
 ): # largest distance from zero, (...)
     "Peak level: max |x|."
-    return jnp.max(jnp.abs(as_float(x)), axis=-1)
+    return largest(jnp.abs(as_float(x)), axis=-1)
 
 # %% ../nbs/00_waveform.ipynb #0043
 def rms(
@@ -190,8 +198,8 @@ def peak_normalize(
 ): # waveform, (..., t); silence stays silence
     "Scale each waveform so that its peak is `level`."
     x = as_float(x)
-    largest = jnp.max(jnp.abs(x), axis=axis, keepdims=True)
-    return level * (x / jnp.where(largest < jnp.finfo(x.dtype).tiny, 1, largest))
+    top = largest(jnp.abs(x), axis=axis, keepdims=True)
+    return level * (x / jnp.where(top < jnp.finfo(x.dtype).tiny, 1, top))
 
 # %% ../nbs/00_waveform.ipynb #0057
 @contextmanager
