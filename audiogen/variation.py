@@ -97,12 +97,15 @@ def latent_walk(
     return np.concatenate([*path, waypoints[-1:]])
 
 # %% ../nbs/02_variation.ipynb #0030
-@jax.jit
 def crossfade(
     x, # the end of one sound, (..., t)
     y, # the beginning of the next, (..., t)
 ): # (..., t)
     "Fade from x to y, at constant power unless they are in opposite phase."
+    return _crossfade(jnp.asarray(x), jnp.asarray(y))
+
+@jax.jit
+def _crossfade(x, y):
     theta = np.pi / 2 * (np.arange(x.shape[-1]) + 0.5) / x.shape[-1]
     r = jnp.maximum(cosine_similarity(x, y), 0)[..., None]
     return (np.cos(theta) * x + np.sin(theta) * y) / jnp.sqrt(1 + r * np.sin(2 * theta))
