@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log_magnitude', 'SpectralConfig', 'steady_phases', 'to_waveform', 'Fixed', 'Clouds', 'LatentSpace', 'remember',
-           'pooled', 'fit_latents', 'in_blocks', 'SpectralGenerator', 'check_length', 'check_fitted', 'spectral_model',
-           'check_enough_clips', 'spectral_targets', 'half_picture', 'spectral_loss']
+           'pooled', 'fit_latents', 'in_blocks', 'SpectralGenerator', 'check_length', 'spectral_model',
+           'check_enough_clips', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
 import inspect
@@ -241,6 +241,8 @@ def check_length(waveforms, config):
     if np.ndim(waveforms) != 2 or np.shape(waveforms)[1] != config.num_samples:
         raise ValueError(f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s")
     return waveforms
+
+# %% ../nbs/08_spectral.ipynb #chkfittd
 def check_fitted(space):
     "Refuse a latent space without directions."
     if not np.any(space.directions[...]):
@@ -282,6 +284,7 @@ def spectral_targets(
     "What the generator learns from."
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
 
+# %% ../nbs/08_spectral.ipynb #halfpict
 def half_picture(model, x, *, zoom=1): # of a window and a hop so many times longer
     "Log-magnitudes as a model draws them, in half precision."
     k = model.config
