@@ -9,7 +9,7 @@ __all__ = ['FORMATS', 'READABLE', 'seconds_to_samples', 'samples_to_seconds', 't
            'audio_blocks', 'load_audio', 'plot_waveform', 'visualize_waveforms', 'play', 'listen']
 
 # %% ../nbs/00_waveform.ipynb #0005
-import base64, html, io, math, os, re, secrets, shutil, sys, tempfile
+import base64, html, io, math, os, re, secrets, shutil, stat, sys, tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -265,65 +265,91 @@ def sound_format(
 # %% ../nbs/00_waveform.ipynb #0064
 SOUNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
 
+class Source(io.BufferedReader):
+    "A file for decoders, which seek where there is nothing when a file is damaged."
+    def seek(self, offset, whence=0):
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
+def open_stream(
+    file, # path of a regular file
+    start=0, # first byte
+    end=None, # behind the last byte; None for the file's end
+): # a file, open for reading in binary
+    "A file, or a part of one as a file in memory."
+    source = Source(io.FileIO(file))
+    if end is None:
+        return source
+    with source:
+        source.seek(start)
+        return io.BytesIO(source.read(end - start))
+
+
 def soundfile_pieces(
-    parts, # files, open for reading in binary
+    file, # path of a regular file
+    streams, # (first byte, end) of each stream in it; an end of None is the file's
 ): # yields (channels, up to 65536) samples
-    "The sound of files that soundfile can decode, one after the other."
+    "The sound of a file that soundfile can decode, one stream after the other."
     import soundfile
-    for part in parts:
-        part.seek(0)
-        with soundfile.SoundFile(part) as file:
-            file.seekable = lambda: False  # or soundfile would seek after each block
-            while len(piece := file.read(65536, dtype="float32", always_2d=True)):
+    for start, end in streams:
+        with open_stream(file, start, end) as stream, soundfile.SoundFile(stream) as sound:
+            sound.seekable = lambda: False  # or soundfile would seek after each block
+            left = sound.frames  # no more is asked for: what follows a FLAC's end may be no FLAC
+            while left and len(piece := read_frames(sound, min(left, 65536))):
+                left -= len(piece)
                 yield piece.T
+
+
+def read_frames(
+    sound, # an open soundfile.SoundFile
+    count, # samples of each channel
+): # (up to count, channels), float32
+    "The next samples of a file."
+    return sound.read(count, dtype="float32", always_2d=True)
 
 # %% ../nbs/00_waveform.ipynb #0065
 def ogg_streams(
-    file, # an OGG file, open for reading in binary
-) -> list: # the first byte of each stream, and the end of the last
-    "Where the streams of an OGG file begin, which may be several, one behind the other."
-    place, starts, ended, size = 0, [], True, file.seek(0, os.SEEK_END)
-    while place < size:
-        file.seek(place)
-        page = file.read(27)
-        lengths = file.read(page[26]) if len(page) == 27 else b""
-        if page[:4] != b"OggS":
-            break
-        if ended and page[5] & 2:  # the first page of a stream
-            starts.append(place)
-        ended = bool(page[5] & 4)  # the last one
-        place += 27 + len(lengths) + sum(lengths)
+    file, # path of an OGG file
+) -> list: # (first byte, end) of each; an end of None is the file's
+    "Where the streams of an OGG file lie, which may be several, one behind the other."
+    place, starts, ended, size = 0, [], True, os.stat(file).st_size
+    with open(file, "rb") as pages:
+        while place < size:
+            pages.seek(place)
+            page = pages.read(27)
+            lengths = pages.read(page[26]) if len(page) == 27 else b""
+            if page[:4] != b"OggS":
+                break
+            if ended and page[5] & 2:  # the first page of a stream
+                starts.append(place)
+            ended = bool(page[5] & 4)  # the last one
+            place += 27 + len(lengths) + sum(lengths)
     if not ended or place > size:
         raise ValueError("the file is truncated: its end is missing")
-    return [*starts, place]
+    if len(starts) < 2:
+        return [(0, None)]
+    return list(zip(starts, [*starts[1:], place]))
 
 # %% ../nbs/00_waveform.ipynb #ogg_parts
-def ogg_parts(
-    file, # an OGG file, open for reading in binary
-) -> list: # files that hold one stream each
-    "The streams of an OGG file."
-    places = ogg_streams(file)
-    if len(places) == 2:
-        return [file]
-    def part(start, end):
-        file.seek(start)
-        return io.BytesIO(file.read(end - start))
-    return [part(start, end) for start, end in zip(places, places[1:])]
-
-
 def total_frames(
-    parts, # files that hold one stream each
+    file, # path of a regular file
+    streams, # (first byte, end) of each stream in it
     rate, # the sample rate wanted (Hz)
     channels, # wanted
 ) -> int: # samples in all of them
     "The length of several streams, which must be alike."
     import soundfile
-    infos = [soundfile.info(part) for part in parts if not part.seek(0)]
-    for info in infos:
+    frames = 0
+    for start, end in streams:
+        info = soundfile.info(open_stream(file, start, end))
         if (info.samplerate, info.channels) != (rate, channels):
             got = f"{info.samplerate} Hz × {info.channels}"
             raise ValueError(f"its streams are {rate} Hz × {channels} and {got}; want them alike")
-    return sum(info.frames for info in infos)
+        frames += info.frames
+    return frames
 
 # %% ../nbs/00_waveform.ipynb #av_open
 def require_av():
@@ -336,86 +362,123 @@ def require_av():
 
 @contextmanager
 def open_container(
-    file, # open for reading in binary
+    file, # path of a regular file
+    demuxer=None, # FFmpeg's name of the format; by the file's content if None
 ): # PyAV's container, its first audio stream
     "Open a file with FFmpeg's demuxers for a `with` block."
     import av
-    file.seek(0)
-    try:
-        container = av.open(file, options={"protocol_whitelist": "none"})  # a playlist opens nothing
-    except (av.FFmpegError, ValueError) as e:
-        reason = getattr(e, "strerror", None) or str(e)
-        raise ValueError(f"not a whole sound file ({reason}); want WAV, FLAC, MP3, M4A, …") from None
-    with container:
-        if not container.streams.audio:
-            raise ValueError(f"holds no sound ({container.format.long_name}); want a sound file")
-        yield container, container.streams.audio[0]
+    with open_stream(file) as stream:
+        try:  # no protocol is allowed, so that a playlist opens nothing
+            container = av.open(stream, format=demuxer, options={"protocol_whitelist": "none"})
+        except (av.FFmpegError, ValueError) as e:
+            reason = getattr(e, "strerror", None) or str(e)
+            raise ValueError(f"not a whole sound file ({reason}); {WANTED}") from None
+        with container:
+            if not container.streams.audio:
+                kind = container.format.long_name
+                raise ValueError(f"holds no sound ({kind}); want a sound file")
+            yield container, container.streams.audio[0]
 
 # %% ../nbs/00_waveform.ipynb #av_frames
+RESYNC = ("mp3", "aac")  # raw streams, in which decoders pass over what is no frame
+
 def decoded_frames(
     container, # from open_container
     stream,
 ): # yields PyAV's audio frames
     "The frames of a stream; damage in the middle is refused, what follows the last frame is skipped."
     import av
-    damaged, samples = False, 0
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            damaged = True
-            continue
-        if damaged and frames:
-            raise ValueError(f"damaged after {samples:,} samples; want a whole sound file")
-        for frame in frames:
-            samples += frame.samples
-            yield frame
+    damaged, samples, strict = False, 0, container.format.name not in RESYNC
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                damaged = strict
+                continue
+            if damaged and frames:
+                raise ValueError(f"damaged after {samples:,} samples; want a whole sound file")
+            for frame in frames:
+                samples += frame.samples
+                yield frame
+    except av.FFmpegError as e:  # the demuxer gives up; is it behind the sound, or in it?
+        if not samples or container.format.name.split(",")[0] not in (*RESYNC, *STATED):
+            raise ValueError(f"damaged after {samples:,} samples ({e.strerror})") from None
 
 # %% ../nbs/00_waveform.ipynb #av_pieces
 def container_pieces(
-    file, # open for reading in binary
+    file, # path of a regular file
+    demuxer=None, # as for open_container
 ): # yields (channels, samples), float32
     "The sound of a file that FFmpeg can decode."
-    import av
-    with open_container(file) as (container, stream):
-        resampler, samples = None, 0
-        for frame in decoded_frames(container, stream):
-            if resampler is None:
-                resampler = av.AudioResampler("fltp", layout=frame.layout, rate=frame.sample_rate)
-            for converted in resampler.resample(frame):
-                samples += converted.samples
-                yield converted.to_ndarray()
+    with open_container(file, demuxer) as (container, stream):
+        samples, rate = 0, 0
+        for piece, rate in converted_pieces(decoded_frames(container, stream)):
+            samples += piece.shape[1]
+            yield piece
         stated = stated_seconds(file, container, stream)
-        if samples and stated and samples / resampler.rate < stated - 0.1:
-            seconds = f"{samples / resampler.rate:.2f} of {stated:.2f} s"
+        if samples and stated and samples / rate < stated - 0.1:
+            seconds = f"{samples / rate:.2f} of {stated:.2f} s"
             raise ValueError(f"the file is truncated: it holds {seconds} of sound")
 
+
+def converted_pieces(
+    frames, # PyAV's audio frames
+): # yields (channels, samples), float32, and their rate (Hz)
+    "Frames as arrays, all at the rate and with the channels of the first one."
+    import av
+    resampler = None
+    for frame in frames:
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if resampler is None:
+            layout, rate = frame.layout, frame.sample_rate
+        if resampler is None or kind != seen:
+            resampler, seen = av.AudioResampler("flt", layout=layout, rate=rate), kind
+        for converted in resampler.resample(frame):
+            yield converted.to_ndarray().reshape(-1, layout.nb_channels).T, rate
+
 # %% ../nbs/00_waveform.ipynb #av_stated
-STATED = ("mov", "matroska", "asf", "wv", "avi", "ape", "tta")  # these state their length
+STATED = ("mov", "matroska", "wv", "avi", "ape", "tta")  # these state their length
 XING = re.compile(  # what most encoders write into the first frame of an MP3, its length among it
-    rb"\xff[\xe0-\xff]..(?:.{9}|.{17}|.{32})(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f]",
+    rb"\xff[\xe0-\xff]..(?:.{9}|.{17}|.{32})(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](....)",
     re.DOTALL,
 )
 
 def stated_seconds(
-    file, # open for reading in binary
+    file, # path of a regular file
     container, # from open_container
     stream,
-): # seconds, None if the file doesn't say
+): # seconds, at least; None if the file doesn't say
     "How long a file says that its sound is."
     name = container.format.name.split(",")[0]
     if name == "mp3":
-        file.seek(0)
-        known = XING.search(file.read(2**21))
-    else:
-        known = name in STATED
-    if not known:
+        with open(file, "rb") as data:
+            header = XING.search(data.read(2**21))
+        frame_size = 1152 if stream.rate >= 32_000 else 576
+        frames = int.from_bytes(header[1]) - 3 if header else 0  # three are for the encoder's delay
+        return frames * frame_size / stream.rate
+    if name not in STATED:
         return None
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
 
+
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+def refuse_cut_asf(
+    file, # path of a regular file
+    start, # its first bytes
+):
+    "Refuse a WMA file that is shorter than it says."
+    at = start.find(ASF_PROPERTIES)
+    stated = int.from_bytes(start[at + 40 : at + 48], "little") if at >= 0 else 0
+    if (held := os.stat(file).st_size) < stated:
+        raise ValueError(f"the file is truncated: it holds {held:,} of {stated:,} bytes")
+
 # %% ../nbs/00_waveform.ipynb #naming
+WANTED = "want WAV, FLAC, MP3, M4A, …"
+
 @contextmanager
 def naming(
     path, # of the file that is being read
@@ -426,9 +489,10 @@ def naming(
         yield
     except soundfile.LibsndfileError as e:
         reason = e.error_string.rstrip(".")
-        raise ValueError(f"{path}: not a whole sound file ({reason}); want WAV, FLAC, MP3, M4A, …") from None
-    except ValueError as e:
-        raise ValueError(f"{path}: {e}") from None
+        raise ValueError(f"{path}: not a whole sound file ({reason}); {WANTED}") from None
+    except (ValueError, OSError) as e:
+        reason = getattr(e, "strerror", None) or e  # an OSError would name no file
+        raise ValueError(f"{path}: {reason}") from None
 
 
 def regroup(
@@ -502,13 +566,12 @@ def refuse_cut(
 
 def probe_soundfile(
     path, # for messages
-    file, # open for reading in binary
+    file, # path of a regular file
 ): # AudioFile, or None
     "A file that soundfile decodes to the sample; None if it can't."
     import soundfile
-    file.seek(0)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with open_stream(file) as stream, soundfile.SoundFile(stream) as sound:
             refuse_cut(sound)
             kind, subtype, frames = sound.format, sound.subtype, sound.frames
             rate, channels = sound.samplerate, sound.channels
@@ -518,34 +581,51 @@ def probe_soundfile(
         return None
     if subtype.startswith("MPEG") or not 0 < frames < 2**40:  # FLAC from a pipe: length unknown
         return None
-    parts = ogg_parts(file) if kind == "OGG" else [file]
-    if len(parts) > 1:
-        frames = total_frames(parts, rate, channels)
-    return AudioFile(path, rate, channels, partial(soundfile_pieces, parts), frames, frames)
+    if kind == "OGG" and channels > 2:  # which has an order of channels of its own
+        return None
+    streams = ogg_streams(file) if kind == "OGG" else [(0, None)]
+    if len(streams) > 1:
+        frames = total_frames(file, streams, rate, channels)
+    pieces = partial(soundfile_pieces, file, streams)
+    return AudioFile(path, rate, channels, pieces, stated=frames, expected=frames)
 
 # %% ../nbs/00_waveform.ipynb #probe_av
 def probe_container(
     path, # for messages
-    file, # open for reading in binary
+    file, # path of a regular file
+    demuxer=None, # as for open_container
 ) -> AudioFile:
     "A file that FFmpeg decodes."
-    with open_container(file) as (container, stream):
+    with open_container(file, demuxer) as (container, stream):
         first = next(decoded_frames(container, stream), None)
         if first is None:
             raise ValueError("the file holds no samples")
         rate, channels = first.sample_rate, first.layout.nb_channels
         about = round((container.duration or 0) / 1e6 * rate)
-    return AudioFile(path, rate, channels, partial(container_pieces, file), expected=about)
+    return AudioFile(path, rate, channels, partial(container_pieces, file, demuxer), expected=about)
+
+
+def probe_mp3(
+    path, # for messages
+    file, # path of a regular file
+) -> AudioFile:
+    "An MP3; if it is so short that FFmpeg would guess something else, or nothing, too."
+    try:
+        return probe_container(path, file, "mp3")
+    except ValueError:
+        if audio := probe_single_frame(path, file):
+            return audio
+        raise
 
 
 def probe_single_frame(
     path, # for messages
-    file, # open for reading in binary
+    file, # path of a regular file
 ): # AudioFile, or None
     "An MP3 of a single frame, which is too little for FFmpeg's demuxer."
     import av
-    file.seek(0)
-    data = file.read(8192)
+    with open(file, "rb") as stream:
+        data = stream.read(8192)
     start = data.find(b"\xff")  # of the frame, behind what tags there are
     if start < 0 or XING.search(data):
         return None
@@ -563,45 +643,55 @@ def probe_single_frame(
 # %% ../nbs/00_waveform.ipynb #probe
 def probe(
     path, # for messages
-    file, # open for reading in binary
+    file, # path of a regular file
 ) -> AudioFile:
     "Find the decoder for a file: soundfile where it is exact, else FFmpeg."
-    magic = file.read(4)
-    if magic == b"OggS":
+    with open(file, "rb") as stream:
+        start = stream.read(2**16)
+    if not start:
+        raise ValueError("the file is empty")
+    if start[:4] == b"OggS":
         ogg_streams(file)  # refuses a file without an end, whatever is in it
-    if magic in SOUNDFILE_MAGIC and (audio := probe_soundfile(path, file)):
+    refuse_cut_asf(file, start)
+    if start[:4] in SOUNDFILE_MAGIC and (audio := probe_soundfile(path, file)):
         return audio
     require_av()
+    if start[0] == 0xFF and start[1:] and start[1] & 0xE0 == 0xE0 and start[1] & 6:  # MPEG audio
+        return probe_mp3(path, file)
     try:
         return probe_container(path, file)
     except ValueError:
-        if audio := probe_single_frame(path, file):
-            return audio
-        raise
+        if start[:3] != b"ID3":
+            raise
+    return probe_mp3(path, file)
 
 
 @contextmanager
-def open_seekable(
+def regular_file(
     path, # a Path
-): # the file, open for reading in binary
-    "Open a file for a `with` block; a pipe is copied first, since decoders look back and ahead."
+): # path of a file that can be opened more than once
+    "A file as it is for a `with` block; a pipe is copied, since decoders look back and ahead."
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             raise IsADirectoryError(f"{path}: a folder; want a sound file")
+        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) or stat.S_ISSOCK(kind):
+            raise ValueError(f"{path}: a device or a socket; want a sound file")
         file = open(path, "rb")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except PermissionError:
         fix = "make it readable (chmod u+r), or run as its owner"
         raise PermissionError(f"{path}: no permission to read it; {fix}") from None
-    with file, tempfile.TemporaryFile() as copy:
-        if not file.seekable():
-            shutil.copyfileobj(file, copy)
-            file = copy
-        if not file.seek(0, os.SEEK_END):
-            raise ValueError(f"{path}: the file is empty")
-        file.seek(0)
-        yield file
+    with file:
+        if file.seekable():
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, "sound")
+            with open(copy, "wb") as target:
+                shutil.copyfileobj(file, target)
+            yield copy
 
 # %% ../nbs/00_waveform.ipynb #0066
 @contextmanager
@@ -614,8 +704,8 @@ def open_audio(
         return
     path = Path(path)
     if path.suffix.lower() == ".raw":
-        raise ValueError(f"{path}: raw samples without a header; want WAV, FLAC, MP3, M4A, …")
-    with open_seekable(path) as file:
+        raise ValueError(f"{path}: raw samples without a header; {WANTED}")
+    with regular_file(path) as file:
         with naming(path):
             audio = probe(path, file)
         yield audio
@@ -750,7 +840,8 @@ def load_audio(
         to_hz = rate if sample_rate is None else check_sample_rate(sample_rate)
         wanted = math.inf
         if duration is not None:
-            wanted = seconds_to_samples(duration + 0.1, sample_rate=rate)  # the resampler looks ahead
+            ahead = seconds_to_samples(0.1, sample_rate=rate)  # for the resampler
+            wanted = seconds_to_samples(duration, sample_rate=rate) + ahead
         count = min(audio.expected, wanted)
         check_memory(8 * count * audio.channels, f"{path} ({count:,} samples × {audio.channels})")
         blocks = (block.mean(0) if mono else block for block in audio.blocks())

@@ -88,6 +88,42 @@ def test_every_format_is_read_as_ffmpeg_reads_it(files, length, name):
     np.testing.assert_array_equal(beginning, whole[:, : round(0.05 * rate)])
 
 @needs_ffmpeg
+@pytest.mark.parametrize("name", ["vbr.mp3", "bare.mp3", "x.flac", "x.wv", "x.aac", "x.wma", "lossless.m4a"])
+@pytest.mark.parametrize("more", [b"\0", b"TAG" + bytes(125), bytes(9000)], ids=["byte", "tag", "zeros"])
+def test_what_follows_the_sound_is_passed_over(files, tmp_path, name, more):
+    path = files["long", name][0]
+    (tmp_path / name).write_bytes(path.read_bytes() + more)
+    want = load_audio(path)[0]
+    got = load_audio(tmp_path / name)[0]
+    np.testing.assert_array_equal(got[: len(want)], want)
+    assert len(got) - len(want) <= 1152  # FFmpeg may no longer know by how much the last frame was filled up
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["cbr.mp3", "bare.mp3", "x.aac"])
+def test_frames_of_another_kind_are_converted(files, tmp_path, name):
+    "Stereo, then mono, as in a recording of a radio station: all of it with the channels of the first."
+    first, second = (files[length, name][0] for length in SHAPES)
+    path = tmp_path / name
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    got, rate = load_audio(path, mono=False)
+    want = by_ffmpeg(path, 2)
+    assert (got.shape, rate) == (want.shape, 48_000) and np.abs(got - want).max() < 1e-5
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", ["m4a", "wv", "flac", "ogg"])
+@pytest.mark.parametrize("channels", [3, 6, 8])
+def test_channels_are_all_there_in_their_order(tmp_path, suffix, channels):
+    x = np.linspace(0.1, 0.8, channels)[:, None] * np.sin(np.arange(48_000) / 20)
+    soundfile.write(tmp_path / "x.wav", x.T, 48_000)
+    path = tmp_path / f"surround.{suffix}"
+    run(FFMPEG, "-v", "error", "-i", tmp_path / "x.wav", *ENCODERS[f"x.{suffix}"].split(), path)
+    got, _ = load_audio(path, mono=False)
+    want = by_ffmpeg(path, channels)
+    samples = min(got.shape[1], want.shape[1])
+    assert len(got) == channels and samples > 47_000
+    assert np.abs(got[:, :samples] - want[:, :samples]).max() < 1e-5
+
+@needs_ffmpeg
 @pytest.mark.parametrize("name", ["x.ogg", "x.opus", "piped.ogg"])
 def test_streams_behind_each_other_are_all_read(files, tmp_path, name):
     first, second = (files[length, name][0] for length in SHAPES)
@@ -123,6 +159,24 @@ def test_what_was_saved_as_mp3_is_read_as_one_piece(tmp_path):
     got = np.concatenate([*audio_blocks(tmp_path / "x.mp3", block_size=4096)], axis=1)[0]
     assert got.shape == x.shape and np.abs(got - want).max() < 1e-5
     assert np.abs(load_audio(tmp_path / "x.mp3")[0] - want).max() < 1e-5
+
+def test_the_shortest_mp3s_are_read(tmp_path):
+    "So short that FFmpeg alone would take some for a video."
+    for samples in (*range(1, 120, 7), 100):
+        x = 0.5 * np.sin(np.arange(samples))
+        save_audio(tmp_path / "x.mp3", x, sample_rate=48_000)
+        assert load_audio(tmp_path / "x.mp3")[0].shape == x.shape
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_two_readers_of_a_file_do_not_disturb_each_other(tmp_path, suffix):
+    save_audio(tmp_path / f"x.{suffix}", sound(100_000, 1, 16_000), sample_rate=16_000)
+    with open_audio(tmp_path / f"x.{suffix}") as audio:
+        samples = 0
+        for one, other in zip(audio.blocks(30_000), audio.blocks(30_000), strict=True):
+            np.testing.assert_array_equal(one, other)
+            samples += one.shape[1]
+            assert audio.num_samples == 100_000  # counted meanwhile, for an MP3
+        assert samples == 100_000
 
 @needs_ffmpeg
 def test_an_mp3_of_one_frame_is_read(files, tmp_path):
