@@ -533,29 +533,32 @@ def same_recordings(
     *,
     tolerance=0.002, # how much samples of copies may differ
 ): # numbers of the recordings, (n,), from 0 in the order of the clips
-    "Which clips are copies of one another?"
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    digests = [sha256(np.ascontiguousarray(x)).digest() for x in waveforms]
+    "Which clips are copies of one another, or of a copy?"
+    from scipy.spatial import KDTree
+    digests = (sha256(np.ascontiguousarray(x)).digest() for x in waveforms)
     first = {}                                                              # of equal clips
-    for i, digest in enumerate(digests):
-        first.setdefault(digest, i)
-    exact = [(first[digest], i) for i, digest in enumerate(digests)]
-    near = nearly_equal(waveforms, np.array([*first.values()]), tolerance)
-    a, b = np.array(exact + near).T
-    n = len(waveforms)
-    links = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
-    return connected_components(links, directed=False)[1]
+    group = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)])
+    distinct = np.unique(group)
+    places = short_vectors(waveforms)[distinct]
+    tree = KDTree(places)
+    for i, place in zip(distinct, places):
+        near = distinct[tree.query_ball_point(place, 4 * tolerance)]
+        for j in near[(near > i) & (group[near] != group[i])]:
+            if group[j] != group[i] and nearly_equal(waveforms[i], waveforms[j], tolerance):
+                low, high = sorted((group[i], group[j]))
+                group[group == high] = low
+    return np.unique(group, return_inverse=True)[1]
 
 # %% ../nbs/05_sounds.ipynb #a7c05e11
-def nearly_equal(waveforms, which, tolerance):
-    "Pairs of clips (of those in `which`) that don't differ by more than the tolerance anywhere."
-    from scipy.spatial import KDTree
+def short_vectors(waveforms):
+    "Eight random projections of each clip: those of copies are close to one another."
     rng = np.random.default_rng(0)
     directions = rng.standard_normal((waveforms.shape[1], 8), dtype=np.float32)
-    places = waveforms[which] @ (directions / np.linalg.norm(directions, axis=0))
-    pairs = which[KDTree(places).query_pairs(4 * tolerance, output_type="ndarray")]
-    return [(i, j) for i, j in pairs if np.abs(waveforms[i] - waveforms[j]).max() <= tolerance]
+    return waveforms @ (directions / np.linalg.norm(directions, axis=0))
+
+def nearly_equal(x, y, tolerance):
+    "Do two clips differ by no more than the tolerance anywhere?"
+    return np.abs(x - y).max() <= tolerance
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0e
 def copies_note(group, file):

@@ -224,6 +224,32 @@ def test_different_clips_are_different_recordings():
 def test_thousands_of_equal_clips_are_one_recording():
     assert set(same_recordings(np.ones((5000, 10), np.float32))) == {0}
 
+def count_comparisons(monkeypatch):
+    "The pairs of clips that are compared from now on."
+    compared = []
+    compare = chapter.nearly_equal
+    def spy(x, y, tolerance):
+        compared.append((x[0], y[0]))
+        return compare(x, y, tolerance)
+    monkeypatch.setattr(chapter, "nearly_equal", spy)
+    return compared
+
+def test_thousands_of_nearly_equal_clips_are_one_recording(monkeypatch):
+    rng = np.random.default_rng(0)
+    clip = rng.uniform(-0.9, 0.9, 100)
+    clips = (clip + rng.uniform(-0.0009, 0.0009, (2000, 100))).astype(np.float32)
+    compared = count_comparisons(monkeypatch)
+    assert set(same_recordings(clips)) == {0}
+    assert len(compared) == 1999                                                         # of nearly two million pairs
+
+def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
+    "Only neighbours are within the tolerance of 0.002."
+    levels = np.random.default_rng(0).permutation(300)
+    compared = count_comparisons(monkeypatch)
+    clips = np.repeat(0.0015 * levels[:, None], 50, axis=1).astype(np.float32)
+    assert set(same_recordings(clips)) == {0}
+    assert 299 <= len(compared) < 3000                                                   # of 44,850 pairs
+
 def test_copies_stay_on_one_side(tmp_path):
     for i in range(40): save(tmp_path / "hum" / f"{i}.wav", i=i % 20)
     train, held_out = split_sounds(load_folder(tmp_path))
