@@ -1,5 +1,5 @@
 """Folders as people have them: what is found in them, tables of labels, copies, few clips, many clips."""
-import json, math, os
+import json, math, os, tracemalloc
 from argparse import Namespace
 from dataclasses import replace
 
@@ -187,15 +187,55 @@ def test_a_table_that_is_no_utf_8_is_noted(kit, tmp_path):
     (tmp_path / "t.csv").write_bytes(TEXT.encode("cp1252"))
     assert any("t.csv" in line and "Windows-1252" in line for line in load_folder(kit, labels=tmp_path / "t.csv").notes)
 
+def test_a_table_is_read_once(kit, tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_bytes(TEXT.encode("cp1252"))
+    opened = []
+    read = chapter.Path.read_bytes
+    def spy(path):
+        opened.append(path.name)
+        return read(path)
+    monkeypatch.setattr(chapter.Path, "read_bytes", spy)
+    assert "Windows-1252" in load_folder(kit, labels=tmp_path / "t.csv").notes[0]
+    assert opened == ["t.csv"]
+
 def test_a_file_beside_the_folder_is_read(kit, tmp_path):
     save(tmp_path / "elsewhere" / "c.wav", i=7)
     (tmp_path / "t.csv").write_text(f"file,label\nkick/a.wav,boom\n{tmp_path}/elsewhere/c.wav,zing\n")
     assert labelled(kit, tmp_path / "t.csv") == {"kick/a.wav": "boom", f"{tmp_path}/elsewhere/c.wav": "zing"}
 
-@pytest.mark.parametrize("text, complaint", {"file,label\n,boom\n": "line 2: .*no file", "file,label\na.wav,\n": "line 2: a.wav has no label", "file,label,midi\na.wav,b,high\n": "line 2: .*high"}.items())
+@pytest.mark.parametrize("text, complaint", {"file,label\n,boom\n": "line 2: .*no file", "file,label\na.wav,\n": "line 2: a.wav has no label", "file,label,midi\na.wav,b,high\n": "line 2: .*high",
+    "label,file\nboom\n": "line 2: there is no file for 'boom'",
+    "file,label\na.wav,b\n" + 200_000 * "c" + ",d\n": "line 3: field larger",
+    "\n\nname,label\n": "line 3: no column 'file'",
+    "": "line 1: no column"}.items())
 def test_rows_that_say_too_little(tmp_path, text, complaint):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=complaint): read_labels(tmp_path / "t.csv")
+
+@pytest.mark.parametrize("first, second, complaint", [
+    ("k/a.wav,one,", "k/a.wav,two,", "t.csv: line 3: k/a.wav is both 'one' and 'two'; want one"),
+    ("k/a.wav,one,", "k/./a.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
+    ("k/a.wav,one,", "K\\A.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
+    ("gone.wav,one,", "k/../gone.wav,two,", "t.csv: .*gone.wav is both 'one' and 'two'; want one"),
+    ("k/a.wav,one,60", "k/../k/a.wav,one,61", "a.wav has the pitches 60 and 61; want one"),
+])
+def test_rows_that_contradict_each_other_are_refused(tmp_path, first, second, complaint):
+    save(tmp_path / "k" / "a.wav")
+    save(tmp_path / "k" / "b.wav", i=1)
+    (tmp_path / "t.csv").write_text(f"file,label,midi\n{first}\n{second}\nk/b.wav,three,\n")
+    with pytest.raises(ValueError, match=complaint) as refusal:
+        load_folder(tmp_path, labels=tmp_path / "t.csv")
+    assert len(str(refusal.value).splitlines()) == 1
+
+@pytest.mark.parametrize("other", ["k/a.wav", "k/./a.wav", "K/a.WAV"])
+@pytest.mark.parametrize("midi", [("60", ""), ("", "60"), ("60", "60.0")])
+def test_rows_that_agree_are_one(tmp_path, other, midi):
+    save(tmp_path / "k" / "a.wav")
+    rows = f"k/a.wav,one,{midi[0]}\n{other},one,{midi[1]}\n"
+    (tmp_path / "t.csv").write_text("file,label,midi\n" + rows)
+    sounds = load_folder(tmp_path, labels=tmp_path / "t.csv")
+    assert (sounds.details["file"].tolist(), sounds.classes) == (["k/a.wav"], ("one",))
+    assert sounds.midi.tolist() == [60]
 
 
 # Copies
@@ -271,12 +311,17 @@ def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
     assert set(train.group).isdisjoint(held_out["held out"].group)
 
 def test_a_sound_in_two_classes_never_empties_one(tmp_path):
-    for i in range(40): save(tmp_path / "all" / f"{i}.wav", i=i)
-    for i in range(40): save(tmp_path / f"only-{i:02}" / "a.wav", i=i)
+    for i in range(60):
+        save(tmp_path / "all" / f"{i}.wav", i=i / 2)
+    for i in range(40):
+        save(tmp_path / f"only-{i:02}" / "a.wav", i=i / 2)
     sounds = load_folder(tmp_path)
+    assert set(sounds.group[hold_out_groups(sounds)] < 40) == {True, False}               # of both kinds, at first
     train, held_out = split_sounds(sounds)
     assert (np.bincount(train.labels, minlength=41) > 0).all()
-    assert all(set(train.group).isdisjoint(part.group) for part in held_out.values())
+    assert held_out.keys() == {"held out"}
+    assert len(train) + len(held_out["held out"]) == 100
+    assert set(train.group).isdisjoint(held_out["held out"].group)
 
 
 # Few clips
@@ -381,6 +426,26 @@ def test_a_long_file_is_not_read_to_its_end(tmp_path, monkeypatch):
     assert len(asked) == 2 and max(asked) < 0.6
     whole = np.stack([chapter.fit_clip(tone(i, seconds=30), 8000, sample_rate=RATE) for i in (0, 3)])
     np.testing.assert_allclose(sounds.waveforms, whole, atol=1e-4)                       # the fade at the end, too
+
+def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
+    for i in range(100):
+        save(tmp_path / "hum" / f"{i}.wav", i=i / 3)
+    load_folder(tmp_path, duration=0.1)                                                  # imports what it needs
+    asked = []
+    monkeypatch.setattr(chapter, "check_memory", lambda num_bytes, what: asked.append(num_bytes))
+    tracemalloc.start()
+    try:
+        load_folder(tmp_path, duration=3)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert asked == [8 * 100 * 3 * RATE]
+    assert most <= 1.25 * asked[0]                                                       # beside clips, some vectors as long
+
+def test_a_folder_is_read_without_stderr(tmp_path, monkeypatch):
+    save(tmp_path / "kick" / "a.wav")
+    monkeypatch.setattr("sys.stderr", None)
+    assert load_folder(tmp_path).details["file"].tolist() == ["kick/a.wav"]
 
 def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
     folder = save_classes(tmp_path, {"a": 12, "b": 12})
