@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np, pytest, soundfile
 
 from audiogen import sounds as chapter
-from audiogen.cli import class_names, evaluate_model, load_data, of_classes
+from audiogen.cli import (DEFAULTS, class_names, evaluate_model, evaluation_settings, load_data,
+                          of_classes, report_few, run_settings)
+from audiogen.generator import model_info
 from audiogen.sounds import SoundSet, find_clips, hold_out_groups, load_folder, read_labels, same_recordings, split_sounds
 from audiogen.waveform import READABLE, save_audio, sine
 
@@ -383,6 +385,17 @@ def test_small_classes_are_named_once(tmp_path, capsys):
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1 and "clap (1), rim (3)" in err and "snare" not in err and "no figures" in err
 
+def test_a_class_that_one_set_lacks_has_figures_from_the_other(capsys):
+    "Recordings at several keys: of the drums, which have no pitch, only zones are held out."
+    sounds = make_set([20, 20, 2], midi=[*range(60, 80), *[math.nan] * 22])
+    sounds = replace(sounds, classes=("bell", "kick", "rim"), group=np.r_[np.arange(20) // 2, 20:42])
+    train, held_out = split_sounds(sounds)
+    assert {name: set(part.labels) for name, part in held_out.items()} == {"pitches": {0}, "zones": {0, 1}}
+    report_few(train, held_out)
+    nowhere, pitches = capsys.readouterr().err.splitlines()
+    assert nowhere.startswith("audiogen: nothing to hold out, so no figures") and nowhere.endswith(": rim (2)")
+    assert pitches == "audiogen: pitches: no figures for kick; nothing is held out of them there"
+
 class Named:
     "A model that knows classes, and makes white noise."
     sample_rate, latent_dim, jitted = RATE, 2, False
@@ -475,6 +488,48 @@ def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path, monkey
     assert (part["generated_clips"], part["train_clips"]) == (8, 16)
 
 
+# From another folder
+
+def typed(**others):
+    "The words of a command, as they are parsed."
+    return Namespace(**dict.fromkeys(DEFAULTS) | dict(out="../run", recipe="vae", resume=None) | others)
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    "A run on ./kit and ./t.csv; the current folder is another, with a kit of its own."
+    save_classes(tmp_path / "here" / "kit", {"kick": 10})
+    save_classes(tmp_path / "elsewhere" / "kit", {"snare": 10})
+    rows = "".join(f"kick/{i}.wav,boom\n" for i in range(10))
+    (tmp_path / "here" / "t.csv").write_text("file,label\n" + rows)
+    monkeypatch.chdir(tmp_path / "here")
+    settings = run_settings(typed(data="kit", labels="t.csv"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "run" / "command.json").write_text(json.dumps(settings))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return settings
+
+def test_a_run_finds_its_data_from_another_folder(begun, tmp_path):
+    assert begun["data"] == str(tmp_path / "here" / "kit")
+    assert begun["labels"] == str(tmp_path / "here" / "t.csv")
+    assert run_settings(typed(resume=True)) == begun
+    asked = typed(model=tmp_path / "run" / "model.safetensors")
+    asked.model.touch()
+    settings = evaluation_settings(asked)
+    assert load_data(settings)[0].classes == ("boom",)
+
+def test_the_same_folder_may_be_typed_in_another_way(begun):
+    typed_again = typed(data="../here/./kit/", labels="../here/t.csv", resume=True)
+    assert run_settings(typed_again) == begun
+    with pytest.raises(ValueError, match="data = .*/here/kit, not .*/elsewhere/kit"):
+        run_settings(typed(data="kit", resume=True))
+
+@pytest.mark.parametrize("word", ["drums", "tones", "sounds", "fluidr3"])
+def test_words_for_data_stay_words(word):
+    assert run_settings(typed(data=word))["data"] == word
+    assert os.path.isabs(run_settings(typed(data=f"./{word}"))["data"])
+
+
 # From a terminal
 
 def test_few_snares_are_trained_on(audiogen, tmp_path):
@@ -482,6 +537,8 @@ def test_few_snares_are_trained_on(audiogen, tmp_path):
     for kind in ("spectral", "vae"):
         status, out, err = audiogen("train", kind, "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / kind)
         assert (status, err) == (0, "") and "held-out clips | 1 |" in out, err
+        about = model_info(tmp_path / kind / "model.safetensors")["about"]
+        assert about["data"] == "kit/" and str(tmp_path) not in json.dumps(about)
     for i, name in enumerate(("clap/a.wav", "rim/a.wav", "rim/b.wav"), 60): save(tmp_path / "kit" / name, i=i)
     status, out, err = audiogen("train", "spectral", "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / "more")
     assert status == 0 and "clap (1), rim (2)" in err and len(err.splitlines()) == 1 and "nan" not in out.lower()
