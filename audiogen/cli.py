@@ -359,7 +359,7 @@ def report_few(train, held_out):
     "Say for which classes there will be no figures."
     everything = set(range(len(train.classes)))
     lacking = {name: everything - {*part.labels} for name, part in held_out.items()}
-    nowhere = everything.intersection(*lacking.values())                    # all, if nothing is held out
+    nowhere = everything.intersection(*lacking.values())  # all, if nothing is held out
     if nowhere:
         counts = [len(np.unique(train.group[train.labels == c])) for c in sorted(nowhere)]
         few = [f"{train.classes[c]} ({count})" for c, count in zip(sorted(nowhere), counts)]

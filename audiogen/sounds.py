@@ -564,7 +564,7 @@ def load_clips(paths, num_samples, sample_rate):
     def load(path):
         return load_clip(path, num_samples, sample_rate)
     pool = ThreadPoolExecutor(READERS)
-    silent = sys.stderr is None or None                                     # None: no bar in a log file
+    silent = sys.stderr is None or None      # None: no bar in a log file
     bar = dict(desc="audiogen: reading", unit="file", disable=silent)
     try:
         return list(tqdm(pool.map(load, paths), total=len(paths), **bar))
@@ -663,7 +663,7 @@ def load_folder(
         raise FileNotFoundError(f"{folder}: no such folder")
     n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
     wanted, skipped, notes = find_clips(folder, labels=labels)
-    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")    # a list and an array
+    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")  # twice: list, array
     clips, rows = [], []
     for path, answer in zip(wanted, load_clips([*wanted], n, sample_rate)):
         if isinstance(answer, str):

@@ -282,7 +282,7 @@ def test_thousands_of_nearly_equal_clips_are_one_recording(monkeypatch):
     clips = (clip + rng.uniform(-0.0009, 0.0009, (2000, 100))).astype(np.float32)
     compared = count_comparisons(monkeypatch)
     assert set(same_recordings(clips)) == {0}
-    assert len(compared) == 1999                                                         # of nearly two million pairs
+    assert len(compared) == 1999  # of 1,999,000 pairs
 
 def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
     "Only neighbours are within the tolerance of 0.002."
@@ -290,7 +290,7 @@ def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
     compared = count_comparisons(monkeypatch)
     clips = np.repeat(0.0015 * levels[:, None], 50, axis=1).astype(np.float32)
     assert set(same_recordings(clips)) == {0}
-    assert 299 <= len(compared) < 3000                                                   # of 44,850 pairs
+    assert 299 <= len(compared) < 3000  # of 44,850 pairs
 
 def test_copies_stay_on_one_side(tmp_path):
     for i in range(40): save(tmp_path / "hum" / f"{i}.wav", i=i % 20)
@@ -318,7 +318,7 @@ def test_a_sound_in_two_classes_never_empties_one(tmp_path):
     for i in range(40):
         save(tmp_path / f"only-{i:02}" / "a.wav", i=i / 2)
     sounds = load_folder(tmp_path)
-    assert set(sounds.group[hold_out_groups(sounds)] < 40) == {True, False}               # of both kinds, at first
+    assert set(sounds.group[hold_out_groups(sounds)] < 40) == {True, False}  # of both kinds
     train, held_out = split_sounds(sounds)
     assert (np.bincount(train.labels, minlength=41) > 0).all()
     assert held_out.keys() == {"held out"}
@@ -388,12 +388,15 @@ def test_small_classes_are_named_once(tmp_path, capsys):
 def test_a_class_that_one_set_lacks_has_figures_from_the_other(capsys):
     "Recordings at several keys: of the drums, which have no pitch, only zones are held out."
     sounds = make_set([20, 20, 2], midi=[*range(60, 80), *[math.nan] * 22])
-    sounds = replace(sounds, classes=("bell", "kick", "rim"), group=np.r_[np.arange(20) // 2, 20:42])
+    group = np.r_[np.arange(20) // 2, 20:42]
+    sounds = replace(sounds, classes=("bell", "kick", "rim"), group=group)
     train, held_out = split_sounds(sounds)
-    assert {name: set(part.labels) for name, part in held_out.items()} == {"pitches": {0}, "zones": {0, 1}}
+    classes = {name: set(part.labels) for name, part in held_out.items()}
+    assert classes == {"pitches": {0}, "zones": {0, 1}}
     report_few(train, held_out)
     nowhere, pitches = capsys.readouterr().err.splitlines()
-    assert nowhere.startswith("audiogen: nothing to hold out, so no figures") and nowhere.endswith(": rim (2)")
+    assert nowhere.startswith("audiogen: nothing to hold out, so no figures")
+    assert nowhere.endswith(": rim (2)")
     assert pitches == "audiogen: pitches: no figures for kick; nothing is held out of them there"
 
 class Named:
@@ -443,7 +446,7 @@ def test_a_long_file_is_not_read_to_its_end(tmp_path, monkeypatch):
 def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
     for i in range(100):
         save(tmp_path / "hum" / f"{i}.wav", i=i / 3)
-    load_folder(tmp_path, duration=0.1)                                                  # imports what it needs
+    load_folder(tmp_path, duration=0.1)  # imports what it needs
     asked = []
     monkeypatch.setattr(chapter, "check_memory", lambda num_bytes, what: asked.append(num_bytes))
     tracemalloc.start()
@@ -453,7 +456,7 @@ def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
     finally:
         tracemalloc.stop()
     assert asked == [8 * 100 * 3 * RATE]
-    assert most <= 1.25 * asked[0]                                                       # beside clips, some vectors as long
+    assert most <= 1.25 * asked[0]  # beside clips, some vectors as long
 
 def test_a_folder_is_read_without_stderr(tmp_path, monkeypatch):
     save(tmp_path / "kick" / "a.wav")
@@ -492,7 +495,8 @@ def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path, monkey
 
 def typed(**others):
     "The words of a command, as they are parsed."
-    return Namespace(**dict.fromkeys(DEFAULTS) | dict(out="../run", recipe="vae", resume=None) | others)
+    unsaid = dict.fromkeys(DEFAULTS) | dict(out="../run", recipe="vae", resume=None)
+    return Namespace(**unsaid | others)
 
 @pytest.fixture
 def begun(tmp_path, monkeypatch):
