@@ -255,7 +255,7 @@ def predict_picture(
     return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)      # the floor gets no quieter
 
 # %% ../nbs/10_conditional.ipynb #leeway
-LEEWAY = 2                                                                   # in training, the pitch told is off by a semitone or two (semitones)
+LEEWAY = 2                                                                   # semitones: in training, pitches are off by one or two
 
 # %% ../nbs/10_conditional.ipynb #settle
 def settle(
@@ -648,15 +648,11 @@ def steer(
     "Tell a conditional model what to play."
     classes, pitched = model.config.classes, model.config.pitched
     if label is None: label = classes[pitched.index(True) if True in pitched else 0]
-    if label not in classes: raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
-    c = classes.index(label)
-    if not pitched[c] and pitch is not None: raise ValueError(f"{label} has no pitch; leave it out, or want one of {', '.join(np.compress(pitched, classes)) or 'no class here'}")
-    pitch = (60 if pitch is None else pitch) if pitched[c] else 0
-    if pitched[c] and not 12 <= pitch <= 120: raise ValueError(f"pitch is {pitch}; want a MIDI number from 12 to 120, such as 60, middle C")
+    c, pitch = class_and_pitch(model.config, label, pitch)
     if loudness is not None and not -80 <= loudness <= 0: raise ValueError(f"loudness is {loudness} dBFS; want −80 to 0, such as −12")
     if not pitched[c] and seconds is not None: raise ValueError(f"{label} has no pitch, and a length of its own; leave seconds out, and cut its sounds or continue them with silence")
     check_words(words, label, pitched[c])
-    if pitched[c]: point_out_range(model, c, pitch)
+    if pitched[c]: point_out_range(model, c, [pitch])
     return Instrument(model, c, pitch, loudness, words, seconds)
 
 ConditionalVAE.steer = steer
@@ -667,15 +663,53 @@ def check_words(words, label, pitched):
     known = split_words(words)
     for word in known:
         trait, sign = WORDS[word]
-        opposite = [other for other in known if WORDS[other] == (trait, -sign)]
-        if opposite: raise ValueError(f"words are {word!r} and {opposite[0]!r}, which cancel each other; leave one out")
+        opposites = [known_word for known_word in known if WORDS[known_word] == (trait, -sign)]
+        if opposites:
+            pair = f"{word!r} and {opposites[0]!r}"
+            raise ValueError(f"words are {pair}, which cancel each other; leave one out")
         if trait == 3 and not pitched: raise ValueError(f"{label} has no pitch, and {word!r} says how harmonic a sound with a pitch shall be; leave it out")
 
-def point_out_range(model, c, pitch):
-    "Warn, if a class has never learned a pitch."
-    known, label = np.asarray(model.known_midi[c]), model.config.classes[c]
-    if float(model.nearest_learned(c, jnp.float32(pitch))) != np.float32(pitch):
-        warnings.warn(f"{label} learned pitches {known.min():.0f} to {known.max():.0f}; beyond them it has the sound of the nearest, moved", stacklevel=3)
+# %% ../nbs/10_conditional.ipynb #chkpitch
+def class_and_pitch(
+    config:ConditionalConfig,
+    label, # class of sound
+    pitch, # MIDI number, or None
+): # number of the class; pitch: 60 if None, 0 for a class without pitch
+    "Refuse classes and pitches that can't be played."
+    classes, pitched = config.classes, config.pitched
+    if label not in classes:
+        raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
+    c = classes.index(label)
+    if not pitched[c]:
+        if pitch is None: return c, 0
+        choices = ", ".join(np.compress(pitched, classes)) or "no class here"
+        raise ValueError(f"{label} has no pitch; leave it out, or want one of {choices}")
+    if pitch is None: return c, 60
+    if not 12 <= pitch <= 120:
+        raise ValueError(f"pitch is {pitch}; want a MIDI number from 12 to 120, such as 60, middle C")
+    return c, pitch
+
+# %% ../nbs/10_conditional.ipynb #chkrange
+def point_out_range(
+    model, # a ConditionalVAE
+    c, # number of a class with a pitch
+    pitches, # MIDI numbers that it shall play, (n,)
+    *,
+    stacklevel=3, # whose line the warning names, as for warnings.warn
+):
+    "Warn of the first pitch that is too far from those that a class learned."
+    learned = np.asarray(model.known_midi[c])
+    pitches = np.asarray(pitches, np.float32)
+    nearest = np.asarray(model.nearest_learned(c, pitches))
+    moved = np.flatnonzero(nearest != pitches)
+    if not len(moved): return
+    first = moved[0]
+    warnings.warn(
+        f"{model.config.classes[c]} learned pitches {learned.min():.0f} to {learned.max():.0f},"
+        f" and {LEEWAY} semitones beyond; at {pitches[first]:g} it plays with the timbre"
+        f" learned at {nearest[first]:.0f}",
+        stacklevel=stacklevel,
+    )
 
 # %% ../nbs/10_conditional.ipynb #mid1imports
 import io, struct
@@ -713,36 +747,67 @@ def play_notes(
     "Play notes with a model, in the memory that a few of them take."
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
-    styles, ahead, done, step = {}, np.zeros(0, np.float32), 0, model.sample_rate
+    check_notes(model, notes)
+    parts = nnx.split(model)
+    first_notes = {note.label: note for note in reversed(notes)}
+    styles = {label: song_style(model, note, seed, words) for label, note in first_notes.items()}
+    ahead, done, step = np.zeros(0, np.float32), 0, model.sample_rate
     for i, note in enumerate(notes):
         start = round(note.start * model.sample_rate)
         while done < start:                                                  # no more than a second at once, even in a long rest
             n = min(step, start - done)
             yield soft_limit(np.pad(ahead[:n], (0, n - len(ahead[:n]))))
             ahead, done = ahead[n:], done + n
-        if note.label not in styles: styles[note.label] = song_style(model, note, seed, words)
-        x = gain * note.velocity * sound_note(model, styles[note.label], note, jax.random.fold_in(jax.random.key(seed), i))
+        key = jax.random.fold_in(jax.random.key(seed), i)
+        x = gain * note.velocity * sound_note(model, styles[note.label], note, key, parts=parts)
         ahead = np.pad(ahead, (0, max(0, len(x) - len(ahead))))
         ahead[: len(x)] += x
     for i in range(0, len(ahead), step): yield soft_limit(ahead[i : i + step])
 
+# %% ../nbs/10_conditional.ipynb #chknotes
+def check_notes(model, notes):
+    "Refuse notes that can't be played; warn, once a class, of a pitch far from what it learned."
+    pitches = defaultdict(list)
+    for label, midi in dict.fromkeys((note.label, note.midi) for note in notes):
+        c, pitch = class_and_pitch(model.config, label, midi or None)
+        pitches[c].append(pitch)
+    for c, asked in pitches.items():
+        if model.config.pitched[c]:
+            point_out_range(model, c, asked, stacklevel=4)
+
 # %% ../nbs/10_conditional.ipynb #0079
 def song_style(model, note, seed, words):
     "The style in which all notes of a class are played."
-    fitting = words if note.midi else " ".join(word for word in split_words(words) if WORDS[word][0] != 3)      # without a pitch, nothing is pure
-    instrument = steer(model, note.label, pitch=60 if note.midi else None, words=fitting)
-    return instrument.sample_prior(jax.random.fold_in(jax.random.key(seed), instrument.c[...]), 1)
+    c, _ = class_and_pitch(model.config, note.label, note.midi or None)
+    fitting = words
+    if not note.midi:                                                        # without a pitch, nothing is pure
+        fitting = " ".join(word for word in split_words(words) if WORDS[word][0] != 3)
+    check_words(fitting, note.label, model.config.pitched[c])
+    key = jax.random.fold_in(jax.random.key(seed), c)
+    midi = np.float32(60 if note.midi else model.config.pitched[c] * 60)
+    return sample_styles(model, key, np.full(1, c), np.full(1, midi), words=fitting)
 
 # %% ../nbs/10_conditional.ipynb #0080
-def sound_note(model, z, note, key, *, release=0.05):
+def sound_note(
+    model:ConditionalVAE,
+    z, # style, (1, latent_dim)
+    note:Note,
+    key, # of the noise
+    *,
+    release=0.05, # how long it fades when it is let go (s)
+    parts=None, # nnx.split(model), if it is at hand
+): # waveform, (t,)
     "The sound of one note, at least as long as it is held, with a release."
-    instrument, rate = steer(model, note.label, pitch=note.midi or None), model.sample_rate
-    own = model.config.duration
-    seconds = own if not note.midi else max(own, 0.25 * np.ceil(4 * (note.seconds + release)))
-    x = np.array(sound_of_length(seconds, *nnx.split(model), z, instrument.c[...], instrument.midi[...], key)[0])
+    c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
+    seconds = model.config.duration
+    if note.midi:                                                            # a drum rings as long as it likes
+        seconds = max(seconds, 0.25 * np.ceil(4 * (note.seconds + release)))
+    graphdef, state = parts or nnx.split(model)
+    x = sound_of_length(seconds, graphdef, state, z, np.int32(c), np.float32(pitch), key)
+    x = np.array(x[0])
     if not note.midi: return x
-    n = min(len(x), round((note.seconds + release) * rate))
-    return x[:n] * np.minimum(1, np.arange(n, 0, -1) / (release * rate)).astype(np.float32)
+    n = min(len(x), round((note.seconds + release) * model.sample_rate))
+    return x[:n] * np.minimum(1, np.arange(n, 0, -1) / (release * model.sample_rate)).astype(np.float32)
 
 # %% ../nbs/10_conditional.ipynb #0081
 @partial(jax.jit, static_argnums=(0, 1))

@@ -106,6 +106,24 @@ def test_words_in_a_song_reach_the_classes_that_they_fit():
     plain, pure = (np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)]) for words in ("", "pure"))
     assert np.abs(plain - pure).max() > 1e-3
 
+def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
+    notes = [conditional.Note(0, 0.1, "pluck", midi) for midi in (60.0, 90.0, 31.0, 90.0)]
+    with pytest.warns(UserWarning) as caught:
+        list(conditional.play_notes(load_model("conditional"), notes))
+    assert ["at 90 it plays" in str(warning.message) for warning in caught] == [True]
+    assert caught[0].filename == __file__
+
+@pytest.mark.parametrize("label, midi, message", [
+    ("organ", 300.0, "pitch is 300"),
+    ("organ", float("nan"), "pitch is nan"),
+    ("kick", 60.0, "kick has no pitch"),
+    ("bagpipe", 60.0, "no class is called 'bagpipe'"),
+])
+def test_a_song_with_a_bad_note_is_refused_before_it_begins(label, midi, message):
+    notes = [conditional.Note(0, 0.1, "organ", 60.0), conditional.Note(3, 0.1, label, midi)]
+    with pytest.raises(ValueError, match=message):
+        next(conditional.play_notes(load_model("conditional"), notes))
+
 
 # ---- fitted, and compiled once
 
@@ -175,9 +193,14 @@ def test_no_sound_ends_louder_than_it_was(name):
 
 def test_a_pitch_that_was_not_learned_is_pointed_out(audiogen, tmp_path):
     model = load_model("conditional")
-    with pytest.warns(UserWarning, match="pluck learned pitches 50 to 78"): model.steer("pluck", pitch=31)
+    message = (
+        "pluck learned pitches 50 to 78, and 2 semitones beyond;"
+        " at 31 it plays with the timbre learned at 48"
+    )
+    with pytest.warns(UserWarning, match=message):
+        model.steer("pluck", pitch=31)
     status, _, err = audiogen("generate", "--model", "conditional", "--label", "pluck", "--pitch", "31", "--count", "1", "--out", tmp_path)
-    assert status == 0 and err == "audiogen: pluck learned pitches 50 to 78; beyond them it has the sound of the nearest, moved\n"
+    assert status == 0 and err == f"audiogen: {message}\n"
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("pitch", [48, 60, 78])
