@@ -777,15 +777,14 @@ def check_notes(model, notes):
 
 # %% ../nbs/10_conditional.ipynb #0079
 def song_style(model, note, seed, words):
-    "The style in which all notes of a class are played."
-    c, _ = class_and_pitch(model.config, note.label, note.midi or None)
+    "The style in which all notes of a class are played, at home near the pitch of its first note."
+    c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     fitting = words
     if not note.midi:                                                        # without a pitch, nothing is pure
         fitting = " ".join(word for word in split_words(words) if WORDS[word][0] != 3)
     check_words(fitting, note.label, model.config.pitched[c])
     key = jax.random.fold_in(jax.random.key(seed), c)
-    midi = np.float32(60 if note.midi else model.config.pitched[c] * 60)
-    return sample_styles(model, key, np.full(1, c), np.full(1, midi), words=fitting)
+    return sample_styles(model, key, np.array([c]), np.array([pitch], np.float32), words=fitting)
 
 # %% ../nbs/10_conditional.ipynb #0080
 def sound_note(

@@ -106,6 +106,22 @@ def test_words_in_a_song_reach_the_classes_that_they_fit():
     plain, pure = (np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)]) for words in ("", "pure"))
     assert np.abs(plain - pure).max() > 1e-3
 
+@pytest.mark.filterwarnings("error")
+def test_a_song_is_played_in_a_style_of_its_first_pitch():
+    model = load_model("conditional")
+    classes, remembered = model.known_midi.shape
+    model.known_midi[...] = jnp.tile(jnp.linspace(75, 90, remembered), (classes, 1))
+    c = model.config.classes.index("pluck")
+    notes = [conditional.Note(0, 0.1, "pluck", 80.0), conditional.Note(0.1, 0.1, "pluck", 88.0)]
+    for words in ("", "bright"):
+        key = jax.random.fold_in(jax.random.key(3), c)
+        style = conditional.sample_styles(model, key, np.array([c]), np.array([80.0]), words=words)
+        keys = [jax.random.fold_in(jax.random.key(3), i) for i in range(len(notes))]
+        sounds = [conditional.sound_note(model, style, *pair) for pair in zip(notes, keys)]
+        song = np.concatenate([*conditional.play_notes(model, notes, seed=3, words=words)])
+        wanted = conditional.soft_limit(0.5 * sounds[1])                 # the first has ended by then
+        np.testing.assert_allclose(song[-1600:], wanted[-1600:], atol=1e-6)
+
 def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
     notes = [conditional.Note(0, 0.1, "pluck", midi) for midi in (60.0, 90.0, 31.0, 90.0)]
     with pytest.warns(UserWarning) as caught:
