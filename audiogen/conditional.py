@@ -26,7 +26,7 @@ from .generator import check_latent, check_rngs, mlp, relu, synthesize
 from .spectral import (LOUDEST, Clouds, Fixed, SpectralConfig, as_tuple, check_enough_clips, check_length, half_picture, in_blocks, log_magnitude,
                                pooled, remember, steady_phases)
 from .stft import full_scale, get_window, hz_to_mel, istft, num_frames, stft
-from .vae import gaussian_kl, reparameterize
+from .vae import feature_means, gaussian_kl, reparameterize
 from .waveform import check_count, largest, seconds_to_samples
 
 # %% ../nbs/10_conditional.ipynb #turns
@@ -419,16 +419,25 @@ def conditional_loss(
     batch, # from conditional_targets
     key, # of all that is random, the window, the frames and the filters among it
 ): # scalar, {part: scalar}
-    "The loss by a picture that is foretold, through one of two windows, in every fourth frame."
-    k, steady, (draw, choose, begin, room) = model.config, model.steady[batch["label"]], jax.random.split(key, 4)
-    known, curves = batch["heard"].shape[1] > 1, random_curves(room, len(steady), k.bands)
-    def hear(features): return recolour(features.reshape(len(steady), -1, k.bands), curves).reshape(features.shape) if known else features
+    "Spectrogram loss on the predicted log-magnitudes, at a random one of two window sizes."
+    k = model.config
+    steady = model.steady[batch["label"]]
+    draw, choose, begin, colour = jax.random.split(key, 4)
+    known = batch["heard"].shape[1] > 1
+    curves = random_curves(colour, len(steady), k.bands)
+    def hear(features):
+        if not known: return features
+        L = features.reshape(len(steady), -1, k.bands)
+        return recolour(L, curves).reshape(features.shape)
     def compare(strokes):
         def through(zoom):
             frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
             target = jnp.asarray(batch[f"L{zoom}"])[:, frames].astype(jnp.float32)
-            if known: target = recolour(target, curves @ band_weights(k.bands, target.shape[-1], k.sample_rate))
-            return differences(predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames), target)
+            if known:
+                weights = band_weights(k.bands, target.shape[-1], k.sample_rate)
+                target = recolour(target, curves @ weights)
+            predicted = predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames)
+            return differences(predicted, target)
         return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
     return autoencoding_loss(model, batch, draw, compare, hear)
 
@@ -458,14 +467,10 @@ def fit_styles(
     arrays, # from conditional_targets
 ):
     "Find the cloud of each class's latent vectors, and remember some of them and their pitches."
-    z = in_blocks(style_means, model, arrays["features"][:, 0].astype(np.float32), arrays["label"], arrays["midi"], size=1024)
+    features = arrays["features"][:, 0]
+    z = in_blocks(feature_means, model, features, arrays["label"], arrays["midi"], size=1024)
     model.clouds.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
-
-# %% ../nbs/10_conditional.ipynb #stylemea
-def style_means(model, features, c, midi): # -> (b, latent_dim)
-    "The means of the posteriors of features."
-    return model.posterior(features, c, midi)[0]
 
 # %% ../nbs/10_conditional.ipynb #0057
 def resynthesize(
@@ -486,7 +491,8 @@ def encode_styles(
 ): # latent vectors, (n, latent_dim)
     "The means of the posteriors of sounds."
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
-    return in_blocks(style_means, model, features, labels, np.nan_to_num(midi).astype(np.float32), size=1024)
+    midi = np.nan_to_num(midi).astype(np.float32)
+    return in_blocks(feature_means, model, features, labels, midi, size=1024)
 
 # %% ../nbs/10_conditional.ipynb #0059
 def sound_blocks(
@@ -628,8 +634,9 @@ class Instrument(nnx.Module):
         return x if self.level is None else at_loudness(x, self.level[...], sample_rate=self.sample_rate)
 
     def sample_prior(self, key, count, label=None): # -> (count, latent_dim)
-        own = self.model.config.classes[int(self.c[...])]
-        if label not in (None, own): raise ValueError(f"this instrument plays {own}, not {label}; steer its model again")
+        steered = self.model.config.classes[int(self.c[...])]
+        if label not in (None, steered):
+            raise ValueError(f"this instrument plays {steered}, not {label}; steer its model again")
         c, midi = jnp.full(count, self.c[...]), jnp.full(count, self.midi[...])
         return sample_styles(self.model, key, c, midi, words=self.words)
 
