@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import mido
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -483,7 +484,9 @@ def refused(capsys, *words):
     return err
 
 
-def test_play_refuses_before_it_writes(folder, capsys):
+def test_play_refuses_before_it_writes(folder, capsys, monkeypatch):
+    memory = psutil.virtual_memory()._replace(available=16e9)  # bytes
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     song, out = folder / "song.mid", folder / "out"
     four_years = number(4 * 365_25 * 24 * 36 * 2) + bytes.fromhex(C)[1:]  # beats of half a second
     for data, words, line in (
