@@ -201,10 +201,14 @@ def in_blocks(
     "Apply a compiled function to long arrays, block by block."
     arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
     blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
-    return np.concatenate([np.asarray(_apply(f, tuple(settings.items()), graphdef, state, *block)) for block in blocks])
+    apply = partial(apply_block, f, tuple(settings.items()), graphdef, state)
+    return np.concatenate([np.asarray(apply(*block)) for block in blocks])
 
+# %% ../nbs/08_spectral.ipynb #applyblk
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _apply(f, settings, graphdef, state, *arrays): return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
+def apply_block(f, settings, graphdef, state, *arrays):
+    "A function of a model and of arrays, which are one block of longer ones."
+    return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
 # %% ../nbs/08_spectral.ipynb #0040
 class SpectralGenerator(nnx.Module):

@@ -9,7 +9,7 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
            'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview']
 
 # %% ../nbs/03_stft.ipynb #0005
-import inspect, math
+import math
 from functools import partial, wraps
 
 import jax
@@ -31,10 +31,15 @@ def static_window(window):
     "The same window as something that `jit` can compare: a name, a tuple of a name and its parameters, or of numbers."
     if isinstance(window, str): return window
     if isinstance(window, (tuple, list)) and window and isinstance(window[0], str): return tuple(window)
-    try: numbers = np.asarray(window, np.float32)
-    except (ValueError, TypeError): numbers = np.zeros(())
-    if numbers.ndim != 1 or not numbers.size or np.iscomplexobj(window):
-        raise ValueError(f"window is {str(window)[:40]}; want a name such as 'hann', 'hamming' or 'boxcar', or a number for each sample of window_size")
+    numbers = np.zeros(())                                                          # of no window
+    try:
+        if not np.iscomplexobj(window): numbers = np.asarray(window, np.float32)
+    except (ValueError, TypeError): pass
+    if numbers.ndim != 1 or not numbers.size:
+        raise ValueError(
+            f"window is {str(window)[:40]}; want a name such as 'hann', 'hamming' or 'boxcar',"
+            " or a number for each sample of window_size"
+        )
     return tuple(numbers.tolist())
 
 def check_window(numbers, window_size):
@@ -46,13 +51,17 @@ def check_window(numbers, window_size):
 
 def compiled(**options): # of jax.jit
     "Compile a function, whose waveform may be a list, and whose window an array."
+    static = options["static_argnames"]
     def plain(value): return np.asarray(value) if isinstance(value, (list, tuple)) else value
+    def prepared(name, value):
+        if name not in static: return plain(value)
+        return static_window(value) if name == "window" else value
     def decorate(function):
-        fast, parameters = jax.jit(function, **options), inspect.signature(function).parameters
+        fast = jax.jit(function, **options)
         @wraps(function)
-        def call(*args, window="hann", **named):
-            if "window" in parameters: named["window"] = static_window(window)
-            return fast(*map(plain, args), **{name: value if name == "window" else plain(value) for name, value in named.items()})
+        def call(*args, **named):
+            named = {name: prepared(name, value) for name, value in named.items()}
+            return fast(*map(plain, args), **named)
         return call
     return decorate
 
@@ -166,7 +175,7 @@ def full_scale(
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
-@compiled(static_argnames="top_db")
+@compiled(static_argnames=("top_db",))
 def amplitude_to_db(
     amplitude, # magnitudes, any shape
     *,
@@ -279,13 +288,14 @@ def generate_spectrogram(
     return figure
 
 # %% ../nbs/03_stft.ipynb #0047
-def _overlap_add(pieces, hop_size):
+def overlap_add(pieces, hop_size): # (..., frame, window_size) -> (..., t)
+    "The sum of pieces that begin a hop apart."
     n, window_size = pieces.shape[-2:]
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
     return total.at[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)].add(pieces)
 
 # %% ../nbs/03_stft.ipynb #0048
-def _check_overlap(window, window_size, hop_size):
+def check_overlap(window, window_size, hop_size):
     "Refuse a hop at which some samples would fall on (nearly) zeros of every window."
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
@@ -307,7 +317,7 @@ def istft(
     length=None, # samples wanted; if None, as far as the frames' centres (or the last frame) reach
 ): # waveform, (..., length)
     "Inverse short-time Fourier transform."
-    _check_overlap(window, window_size, hop_size)
+    check_overlap(window, window_size, hop_size)
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
         raise ValueError(
             f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
@@ -315,8 +325,8 @@ def istft(
     w, start = get_window(window, window_size), window_size // 2 if center else 0
     if length is None: length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
     check_count(length, "length")
-    x = _overlap_add(jnp.fft.irfft(S.swapaxes(-1, -2), window_size) * w, hop_size)
-    power = _overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
+    x = overlap_add(jnp.fft.irfft(S.swapaxes(-1, -2), window_size) * w, hop_size)
+    power = overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
     x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 

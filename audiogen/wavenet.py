@@ -331,8 +331,11 @@ def bits_per_sample(
     "How many bits each sample of a clip costs whoever has the model, on average."
     codes, labels = mu_law_encode(waveforms), np.asarray(labels)
     if (most := labels.max()) >= (known := len(model.config.classes)): raise ValueError(f"labels go up to {most}, but the model knows {known} classes; see choose_classes")
-    return in_blocks(_bits, model, codes, labels, size=16)
+    return in_blocks(bits_of_block, model, codes, labels, size=16)
 
-def _bits(model, codes, labels): # (b, t), (b,) -> (b,)
-    mixture = model.predict(code_levels(codes), jax.nn.one_hot(labels, len(model.config.classes)))
+# %% ../nbs/11_wavenet.ipynb #blckbits
+def bits_of_block(model, codes, labels): # (b, t), (b,) -> (b,)
+    "Bits a sample of a few clips."
+    classes = jax.nn.one_hot(labels, len(model.config.classes))
+    mixture = model.predict(code_levels(codes), classes)
     return -mixture_log_prob(mixture, codes).mean(axis=-1) / np.log(2)
