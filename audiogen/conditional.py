@@ -255,7 +255,7 @@ def predict_picture(
     return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)      # the floor gets no quieter
 
 # %% ../nbs/10_conditional.ipynb #leeway
-LEEWAY = 2                                                                   # semitones: in training, pitches are off by one or two
+LEEWAY = 2                              # semitones: in training, pitches are off by one or two
 
 # %% ../nbs/10_conditional.ipynb #settle
 def settle(
@@ -693,7 +693,8 @@ def class_and_pitch(
         raise ValueError(f"{label} has no pitch; leave it out, or want one of {choices}")
     if pitch is None: return c, 60
     if not 12 <= pitch <= 120:
-        raise ValueError(f"pitch is {pitch}; want a MIDI number from 12 to 120, such as 60, middle C")
+        wanted = "want a MIDI number from 12 to 120, such as 60, middle C"
+        raise ValueError(f"pitch is {pitch}; {wanted}")
     return c, pitch
 
 # %% ../nbs/10_conditional.ipynb #chkrange
@@ -787,7 +788,7 @@ def song_style(model, note, seed, words):
     "The style in which all notes of a class are played, at home near the pitch of its first note."
     c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     fitting = words
-    if not note.midi:                                                        # without a pitch, nothing is pure
+    if not note.midi:                                            # without a pitch, nothing is pure
         fitting = " ".join(word for word in split_words(words) if WORDS[word][0] != 3)
     check_words(fitting, note.label, model.config.pitched[c])
     key = jax.random.fold_in(jax.random.key(seed), c)
@@ -806,14 +807,15 @@ def sound_note(
     "The sound of one note, at least as long as it is held, with a release."
     c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     seconds = model.config.duration
-    if note.midi:                                                            # a drum rings as long as it likes
+    if note.midi:                                                # a drum rings as long as it likes
         seconds = max(seconds, 0.25 * np.ceil(4 * (note.seconds + release)))
     graphdef, state = parts or nnx.split(model)
     x = sound_of_length(seconds, graphdef, state, z, np.int32(c), np.float32(pitch), key)
     x = np.array(x[0])
     if not note.midi: return x
     n = min(len(x), round((note.seconds + release) * model.sample_rate))
-    return x[:n] * np.minimum(1, np.arange(n, 0, -1) / (release * model.sample_rate)).astype(np.float32)
+    fade = np.minimum(1, np.arange(n, 0, -1) / (release * model.sample_rate))
+    return x[:n] * fade.astype(np.float32)
 
 # %% ../nbs/10_conditional.ipynb #0081
 @partial(jax.jit, static_argnums=(0, 1))

@@ -135,6 +135,6 @@ def fit_prior(
     model.latents.fit(in_blocks(feature_means, model, arrays["features"], size=1024), arrays["label"])
 
 # %% ../nbs/09_vae.ipynb #featmean
-def feature_means(model, features, *conditions): # (b, num_features), (b,) each -> (b, latent_dim)
+def feature_means(model, features, *conditions): # (b, num_features), … -> (b, latent_dim)
     "The means of the posteriors of features."
     return model.posterior(features.astype(jnp.float32), *conditions)[0]
