@@ -690,7 +690,7 @@ def class_and_pitch(
     if not pitched[c]:
         if pitch is None: return c, 0
         choices = ", ".join(np.compress(pitched, classes)) or "no class here"
-        raise ValueError(f"{label} has no pitch; leave it out, or want one of {choices}")
+        raise ValueError(f"{label} has no pitch; want none with it, or a class that has one: {choices}")
     if pitch is None: return c, 60
     if not 12 <= pitch <= 120:
         wanted = "want a MIDI number from 12 to 120, such as 60, middle C"
@@ -737,9 +737,9 @@ class Note:
     velocity: float = 1.0 # how hard, from 0 to 1
 
     def __post_init__(self):
-        for name in ("start", "seconds"):
+        for name in ("start", "seconds", "midi"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"a note's {name} is {getattr(self, name)}; want seconds, 0 or more")
+                raise ValueError(f"a note's {name} is {getattr(self, name)}; want a finite number, 0 or more")
         if not 0 <= self.velocity <= 1:
             raise ValueError(f"a note's velocity is {self.velocity}; want a number from 0 to 1")
 
@@ -778,6 +778,8 @@ def check_notes(model, notes):
     pitches = defaultdict(list)
     for label, midi in dict.fromkeys((note.label, note.midi) for note in notes):
         c, pitch = class_and_pitch(model.config, label, midi or None)
+        if model.config.pitched[c] and not midi:
+            raise ValueError(f"{label} has a pitch, and a note of it has none; want Note(…, midi=60), for one")
         pitches[c].append(pitch)
     for c, asked in pitches.items():
         if model.config.pitched[c]:

@@ -186,7 +186,10 @@ def fit_latents(
     centre = features.mean(0)
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
     order = np.argsort(-scales)
-    directions = directions[order].T * np.sqrt(len(features)) / np.maximum(scales[order], 1e-6)        # variance 1 in each
+    scales, directions = scales[order], directions[order].T
+    empty = scales <= max(1e-3 * scales[0], 1e-6)                            # a few sounds and their copies have few directions
+    stretch = np.sqrt(len(features)) / np.where(empty, np.inf, scales)       # for variance 1 in each
+    directions = directions * stretch
     space.centre[...], space.directions[...] = centre, directions
     space.fit((features - centre) @ directions, labels)
 

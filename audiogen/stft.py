@@ -300,7 +300,7 @@ def check_overlap(window, window_size, hop_size):
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
     power = np.array([np.sum(w[i::hop_size] ** 2) for i in range(hop_size)])
-    if power.min() < 1e-3 * power.max():
+    if power.min() <= 1e-3 * power.max():
         raise ValueError(
             f"a {str(window)[:40]!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
         )

@@ -556,3 +556,15 @@ def test_play_interrupted_leaves_nothing(popen, tmp_path):
         _, err = process.communicate()
     assert [*(tmp_path / "out").iterdir()] == []
     assert (process.returncode, err) == (130, "audiogen: interrupted\n")
+
+def test_a_note_without_pitch_is_refused_where_the_class_has_one():
+    from audiogen.conditional import Note, play_notes
+    from audiogen.generator import load_model
+
+    model = load_model("conditional")
+    with pytest.raises(ValueError, match="organ has a pitch, and a note of it has none"):
+        next(play_notes(model, [Note(0, 0.2, "organ")]))
+    with pytest.raises(ValueError, match="kick has no pitch"):
+        next(play_notes(model, [Note(0, 0.2, "kick", 60.0)]))
+    with pytest.raises(ValueError, match="midi is nan"):
+        Note(0, 1, "organ", float("nan"))
