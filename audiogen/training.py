@@ -18,8 +18,7 @@ import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from .sounds import quiet
-from .waveform import atomic_path, new_figure
+from .waveform import atomic_path, new_figure, quiet
 
 # %% ../nbs/07_training.ipynb #0012
 def named_leaves(tree):
@@ -347,7 +346,8 @@ def noting_interrupts():
     "Yield a list that gets what Ctrl-C would have done now; the second one does it at once."
     noted, before = [], {}
     def note(number, frame):
-        if noted: before[number](number, frame)
+        if noted:
+            return before[number](number, frame)
         noted.append(partial(before[number], number, frame))
     try:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):                  # Windows has no SIGHUP

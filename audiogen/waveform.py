@@ -222,6 +222,26 @@ def atomic_path(
     finally:
         temporary.unlink(missing_ok=True)
 
+# %% ../nbs/00_waveform.ipynb #quiet
+@contextmanager
+def quiet(
+    package, # name of a package
+    *,
+    logger="", # name of the logger that it uses; the root's if empty
+):
+    "Drop what a package logs while the block runs, and nothing else; the caller's settings stay."
+    import logging
+    def is_from_elsewhere(record):
+        return package not in Path(record.pathname).parts
+    logger = logging.getLogger(logger)
+    usual = None if logger.hasHandlers() else logging.lastResort
+    if usual: logger.addHandler(usual)                       # or logging.warning() would add one that stays
+    logger.addFilter(is_from_elsewhere)
+    try: yield
+    finally:
+        logger.removeFilter(is_from_elsewhere)
+        if usual: logger.removeHandler(usual)
+
 # %% ../nbs/00_waveform.ipynb #0060
 def check_waveform(
     waveform, # (t,) mono or (channels, t), channels 1 or 2

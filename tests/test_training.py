@@ -184,10 +184,16 @@ except SystemExit as e: print(e)
 got = []
 signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
 print(run(Batches({1: signal.SIGTERM, 3: signal.SIGTERM})), got == [signal.SIGTERM] * 2)
+class Impatient(Batches):
+    def __getitem__(self, step):
+        if step == 1: signal.raise_signal(signal.SIGTERM)
+        return super().__getitem__(step)
+got.clear()
+print(run(Impatient({1: signal.SIGTERM})), got == [signal.SIGTERM] * 2)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 print(run(Batches({1: signal.SIGINT})))
 """
-    assert in_child(environment, code) == ["leaving with ['2', '3']", "['3', '4'] True", "['3', '4']"]
+    assert in_child(environment, code) == ["leaving with ['2', '3']", *["['3', '4'] True"] * 2, "['3', '4']"]
 
 def test_logging_is_left_as_it_was(environment):
     code = """
@@ -209,7 +215,7 @@ run(Talks())
 
 def test_what_one_package_logs_is_dropped(environment):
     code = """
-from audiogen.sounds import quiet
+from audiogen.waveform import quiet
 with quiet("<string>"): logging.warning("dropped, and no handler is added")
 print(logging.root.handlers, logging.root.filters)
 logging.basicConfig(stream=sys.stdout, format="%(pathname)s")
