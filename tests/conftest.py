@@ -1,5 +1,5 @@
 """What several test files need: the console command, bounds on random examples, a browser."""
-import contextlib, importlib.util, os, shutil, subprocess, sys
+import contextlib, importlib.util, os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,23 @@ def audiogen(popen):
             out, err = process.communicate(timeout=300)
         return process.returncode, out, err
     return audiogen
+
+@pytest.fixture
+def interruptible():
+    "Children get Ctrl-C; those of a background job would ignore it."
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+def wait_for(condition, process, *, seconds=300):
+    "Wait until the condition holds, or the process ends; kill the process and fail after so long."
+    end = time.monotonic() + seconds
+    while process.poll() is None and not condition():
+        if time.monotonic() > end:
+            process.kill()
+            raise TimeoutError(f"{process.args}: not so far after {seconds} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.001)
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -221,7 +221,7 @@ def test_pipes_are_read(tmp_path, suffix):
     save_audio(tmp_path / f"x.{suffix}", sine(440, duration=3, sample_rate=8000), sample_rate=8000)
     data, pipe = (tmp_path / f"x.{suffix}").read_bytes(), tmp_path / f"pipe.{suffix}"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=[data])
+    writer = threading.Thread(target=pipe.write_bytes, args=[data], daemon=True)
     writer.start()
     x, rate = load_audio(pipe)
     writer.join()
@@ -291,9 +291,9 @@ def test_a_file_cut_short_is_refused(whole_files, name, part):
     assert str(path) in str(caught.value)
 
 @needs_ffmpeg
-@given(st.sampled_from([name for name in ENCODERS]), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=5))
+@given(st.sampled_from([*ENCODERS]), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=5))
 @settings(max_examples=200)
-def test_a_damaged_file_is_refused_or_finite(files, tmp_path_factory, name, flips):
+def test_a_damaged_file_is_refused_or_finite(files, name, flips):
     data = bytearray(files["short", name][0].read_bytes())
     for place, bits in flips:
         data[int(place**2 * len(data))] ^= bits  # more often in the header than elsewhere

@@ -7,13 +7,13 @@ import os
 import signal
 import struct
 import threading
-import time
 from fractions import Fraction
 
 import mido
 import numpy as np
 import psutil
 import pytest
+from conftest import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -525,7 +525,7 @@ def test_play_reads_pipes_and_names_of_any_bytes(audiogen, folder, capsys):
             f"{out / 'stdin.wav'}\n",
             "",
         )
-    writer = threading.Thread(target=pipe.write_bytes, args=[rmi(SONG)])
+    writer = threading.Thread(target=pipe.write_bytes, args=[rmi(SONG)], daemon=True)
     writer.start()
     assert [
         cli(["play", str(pipe), "--out", str(out / "pipe.wav")]),
@@ -543,19 +543,16 @@ def test_play_reads_pipes_and_names_of_any_bytes(audiogen, folder, capsys):
     )
 
 
-def test_play_interrupted_leaves_nothing(popen, tmp_path):
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # the children of a background job ignore it otherwise
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_play_interrupted_leaves_nothing(popen, interruptible, tmp_path, name, status):
     song = tmp_path / "hour.mid"
     song.write_bytes(midi((C + LATER + ENDS).replace("00 90", "83 60 90") * 3600))
     with popen("play", song, "--out", tmp_path / "out" / "song.wav") as process:
-        while process.poll() is None and not [*tmp_path.glob("out/.*.part")]:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        wait_for(lambda: [*tmp_path.glob("out/.*.part")], process)
+        process.send_signal(getattr(signal, name))
         _, err = process.communicate()
     assert [*(tmp_path / "out").iterdir()] == []
-    assert (process.returncode, err) == (130, "audiogen: interrupted\n")
+    assert (process.returncode, err) == (status, "audiogen: interrupted\n")
 
 def test_a_note_without_pitch_is_refused_where_the_class_has_one():
     from audiogen.conditional import Note, play_notes
