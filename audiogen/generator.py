@@ -201,7 +201,8 @@ def check_savable(model):
     "Refuse a model that couldn't be built again from its file."
     name = type(model).__name__
     if isinstance(getattr(model, "model", None), nnx.Module):
-        raise ValueError(f"got an {name}, a model that was told what to play; save its .model, and tell it again after loading")
+        fix = "save its .model, and tell it again after loading"
+        raise ValueError(f"{name} is a model that was told what to play; {fix}")
     if not is_dataclass(getattr(model, "config", None)):
         raise ValueError(f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded")
 
