@@ -8,7 +8,8 @@ __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview
            'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
-import argparse, csv, importlib.util, json, os, re, shlex, subprocess, sys, warnings
+import argparse, csv, importlib.util, json, os, re, shlex, signal, subprocess, sys
+import threading, warnings
 from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import replace
 from functools import partial
@@ -102,8 +103,7 @@ def listed(folder, rows):
     try: yield path
     finally:
         new = [row for row in rows if version_of(folder / row["file"]) not in (None, before[row["file"]])]
-        kept = [row for row in old if os.path.exists(folder / row["file"])]
-        if new: write_manifest(path, {row["file"]: row for row in [*kept, *new]}.values())
+        if new: write_manifest(path, {row["file"]: row for row in [*old, *new]}.values())
 
 # %% ../nbs/16_cli.ipynb #0017
 def render(
@@ -157,7 +157,7 @@ def play_command(args):
     if not hasattr(model, "steer"): raise ValueError(f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional")
     notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
     if left_out:
-        say(f"{args.file}: left out {left_out} note{'s' * (left_out > 1)} that no class of the model can play")
+        say(f"{args.file}: left out {plural(left_out, 'note')} that no class of the model can play")
     if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}")
     if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
         raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
@@ -209,13 +209,28 @@ def recording_figure(
     image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0))
     below.set(xlim=(0, seconds))
     figure.colorbar(image, ax=below, label="Level (dBFS)")
-    line = f"{seconds:.2f} s, {rate} Hz, {audio.channels} channel{'s' * (audio.channels > 1)}"
+    line = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
     return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"
 
 # %% ../nbs/16_cli.ipynb #0033
+def plural(n, noun):
+    "A number of things in words: 1 note, 2 notes."
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
 def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
     return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
+
+# %% ../nbs/16_cli.ipynb #0054
+def save_bytes(path, content):
+    "Write a file, whole or not at all; its path."
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+def save_text(path, text):
+    "Write a text file, the same on every system; its path."
+    return save_bytes(path, text.encode())
 
 # %% ../nbs/16_cli.ipynb #0037
 def spectrogram_command(args):
@@ -229,7 +244,7 @@ def spectrogram_command(args):
         name, n = Path(file).stem, 1
         while name.lower() in used: n, name = n + 1, f"{Path(file).stem}-{n + 1}"
         used.add(name.lower())
-        with atomic_path(out / f"{name}.png") as temporary: temporary.write_bytes(figure_png(figure, dpi=110))
+        save_bytes(out / f"{name}.png", figure_png(figure, dpi=110))
         yield f"{file}: {line}"
         yield out / f"{name}.png"
 
@@ -256,28 +271,20 @@ DEFAULTS = dict(data="sounds", classes=None, labels=None, soundfont=None, seed=4
 HABITS = {"wavenet": dict(batch_size=4, learning_rate=4e-3)}                                    # where a kind of model has other defaults
 ENOUGH = {"conditional": 20_000}                                            # steps, on instruments that are known, that seconds don't go beyond
 
-# %% ../nbs/16_cli.ipynb #0043a
-def absolute_paths(settings):
-    "Settings whose folder and files are found from any other folder, too."
-    paths = {}
-    for name in ("data", "labels", "soundfont"):
-        value = settings.get(name)
-        if value is not None and not (name == "data" and value in MADE):
-            paths[name] = os.path.abspath(value)
-    return settings | paths
-
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     from audiogen.training import run_files
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
-    given = absolute_paths(given)
     out = check_folder(args.out)
-    begun = run_files(out)
+    begun, kept = run_files(out), out / "command.json"
+    if begun and not kept.exists():
+        fix = "resume it there, or choose another --out"
+        raise ValueError(f"{out}: holds a run begun by train() in Python; {fix}")
     if begun and not args.resume: raise ValueError(f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out")
-    if not begun or not (out / "command.json").exists():
+    if not (args.resume and kept.exists()):
         return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
-    saved = absolute_paths(json.loads((out / "command.json").read_text(encoding="utf-8")))
+    saved = json.loads(kept.read_text(encoding="utf-8"))
     for name, value in given.items():
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
@@ -300,7 +307,7 @@ def resumable(args):
 # %% ../nbs/16_cli.ipynb #0044b
 def say(text):
     "Print a remark to stderr, as one line."
-    try: print("audiogen:", *text.split(), file=sys.stderr)
+    try: print("audiogen:", " ".join(str(text).splitlines()), file=sys.stderr)
     except OSError: pass                                                     # there's nobody to tell that to
 
 def is_begun(args):
@@ -354,21 +361,16 @@ def of_classes(parts, classes):
             answer[name] = choose_classes(part, known)
     return answer
 
-# %% ../nbs/16_cli.ipynb #b7c05e03
 def report_few(train, held_out):
     "Say for which classes there will be no figures."
-    everything = set(range(len(train.classes)))
-    lacking = {name: everything - {*part.labels} for name, part in held_out.items()}
-    nowhere = everything.intersection(*lacking.values())  # all, if nothing is held out
-    if nowhere:
-        counts = [len(np.unique(train.group[train.labels == c])) for c in sorted(nowhere)]
-        few = [f"{train.classes[c]} ({count})" for c, count in zip(sorted(nowhere), counts)]
-        enough = "4 different sounds that no other class has are enough"
-        say(f"nothing to hold out, so no figures ({enough}): {', '.join(few)}")
-    for name, absent in lacking.items():
-        if some := sorted(absent - nowhere):
-            names = ", ".join(train.classes[c] for c in some)
-            say(f"{name}: no figures for {names}; nothing is held out of them there")
+    few = []
+    for c, name in enumerate(train.classes):
+        recordings = len(np.unique(train.group[train.labels == c]))
+        if not held_out or not all((part.labels == c).any() for part in held_out.values()):
+            few.append(f"{name} ({recordings})")
+    if few:
+        why = "too few different sounds to hold any out, so no figures (from 4 there are some)"
+        say(f"{why}: {', '.join(few)}")
 
 # %% ../nbs/16_cli.ipynb #0050
 def compose(model, labels, midi, *, seed):
@@ -399,12 +401,6 @@ def save_checkpoint_sounds(
     save_audio(path, np.clip(np.concatenate(made), -1, 1), sample_rate=model.sample_rate)
     return path
 
-# %% ../nbs/16_cli.ipynb #0054
-def save_text(path, text):
-    "Write a text file, whole or not at all; its path."
-    with atomic_path(path) as temporary: temporary.write_text(text, encoding="utf-8")
-    return path
-
 # %% ../nbs/16_cli.ipynb #0055
 def fit_model(settings, sounds, out, *, resume):
     "Build a model for the sounds, and train it in the folder of a run."
@@ -425,8 +421,9 @@ def fit_model(settings, sounds, out, *, resume):
         for function in after: function(model, arrays)
     def listen(model, step):
         finish(model)
-        save_text(out / "command.json", json.dumps(settings, indent=1))
         save_checkpoint_sounds(model, step, folder=out / "sounds")
+    if jax.process_index() == 0:
+        save_text(out / "command.json", json.dumps(settings, indent=1))     # before the run
     train(model, loss, batches, out=out, resume=resume, listen=listen, seed=settings["seed"], learning_rate=settings["learning_rate"], **budget)
     if budget["steps"] != settings["steps"] and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]:
         say(f"stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N")
@@ -443,7 +440,9 @@ def run_facts(settings, out, figures):
     chosen = ["--classes", shlex.quote(settings["classes"])] if settings.get("classes") else []
     name = data if data in MADE else f"{Path(data).name}/"                    # of a folder without the way to it
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()        # those we may use
-    hardware = f"{cores} CPU core{'s' * (cores > 1)}" if device.platform == "cpu" else f"{jax.device_count()} × {device.device_kind}"
+    hardware = f"{jax.device_count()} × {device.device_kind}"
+    if device.platform == "cpu":
+        hardware = plural(cores, "CPU core")
     licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(data, "Apache-2.0" if data in MADE else "that of the data")
     facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *chosen, *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
     return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
@@ -459,7 +458,7 @@ def train_command(args):
     with resumable(args):
         model = fit_model(settings, sounds, out, resume=is_begun(args))
         if jax.process_index(): return
-        with atomic_path(out / "loss.png") as temporary: temporary.write_bytes(figure_png(plot_losses(out), dpi=110))
+        save_bytes(out / "loss.png", figure_png(plot_losses(out), dpi=110))
         save_model(out / "model.safetensors", model, half=True)              # before anything can go wrong with the figures
         model = load_model(out)
         figures = evaluate_model(model, sounds, held_out, seed=settings["seed"])
@@ -637,6 +636,29 @@ def for_reader(
             if kind == "raw": del cell["outputs"], cell["execution_count"]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
+# %% ../nbs/16_cli.ipynb #lab-wait
+@contextmanager
+def ctrl_c_left_to_child():
+    "Do nothing on Ctrl-C while the block runs: a child in the same terminal gets it as well."
+    usual = signal.getsignal(signal.SIGINT)
+    gets_signals = threading.current_thread() is threading.main_thread()
+    if not gets_signals or not callable(usual):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    try: yield
+    finally: signal.signal(signal.SIGINT, usual)
+
+def run_child(command):
+    "Run a program that answers Ctrl-C itself; its exit status (128 + the signal that killed it)."
+    with ctrl_c_left_to_child(), subprocess.Popen(command) as child:
+        try: status = child.wait()
+        except KeyboardInterrupt:                                           # SIGTERM, to this process
+            child.terminate()
+            child.wait()
+            raise
+    return status if status >= 0 else 128 - status
+
 # %% ../nbs/16_cli.ipynb #0077
 def lab_command(args):
     "Copy the notebooks of this book, and open them in JupyterLab."
@@ -646,11 +668,10 @@ def lab_command(args):
             copy = folder / source.name
             if copy.exists(): continue                                        # it may have been changed
             content = for_reader(source.read_text("utf-8")).encode() if source == path else source.read_bytes()
-            with atomic_path(copy) as temporary: temporary.write_bytes(content)
-            yield copy
+            yield save_bytes(copy, content)
     if args.only_copy: return
     if importlib.util.find_spec("jupyterlab") is None: raise ValueError("jupyterlab is missing; pip install 'audiogen-jax[lab]'")
-    subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False)
+    args.failed = run_child([sys.executable, "-m", "jupyterlab", str(folder)])
 
 # %% ../nbs/16_cli.ipynb #0081
 class OneLineParser(argparse.ArgumentParser):

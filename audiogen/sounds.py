@@ -11,7 +11,7 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', '
            'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
-import csv, io, math, os, unicodedata
+import csv, io, math, os, sys, unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -397,21 +397,23 @@ def find_delimiter(first):
         return first[4:5].strip() or ","
     return max(",;\t", key=first.count)
 
-def table_rows(text):
-    "The rows of a table: the number of a line, and {column: value}."
-    if "\0" in text:
-        raise ValueError("it holds zero bytes, as UTF-16 without a mark does; save it as UTF-8")
-    lines, columns = io.StringIO(text.strip(), newline=None).readlines(), None
+def table_reader(text):
+    "Reads a table row by row; it counts the lines."
+    lines = io.StringIO(text.strip(), newline=None).readlines()
     delimiter = find_delimiter(lines[0] if lines else "")
-    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
-    for row in rows:
+    return csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
+
+def table_rows(reader):
+    "The rows of a table: {column: value}."
+    columns = None
+    for row in reader:
         row = [value.strip() for value in row]
         if not any(row) or (columns is None and row[0].lower().startswith("sep=")):
             continue
         if columns is None:
             columns = check_columns([name.lower() for name in row])
         else:
-            yield rows.line_num, dict(zip(columns, row))
+            yield dict(zip(columns, row))
     check_columns(columns or [])
 
 def check_columns(columns):
@@ -421,35 +423,63 @@ def check_columns(columns):
         raise ValueError(f"no column {min(missing)!r}; want {wanted}")
     return columns
 
+# %% ../nbs/05_sounds.ipynb #a7c05e12
+def parse_row(row):
+    "What a row says: a file and its (label, midi)."
+    file, label = row.get("file"), row.get("label")
+    if not file:
+        raise ValueError(f"there is no file for {label!r}; want one in each line")
+    if not label:
+        raise ValueError(f"{file} has no label; want one in each line")
+    midi = (row.get("midi") or "nan").replace(",", ".")                     # a decimal comma
+    return file, (label, float(midi))
+
+def add_row(table, file, row):
+    "Add a file's (label, midi) to what is known of it; refuse a contradiction."
+    label, midi = row
+    known_label, known_midi = table.get(file, row)
+    if label != known_label:
+        both = f"{known_label!r} and {label!r}"
+        raise ValueError(f"{plain_name(file)} is both {both}; want one label for each file")
+    pitches = {pitch for pitch in (known_midi, midi) if not math.isnan(pitch)}
+    if len(pitches) > 1:
+        both = f"{known_midi:g} and {midi:g}"
+        raise ValueError(f"{plain_name(file)} has the pitches {both}; want one for each file")
+    table[file] = label, min(pitches, default=math.nan)
+
+# %% ../nbs/05_sounds.ipynb #a7c05e13
+def read_table(path):
+    "Labels from a table, {file: (label, midi)}, and the name of its encoding."
+    text, encoding = decode_text(Path(path).read_bytes())
+    if "\0" in text:
+        why = "it holds zero bytes, as UTF-16 without a mark does"
+        raise ValueError(f"{path}: {why}; save it as UTF-8")
+    table, reader = {}, table_reader(text)
+    try:
+        for row in table_rows(reader):
+            add_row(table, *parse_row(row))
+    except (ValueError, csv.Error) as e:
+        raise ValueError(f"{path}: line {max(1, reader.line_num)}: {e}") from None
+    return table, encoding
+
 # %% ../nbs/05_sounds.ipynb #0065
 def read_labels(
     path, # a CSV file with columns file, label and, if known, midi
 ) -> dict: # {file: (label, midi)}
     "Labels from a table, as spreadsheets write them."
-    text, table, line = decode_text(Path(path).read_bytes())[0], {}, 1
-    try:
-        for line, row in table_rows(text):
-            file, label = row["file"], row.get("label")
-            if not file:
-                raise ValueError(f"there is no file for {label!r}; want one in each line")
-            if not label:
-                raise ValueError(f"{file} has no label; want one in each line")
-            midi = (row.get("midi") or "nan").replace(",", ".")             # a decimal comma
-            table[file] = label, float(midi)
-    except (ValueError, csv.Error) as e:
-        raise ValueError(f"{path}: line {line}: {e}") from None
-    return table
+    return read_table(path)[0]
 
 # %% ../nbs/05_sounds.ipynb #0066
 def find_clips(
     folder, # where the files are
     *,
     labels=None, # a CSV file; the names of sub-folders if None
-): # {path: (label, midi)}; a line for each folder that can't be read
+): # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
     "Which files of a folder to read, and what they are."
     folder = Path(folder)
     if labels is not None:
-        return find_labelled(folder, labels), []
+        table, encoding = read_table(labels)
+        return find_labelled(folder, labels, table), [], encoding_note(labels, encoding)
     files, skipped = walk_files(folder)
     loose = folder.resolve().name                                           # the class of files in no sub-folder
     found = {}
@@ -457,12 +487,12 @@ def find_clips(
         if path.suffix.lower() in READABLE:
             name = loose if path.parent == folder else path.relative_to(folder).parts[0]
             found[path] = unicodedata.normalize("NFC", plain_name(name)), math.nan
-    return found, skipped
+    return found, skipped, []
 
 # %% ../nbs/05_sounds.ipynb #a7c05e08
-def find_labelled(folder, labels):
-    "The files of a table: {path: (label, midi)}."
-    table, places = read_labels(labels), (folder, Path(labels).parent, Path())
+def find_labelled(folder, labels, table):
+    "The files of a table, as read from the file `labels`: {path: (label, midi)}."
+    places = (folder, Path(labels).parent, Path())
     def exact(name):
         paths = (place / name for place in places)
         return next(filter(os.path.isfile, paths), None)
@@ -474,7 +504,19 @@ def find_labelled(folder, labels):
         raise ValueError(
             f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder"
         )
-    return {paths[name] or folder / name: row for name, row in table.items()}
+    rows = [(paths[name] or folder / name, row) for name, row in table.items()]
+    return merge_names(labels, rows)
+
+def merge_names(labels, rows):
+    "From rows (path, (label, midi)), one for each file, though it may have several names."
+    first, merged = {}, {}
+    try:
+        for path, row in rows:
+            path = first.setdefault(os.path.abspath(path), path)
+            add_row(merged, path, row)
+    except ValueError as e:
+        raise ValueError(f"{labels}: {e}") from None
+    return merged
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0a
 READERS = min(8, 2 * (os.cpu_count() or 1))                                 # threads that read files
@@ -501,7 +543,9 @@ def load_clips(paths, num_samples, sample_rate):
     from tqdm import tqdm
     def load(path):
         return load_clip(path, num_samples, sample_rate)
-    pool, bar = ThreadPoolExecutor(READERS), dict(desc="audiogen: reading", unit="file", disable=None)
+    pool = ThreadPoolExecutor(READERS)
+    silent = sys.stderr is None or None      # None: no bar in a log file
+    bar = dict(desc="audiogen: reading", unit="file", disable=silent)
     try:
         return list(tqdm(pool.map(load, paths), total=len(paths), **bar))
     finally:
@@ -513,29 +557,32 @@ def same_recordings(
     *,
     tolerance=0.002, # how much samples of copies may differ
 ): # numbers of the recordings, (n,), from 0 in the order of the clips
-    "Which clips are copies of one another?"
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    digests = [sha256(np.ascontiguousarray(x)).digest() for x in waveforms]
+    "Which clips are copies of one another, or of a copy?"
+    from scipy.spatial import KDTree
+    digests = (sha256(np.ascontiguousarray(x)).digest() for x in waveforms)
     first = {}                                                              # of equal clips
-    for i, digest in enumerate(digests):
-        first.setdefault(digest, i)
-    exact = [(first[digest], i) for i, digest in enumerate(digests)]
-    near = nearly_equal(waveforms, np.array([*first.values()]), tolerance)
-    a, b = np.array(exact + near).T
-    n = len(waveforms)
-    links = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
-    return connected_components(links, directed=False)[1]
+    group = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)])
+    distinct = np.unique(group)
+    places = short_vectors(waveforms)[distinct]
+    tree = KDTree(places)
+    for i, place in zip(distinct, places):
+        near = distinct[tree.query_ball_point(place, 4 * tolerance)]
+        for j in near[(near > i) & (group[near] != group[i])]:
+            if group[j] != group[i] and nearly_equal(waveforms[i], waveforms[j], tolerance):
+                low, high = sorted((group[i], group[j]))
+                group[group == high] = low
+    return np.unique(group, return_inverse=True)[1]
 
 # %% ../nbs/05_sounds.ipynb #a7c05e11
-def nearly_equal(waveforms, which, tolerance):
-    "Pairs of clips (of those in `which`) that don't differ by more than the tolerance anywhere."
-    from scipy.spatial import KDTree
+def short_vectors(waveforms):
+    "Eight random projections of each clip: those of copies are close to one another."
     rng = np.random.default_rng(0)
     directions = rng.standard_normal((waveforms.shape[1], 8), dtype=np.float32)
-    places = waveforms[which] @ (directions / np.linalg.norm(directions, axis=0))
-    pairs = which[KDTree(places).query_pairs(4 * tolerance, output_type="ndarray")]
-    return [(i, j) for i, j in pairs if np.abs(waveforms[i] - waveforms[j]).max() <= tolerance]
+    return waveforms @ (directions / np.linalg.norm(directions, axis=0))
+
+def nearly_equal(x, y, tolerance):
+    "Do two clips differ by no more than the tolerance anywhere?"
+    return np.abs(x - y).max() <= tolerance
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0e
 def copies_note(group, file):
@@ -550,9 +597,9 @@ def copies_note(group, file):
     together = "copies are held out together or not at all"
     return [f"copies of other clips: {len(copies)}, such as {copies[0]}; {together}"]
 
-def encoding_note(labels):
+def encoding_note(labels, encoding):
     "A line about a table of labels, if it's neither UTF-8 nor UTF-16."
-    if labels is None or decode_text(Path(labels).read_bytes())[1] != "Windows-1252":
+    if encoding != "Windows-1252":
         return []
     return [f"{labels}: read as Windows-1252, since it isn't UTF-8"]
 
@@ -595,8 +642,8 @@ def load_folder(
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
-    wanted, skipped = find_clips(folder, labels=labels)
-    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")
+    wanted, skipped, notes = find_clips(folder, labels=labels)
+    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")  # twice: list, array
     clips, rows = [], []
     for path, answer in zip(wanted, load_clips([*wanted], n, sample_rate)):
         if isinstance(answer, str):
@@ -608,7 +655,7 @@ def load_folder(
         why = f" ({skipped[0]})" if skipped else ""
         wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
         raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
-    return gather_clips(np.stack(clips), rows, sample_rate, skipped, encoding_note(labels))
+    return gather_clips(np.stack(clips), rows, sample_rate, skipped, notes)
 
 # %% ../nbs/05_sounds.ipynb #0073
 def hold_out_pitches(

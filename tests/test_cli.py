@@ -1,9 +1,11 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
 import csv, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np, pytest, soundfile
+from conftest import wait_for
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
@@ -64,15 +66,15 @@ def test_a_seed_stands_for_its_sounds(audiogen, tmp_path, command):
 
 def manifest(folder): return (folder / "manifest.csv").read_text().splitlines()
 
-def test_a_table_keeps_the_rows_of_files_that_are_there(audiogen, tmp_path):
+def test_a_table_keeps_its_rows(audiogen, tmp_path):
     words = ["generate", "--duration", 0.05, "--out", tmp_path]
     assert audiogen(*words, "--count", 3, "--seed", 1)[0] == 0
     (tmp_path / "sound-2.wav").unlink()
     assert audiogen(*words, "--count", 1, "--seed", 2)[0] == 0
-    assert manifest(tmp_path) == ["file,label,midi,seed", "sound-1.wav,sound,,2", "sound-3.wav,sound,,1"]
-    with open(tmp_path / "manifest.csv", "w") as file: file.write("note,file,label\nmine,sound-3.wav,hum\n")
+    assert manifest(tmp_path) == ["file,label,midi,seed", "sound-1.wav,sound,,2", "sound-2.wav,sound,,1", "sound-3.wav,sound,,1"]
+    with open(tmp_path / "manifest.csv", "w") as file: file.write("note,file,label\nmine,sound-3.wav,hum\nelsewhere,sound-2.wav,hiss\n")
     assert audiogen(*words, "--count", 1, "--seed", 3)[0] == 0
-    assert manifest(tmp_path) == ["file,label,midi,seed,note", "sound-3.wav,hum,,,mine", "sound-1.wav,sound,,3,"]
+    assert manifest(tmp_path) == ["file,label,midi,seed,note", "sound-3.wav,hum,,,mine", "sound-2.wav,hiss,,,elsewhere", "sound-1.wav,sound,,3,"]
 
 @pytest.mark.parametrize("table", [b"name,label\na.wav,hum\n", b"file,label\na.wav,hum,more\n", b"\xff\xfe\x00", b""])
 def test_what_is_no_table_stays(audiogen, tmp_path, table):
@@ -233,8 +235,31 @@ def test_resuming_what_never_began_begins_it(audiogen, train, trained, tmp_path)
     assert (status, err) == (0, f"audiogen: {out}: no run there to resume; beginning one\n")
     assert model_content(out) == model_content(trained[0])
 
-def test_a_run_that_was_killed_early_is_in_the_way(audiogen, train, tmp_path):
+def test_a_run_that_was_killed_before_its_first_checkpoint_has_its_settings(popen, audiogen, train, trained, tmp_path):
+    with popen(*train, out := tmp_path / "run") as process:
+        wait_for((out / "run.json").exists, process)
+        process.kill()
+    assert (out / "command.json").read_bytes() == (trained[0] / "command.json").read_bytes()
+    status, _, err = audiogen("train", "spectral", "--out", out, "--resume")
+    assert (status, err) == (0, "")
+    assert model_content(out) == model_content(trained[0])
+
+def test_settings_without_a_run_are_resumed(audiogen, trained, tmp_path):
+    shutil.copy(trained[0] / "command.json", tmp_path)              # killed between the two files
+    status, _, err = audiogen("train", "spectral", "--out", tmp_path, "--resume")
+    assert (status, err) == (0, f"audiogen: {tmp_path}: no run there to resume; beginning one\n")
+    assert model_content(tmp_path) == model_content(trained[0])
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_run_of_a_program_is_left_to_it(audiogen, tmp_path, resume):
     (tmp_path / "run.json").write_text("{}")
+    status, _, err = audiogen("train", "spectral", "--out", tmp_path, *resume)
+    fix = "begun by train() in Python; resume it there, or choose another --out"
+    assert (status, err) == (2, f"audiogen: {tmp_path}: holds a run {fix}\n")
+    assert contents(tmp_path) == {"run.json": b"{}"}
+
+def test_a_run_that_was_killed_early_is_in_the_way(audiogen, train, tmp_path):
+    for name in "run.json", "command.json": (tmp_path / name).write_text("{}")
     status, _, err = audiogen(*train, tmp_path)
     assert status == 2 and is_one_line(err) and f"`audiogen train spectral --out {tmp_path} --resume`" in err
 
@@ -286,12 +311,6 @@ def test_training_imports_no_chapter_on_data():
 
 # Kills, signals, full disks, closed pipes
 
-def wait_for(condition, process):
-    "Wait until the condition holds, or the process ends."
-    while process.poll() is None and not condition():
-        try: process.wait(timeout=0.001)
-        except subprocess.TimeoutExpired: pass
-
 def files_after_kill(popen, folder, names, seconds):
     "Kill a demo at a random moment of its life, or of its writing, over files that hold b'old'; what they hold then."
     rng = random.Random(folder.name)
@@ -318,8 +337,7 @@ def listed(folder):
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file: return {row["file"] for row in csv.DictReader(file)}
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_is_one_line(popen, tmp_path, name):
-    signal.signal(signal.SIGINT, signal.default_int_handler)        # the children of a background job ignore it otherwise
+def test_a_signal_is_one_line(popen, interruptible, tmp_path, name):
     with popen("generate", "--count", 5000, "--duration", 0.05, "--out", tmp_path) as process:
         wait_for((tmp_path / "sound-3.wav").exists, process)
         process.send_signal(number := getattr(signal, name))
@@ -345,9 +363,8 @@ def test_nohup_is_heeded(by_shell, tmp_path):
     assert (process.returncode, err, len(listed(tmp_path))) == (0, "", 40)
 
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
-def test_an_interrupted_run_says_how_to_go_on(popen, train, tmp_path, name, status):
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    out = tmp_path / "a run"
+def test_an_interrupted_run_says_how_to_go_on(popen, interruptible, train, tmp_path, name, status):
+    out = tmp_path / "a  run"                                       # to be copied as it is
     with popen(*[5000 if word == 60 else word for word in train], out) as process:
         wait_for(lambda: (log := out / "log.jsonl").exists() and log.stat().st_size > 0, process)
         process.send_signal(getattr(signal, name))
@@ -356,6 +373,50 @@ def test_an_interrupted_run_says_how_to_go_on(popen, train, tmp_path, name, stat
     advice = f"stopped after {steps:,} steps; go on with `audiogen train spectral --out '{out}' --resume`"
     assert (process.returncode, err) == (status, f"audiogen: interrupted: {advice}\n")
     assert str(steps) in contents_of(out / "checkpoints")           # nothing is lost
+
+JUPYTER = """
+import os, signal, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+def asked(number, frame):
+    time.sleep(0.5)                                                 # whoever is asked takes a while to answer
+    (folder / "asked").touch()
+    os._exit(3)
+def terminated(number, frame):
+    (folder / "terminated").touch()
+    os._exit(0)
+signal.signal(signal.SIGINT, asked)
+signal.signal(signal.SIGTERM, terminated)
+(folder / "ready").touch()
+while True: signal.pause()
+"""
+
+@pytest.fixture
+def lab(popen, environment, interruptible, tmp_path):
+    "A process of `audiogen lab` in a group of its own, with a program in JupyterLab's place that has started."
+    package = tmp_path / "packages" / "jupyterlab"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(JUPYTER)
+    path = os.pathsep.join(filter(None, (str(package.parent), environment.get("PYTHONPATH"))))
+    with popen("lab", tmp_path / "book", env=environment | {"PYTHONPATH": path}, start_new_session=True) as process:
+        try:
+            wait_for((tmp_path / "book" / "ready").exists, process)
+            yield process
+        finally:
+            with suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGKILL)
+
+def test_jupyterlab_answers_ctrl_c_itself(lab, tmp_path):
+    os.killpg(lab.pid, signal.SIGINT)
+    _, err = lab.communicate(timeout=60)
+    assert (lab.returncode, err) == (3, "")
+    assert (tmp_path / "book" / "asked").exists()
+
+def test_jupyterlab_is_stopped_with_the_command(lab, tmp_path):
+    lab.terminate()
+    _, err = lab.communicate(timeout=60)
+    assert (lab.returncode, err) == (143, "audiogen: interrupted\n")
+    assert (tmp_path / "book" / "terminated").exists()
 
 def test_an_interrupt_during_the_imports_is_one_line():
     code = "import builtins, sys; from audiogen import __main__ as m; real = builtins.__import__\n" \
