@@ -271,11 +271,22 @@ DEFAULTS = dict(data="sounds", classes=None, labels=None, soundfont=None, seed=4
 HABITS = {"wavenet": dict(batch_size=4, learning_rate=4e-3)}                                    # where a kind of model has other defaults
 ENOUGH = {"conditional": 20_000}                                            # steps, on instruments that are known, that seconds don't go beyond
 
+# %% ../nbs/16_cli.ipynb #0043a
+def absolute_paths(settings):
+    "Settings whose folder and files are found from any other folder, too."
+    paths = {}
+    for name in ("data", "labels", "soundfont"):
+        value = settings.get(name)
+        if value is not None and not (name == "data" and value in MADE):
+            paths[name] = os.path.abspath(value)
+    return settings | paths
+
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     from audiogen.training import run_files
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
+    given = absolute_paths(given)
     out = check_folder(args.out)
     begun, kept = run_files(out), out / "command.json"
     if begun and not kept.exists():
@@ -284,7 +295,7 @@ def run_settings(args):
     if begun and not args.resume: raise ValueError(f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out")
     if not (args.resume and kept.exists()):
         return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
-    saved = json.loads(kept.read_text(encoding="utf-8"))
+    saved = absolute_paths(json.loads(kept.read_text(encoding="utf-8")))
     for name, value in given.items():
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
@@ -361,16 +372,21 @@ def of_classes(parts, classes):
             answer[name] = choose_classes(part, known)
     return answer
 
+# %% ../nbs/16_cli.ipynb #b7c05e03
 def report_few(train, held_out):
     "Say for which classes there will be no figures."
-    few = []
-    for c, name in enumerate(train.classes):
-        recordings = len(np.unique(train.group[train.labels == c]))
-        if not held_out or not all((part.labels == c).any() for part in held_out.values()):
-            few.append(f"{name} ({recordings})")
-    if few:
-        why = "too few different sounds to hold any out, so no figures (from 4 there are some)"
-        say(f"{why}: {', '.join(few)}")
+    everything = set(range(len(train.classes)))
+    lacking = {name: everything - {*part.labels} for name, part in held_out.items()}
+    nowhere = everything.intersection(*lacking.values())  # all, if nothing is held out
+    if nowhere:
+        counts = [len(np.unique(train.group[train.labels == c])) for c in sorted(nowhere)]
+        few = [f"{train.classes[c]} ({count})" for c, count in zip(sorted(nowhere), counts)]
+        enough = "4 different sounds that no other class has are enough"
+        say(f"nothing to hold out, so no figures ({enough}): {', '.join(few)}")
+    for name, absent in lacking.items():
+        if some := sorted(absent - nowhere):
+            names = ", ".join(train.classes[c] for c in some)
+            say(f"{name}: no figures for {names}; nothing is held out of them there")
 
 # %% ../nbs/16_cli.ipynb #0050
 def compose(model, labels, midi, *, seed):
