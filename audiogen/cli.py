@@ -286,7 +286,6 @@ def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     from audiogen.training import run_files
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
-    given = absolute_paths(given)
     out = check_folder(args.out)
     begun, kept = run_files(out), out / "command.json"
     if begun and not kept.exists():
@@ -296,7 +295,7 @@ def run_settings(args):
     if not (args.resume and kept.exists()):
         return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
     saved = absolute_paths(json.loads(kept.read_text(encoding="utf-8")))
-    for name, value in given.items():
+    for name, value in absolute_paths(given).items():
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
 
@@ -439,7 +438,7 @@ def fit_model(settings, sounds, out, *, resume):
         finish(model)
         save_checkpoint_sounds(model, step, folder=out / "sounds")
     if jax.process_index() == 0:
-        save_text(out / "command.json", json.dumps(settings, indent=1))     # before the run
+        save_text(out / "command.json", json.dumps(absolute_paths(settings), indent=1))
     train(model, loss, batches, out=out, resume=resume, listen=listen, seed=settings["seed"], learning_rate=settings["learning_rate"], **budget)
     if budget["steps"] != settings["steps"] and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]:
         say(f"stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N")
@@ -454,7 +453,7 @@ def run_facts(settings, out, figures):
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]
     words = [f"--{name.replace('_', '-')} {value:.10g}" for name in ("steps", "seconds", "seed", "batch_size") if (value := settings[name]) is not None]
     chosen = ["--classes", shlex.quote(settings["classes"])] if settings.get("classes") else []
-    name = data if data in MADE else f"{Path(data).name}/"                    # of a folder without the way to it
+    name = data if data in MADE else f"{Path(os.path.abspath(data)).name}/"   # of a folder without the way to it
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()        # those we may use
     hardware = f"{jax.device_count()} × {device.device_kind}"
     if device.platform == "cpu":
