@@ -318,7 +318,10 @@ def soundfile_pieces(
         with open_stream(file, start, end) as stream, soundfile.SoundFile(stream) as sound:
             sound.seekable = lambda: False  # or soundfile would seek after each block
             left = sound.frames  # no more is asked for: what follows a FLAC's end may be no FLAC
-            while left and len(piece := read_frames(sound, min(left, 65536))):
+            while left:
+                piece = read_frames(sound, min(left, 65536))
+                if not len(piece):
+                    break
                 left -= len(piece)
                 yield piece.T
 
@@ -658,7 +661,8 @@ def probe_single_frame(
     except (av.FFmpegError, IndexError):
         return None
     piece = decoded.to_ndarray()
-    return AudioFile(path, decoded.sample_rate, len(piece), lambda: [piece], decoded.samples)
+    rate, samples = decoded.sample_rate, decoded.samples
+    return AudioFile(path, rate, len(piece), lambda: [piece], stated=samples)
 
 # %% ../nbs/00_waveform.ipynb #probe
 def probe(
