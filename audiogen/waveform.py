@@ -599,7 +599,9 @@ def probe_soundfile(
             kind, subtype, frames = sound.format, sound.subtype, sound.frames
             rate, channels = sound.samplerate, sound.channels
     except soundfile.LibsndfileError as e:
-        if "malformed" in e.error_string:  # FFmpeg would read it up to where it breaks off
+        with open(file, "rb") as stream:
+            unknown = b"data" + 8 * b"\xff" in stream.read(2**16)  # the length of a CAF from a pipe
+        if "malformed" in e.error_string and not unknown:  # FFmpeg would read what there is
             raise
         return None
     if subtype.startswith("MPEG") or not 0 < frames < 2**40:  # FLAC from a pipe: length unknown

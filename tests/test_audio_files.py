@@ -22,7 +22,7 @@ ENCODERS = {
     "x.mkv": "-c:a libvorbis", "x.webm": "-c:a libopus", "x.mov": "-c:a pcm_s16le", "x.avi": "-c:a mp3",
     "x.wv": "-c:a wavpack", "x.ac3": "-c:a ac3", "x.tta": "-c:a tta",
 }
-PIPED = {"wav": "-f wav", "flac": "-f flac", "mp3": "-q:a 4 -f mp3", "ogg": "-c:a libvorbis -f ogg"}
+PIPED = {"wav": "-f wav", "caf": "-f caf", "flac": "-f flac", "mp3": "-q:a 4 -f mp3", "ogg": "-c:a libvorbis -f ogg"}
 SHAPES = {"long": (200_000, 2, 48_000), "short": (3_000, 1, 48_000)}  # samples, channels, rate (Hz)
 
 
