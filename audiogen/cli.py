@@ -284,7 +284,7 @@ def absolute_paths(settings):
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
-    from audiogen.training import run_files
+    from audiogen.training import read_settings, run_files
     given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
     out = check_folder(args.out)
     begun, kept = run_files(out), out / "command.json"
@@ -294,7 +294,7 @@ def run_settings(args):
     if begun and not args.resume: raise ValueError(f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out")
     if not (args.resume and kept.exists()):
         return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
-    saved = absolute_paths(json.loads(kept.read_text(encoding="utf-8")))
+    saved = absolute_paths(read_settings(kept))
     for name, value in absolute_paths(given).items():
         if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
     return saved
@@ -576,7 +576,8 @@ def evaluation_settings(args):
     if args.model == "untrained": raise ValueError("an untrained model has no data of its own; want --data, such as --data drums")
     path = model_path(args.model).with_name("command.json")
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8")) | given
+        from audiogen.training import read_settings
+        return read_settings(path) | given
     data = model_info(args.model)["about"].get("data")
     if data not in MADE: raise ValueError(f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums")
     return dict.fromkeys(("classes", "labels", "soundfont")) | given | {"data": data}

@@ -265,6 +265,16 @@ def run_files(folder):
     "Which of the things that make a run are in a folder."
     return [name for name in ("run.json", "log.jsonl", "checkpoints") if (folder / name).exists()]
 
+def read_settings(path):
+    "The settings that a run was begun with."
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        settings = e
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: damaged ({settings!s:.60}); bring it back from a copy, or begin a run in another folder")
+    return settings
+
 def resume_call(folder):
     "What to write in order to go on with a run."
     return f"train(..., out={str(folder)!r}, resume=True)"
@@ -279,7 +289,8 @@ def open_run(folder, settings, *, resume):
         warnings.warn(message, stacklevel=4)                            # at the line that called train
     if there and "run.json" not in there:
         raise ValueError(f"{folder} holds {there[0]}, but no run.json; choose another folder")
-    if there: return check_same_run(json.loads((folder / "run.json").read_text()), settings, folder)
+    if there:
+        return check_same_run(read_settings(folder / "run.json"), settings, folder)
     with atomic_path(folder / "run.json") as temporary: temporary.write_text(json.dumps(settings, indent=1))
 
 # %% ../nbs/07_training.ipynb #0061
@@ -360,11 +371,11 @@ def noting_interrupts():
     finally:
         for number, handler in before.items(): signal.signal(number, handler)
 
-def stop_run(interrupt, step, folder):
+def stop_run(interrupt, steps, folder):
     "Let an interrupt happen that was noted; KeyboardInterrupt says how to go on."
     try: interrupt()
     except KeyboardInterrupt:
-        message = f"stopped after {step + 1:,} steps; go on with {resume_call(folder)}"
+        message = f"stopped after {steps:,} steps; go on with {resume_call(folder)}"
         raise KeyboardInterrupt(message) from None
 
 # %% ../nbs/07_training.ipynb #0073
@@ -407,9 +418,11 @@ def show_progress(bar, progress, record):
 # %% ../nbs/07_training.ipynb #0077
 def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
     "Log and show steps as they are made; checkpoint(state, trained) at both ends, now and then, and when it must stop."
-    checkpoint(state, trained)
     saved = trained
     with progress_bar() as bar, noting_interrupts() as interrupted:
+        checkpoint(state, trained)
+        if interrupted:
+            stop_run(interrupted.pop(), int(state["step"]), folder)
         try:
             for progress, state, record, batch in made_steps:
                 check_finite(record, batch)
@@ -420,13 +433,15 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
                 if interrupted or trained - saved >= save_every:
                     checkpoint(state, trained)
                     saved = trained
-                if interrupted: stop_run(interrupted.pop(), record["step"], folder)
+                if interrupted:
+                    stop_run(interrupted.pop(), int(state["step"]), folder)
         except OSError: raise                                         # most likely it's the disk: don't write again
         except Exception:
             checkpoint(state, trained)
             raise
-    checkpoint(state, trained)
-    if interrupted: interrupted.pop()()                               # it came after the last step
+        checkpoint(state, trained)
+        if interrupted:
+            stop_run(interrupted.pop(), int(state["step"]), folder)
 
 # %% ../nbs/07_training.ipynb #0079
 def train(
