@@ -1,4 +1,5 @@
 """Everything about the package stands in settings.ini; this file only hands it to setuptools."""
+
 import json
 import re
 import shutil
@@ -31,7 +32,9 @@ class BuildWithNotebooks(build_py):
             notebook = json.loads(path.read_text(encoding="utf-8"))
             for cell in notebook["cells"]:
                 cell |= {"outputs": []} if cell["cell_type"] == "code" else {}
-            (folder / path.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / path.name).write_text(
+                json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
             for name in re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text(encoding="utf-8")):
                 shutil.copy(path.with_name(name), folder)
 
@@ -61,7 +64,9 @@ setup(
     package_data={cfg["lib_path"]: ["py.typed", "static/*", "weights/*.safetensors"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
-    extras_require={extra: words(f"{extra}_requirements") for extra in ("lab", "cuda", "bench", "dev")},
+    extras_require={
+        extra: words(f"{extra}_requirements") for extra in ("lab", "cuda", "bench", "dev")
+    },
     entry_points={
         "console_scripts": words("console_scripts"),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

@@ -4,6 +4,7 @@
 - The explorer's files come: scripts, style, weights. And the notebooks, for whoever wants to download one.
 - Each page gets links to its notebook, and wide formulas and tables a place in the order of the Tab key.
 """
+
 import os
 import re
 import shutil
@@ -38,25 +39,36 @@ def foreign(page):
 def notebook_links(name):
     "Links to open, download and read the notebook of a page."
     colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/nbs/{name}"
-    return (f'<p class="notebook-links"><a href="{colab}">Open in Colab</a> <a href="notebooks/{name}" download>Download notebook</a> '
-            f'<a href="https://github.com/{REPOSITORY}/blob/main/nbs/{name}">Source</a> '
-            f"<span>Colab needs <code>%pip install git+https://github.com/{REPOSITORY}</code> first.</span></p>")
+    return (
+        f'<p class="notebook-links"><a href="{colab}">Open in Colab</a> <a href="notebooks/{name}" download>Download notebook</a> '
+        f'<a href="https://github.com/{REPOSITORY}/blob/main/nbs/{name}">Source</a> '
+        f"<span>Colab needs <code>%pip install git+https://github.com/{REPOSITORY}</code> first.</span></p>"
+    )
 
 
 def main(folder):
     "Finish the site in a folder."
     for name in ("static", "notebooks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for path in [*(ROOT / "audiogen/static").iterdir(), ROOT / "audiogen/weights/conditional.safetensors"]:
+    for path in [
+        *(ROOT / "audiogen/static").iterdir(),
+        ROOT / "audiogen/weights/conditional.safetensors",
+    ]:
         shutil.copy(path, folder / "static")
-    notebooks = {}                                                  # nbdev drops the number of 03_stft from the name of its page
+    notebooks = {}  # nbdev drops the number of 03_stft from the name of its page
     for path in (ROOT / "nbs").glob("*.ipynb"):
         shutil.copy(path, folder / "notebooks")
         notebooks |= dict.fromkeys((path.stem, re.sub(r"^\d+_", "", path.stem)), path.name)
     for path in folder.glob("*.html"):
         page = reachable(without_foreign_scripts(path.read_text("utf-8")))
         if path.stem in notebooks and 'class="notebook-links"' not in page:
-            page = re.sub(r'(<header id="title-block-header".*?</header>)', lambda m: m[0] + notebook_links(notebooks[path.stem]), page, count=1, flags=re.S)
+            page = re.sub(
+                r'(<header id="title-block-header".*?</header>)',
+                lambda m: m[0] + notebook_links(notebooks[path.stem]),
+                page,
+                count=1,
+                flags=re.S,
+            )
         if found := foreign(page):
             sys.exit(f"{path.name} fetches from another host: {', '.join(found)}")
         path.write_text(page, "utf-8")

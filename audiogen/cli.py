@@ -19,16 +19,34 @@ from pathlib import Path
 import numpy as np
 
 from .demo import check_folder, choose_model, fit_duration, main
-from .generator import (load_model, model_classes, model_info, model_path, sample_latents, save_model, shipped_models,
-                                synthesize, vary_latent)
+from audiogen.generator import (
+    load_model,
+    model_classes,
+    model_info,
+    model_path,
+    sample_latents,
+    save_model,
+    shipped_models,
+    synthesize,
+    vary_latent,
+)
 from .stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
-from .waveform import (atomic_path, audio_writer, dbfs, figure_png, new_figure, open_audio, outline,
-                               save_audio)
+from audiogen.waveform import (
+    atomic_path,
+    audio_writer,
+    dbfs,
+    figure_png,
+    new_figure,
+    open_audio,
+    outline,
+    save_audio,
+)
 
 # %% ../nbs/16_cli.ipynb #0009
 def generate_command(args):
     "Write random sounds, and a table of them."
     from flax import nnx
+
     model, label = steered(args)
     z = sample_latents(model, args.count, rngs=nnx.Rngs(args.seed), label=label)
     with listed(args.out, manifest_rows(args, model)) as manifest:
@@ -39,27 +57,43 @@ def generate_command(args):
 def steered(args):
     "The model that the words ask for, told what to play if it can be told; and the label that is left to ask it for."
     model = choose_model(args.model, seed=args.seed, duration=args.duration)
-    asked = {name: value for name in ("pitch", "loudness", "words") if (value := getattr(args, name, None)) is not None}
+    asked = {
+        name: value
+        for name in ("pitch", "loudness", "words")
+        if (value := getattr(args, name, None)) is not None
+    }
     if hasattr(model, "steer"):
-        pitched = dict(zip(model.config.classes, model.config.pitched)).get(args.label, any(model.config.pitched))
-        return model.steer(args.label, seconds=args.duration if pitched else None, **asked), None         # others are cut, or followed by silence
-    if asked: raise ValueError(f"--{min(asked)} is for a conditional model; want --model conditional, for one")
+        pitched = dict(zip(model.config.classes, model.config.pitched)).get(
+            args.label, any(model.config.pitched)
+        )
+        return model.steer(
+            args.label, seconds=args.duration if pitched else None, **asked
+        ), None  # others are cut, or followed by silence
+    if asked:
+        raise ValueError(
+            f"--{min(asked)} is for a conditional model; want --model conditional, for one"
+        )
     return model, args.label
 
 # %% ../nbs/16_cli.ipynb #0012
 def pitch(text):
     "A pitch, from the command line: a MIDI number, or a frequency such as 440Hz."
     number = re.fullmatch(r"(\d+\.?\d*)( ?hz)?", text.lower())
-    if not number or not float(number[1]): raise argparse.ArgumentTypeError(f"{text!r} is no pitch; want a MIDI number such as 60.5, or a frequency such as 262Hz")
+    if not number or not float(number[1]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no pitch; want a MIDI number such as 60.5, or a frequency such as 262Hz"
+        )
     return 69 + 12 * float(np.log2(float(number[1]) / 440)) if number[2] else float(number[1])
 
 # %% ../nbs/16_cli.ipynb #0015
 COLUMNS = ("file", "label", "midi", "seed")
 
+
 def manifest_rows(args, model):
     "What each sound is asked to be, as rows of a table."
-    known, label = hasattr(model, "model"), args.label                       # an instrument knows what it was told
-    if known: label = model.model.config.classes[int(model.c[...])]
+    known, label = hasattr(model, "model"), args.label  # an instrument knows what it was told
+    if known:
+        label = model.model.config.classes[int(model.c[...])]
     midi = f"{float(model.midi[...]):g}" if known and model.midi[...] else ""
     names = [f"{sound_name(args.label or 'sound')}-{i}.wav" for i in range(1, args.count + 1)]
     return [dict(file=name, label=label or "sound", midi=midi, seed=args.seed) for name in names]
@@ -67,16 +101,22 @@ def manifest_rows(args, model):
 # %% ../nbs/16_cli.ipynb #0015a
 def read_manifest(path):
     "The rows of a table that is there already, as dictionaries."
-    if not path.exists(): return []
+    if not path.exists():
+        return []
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         try:
             table = list(rows)
-            if "file" not in (rows.fieldnames or ()): raise ValueError("no column 'file'")
-            if any(None in (row["file"], *row) for row in table): raise ValueError("a line has too many cells, or too few")
+            if "file" not in (rows.fieldnames or ()):
+                raise ValueError("no column 'file'")
+            if any(None in (row["file"], *row) for row in table):
+                raise ValueError("a line has too many cells, or too few")
             return table
         except (ValueError, csv.Error) as e:
-            raise ValueError(f"{path}: isn't a table of sounds ({e}); move it away, or choose another --out") from None
+            raise ValueError(
+                f"{path}: isn't a table of sounds ({e}); move it away, or choose another --out"
+            ) from None
+
 
 def write_manifest(path, rows):
     "Write the table; further columns that were in it stay."
@@ -89,9 +129,12 @@ def write_manifest(path, rows):
 # %% ../nbs/16_cli.ipynb #0015b
 def version_of(path):
     "What tells a file from one that is written in its place; None if there's none."
-    try: status = os.stat(path)
-    except FileNotFoundError: return None
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
     return status.st_ino, status.st_mtime_ns
+
 
 @contextmanager
 def listed(folder, rows):
@@ -100,25 +143,37 @@ def listed(folder, rows):
     path = folder / "manifest.csv"
     old = read_manifest(path)
     before = {row["file"]: version_of(folder / row["file"]) for row in rows}
-    try: yield path
+    try:
+        yield path
     finally:
-        new = [row for row in rows if version_of(folder / row["file"]) not in (None, before[row["file"]])]
-        if new: write_manifest(path, {row["file"]: row for row in [*old, *new]}.values())
+        new = [
+            row
+            for row in rows
+            if version_of(folder / row["file"]) not in (None, before[row["file"]])
+        ]
+        if new:
+            write_manifest(path, {row["file"]: row for row in [*old, *new]}.values())
 
 # %% ../nbs/16_cli.ipynb #0017
 def render(
-    model, # called as model(z)
-    z, # latent vectors, (n, latent_dim)
+    model,  # called as model(z)
+    z,  # latent vectors, (n, latent_dim)
     *,
-    duration=None, # length of a sound (s); the model's own if None
-    batch_size=32, # sounds made at a time
-): # yields n waveforms, (t,)
+    duration=None,  # length of a sound (s); the model's own if None
+    batch_size=32,  # sounds made at a time
+):  # yields n waveforms, (t,)
     "Any number of sounds, in the memory that a batch takes."
     z = np.asarray(z)
     for start in range(0, len(z), batch_size):
         block = z[start : start + batch_size]
-        filled = np.pad(block, [(0, min(len(z), batch_size) - len(block)), (0, 0)])     # one shape, so one compiled program
-        yield from fit_duration(np.asarray(synthesize(model, filled))[: len(block)], duration, sample_rate=model.sample_rate)
+        filled = np.pad(
+            block, [(0, min(len(z), batch_size) - len(block)), (0, 0)]
+        )  # one shape, so one compiled program
+        yield from fit_duration(
+            np.asarray(synthesize(model, filled))[: len(block)],
+            duration,
+            sample_rate=model.sample_rate,
+        )
 
 # %% ../nbs/16_cli.ipynb #0020
 def save_all(out, name, model, z, *, duration=None, first=1):
@@ -142,10 +197,13 @@ def demo_command(args):
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
     from flax import nnx
+
     (model, label), rngs = steered(args), nnx.Rngs(args.seed)
     base = sample_latents(model, 1, rngs=rngs, label=label)
     near = vary_latent(model, base[0], scale=args.scale, count=args.count, rngs=rngs)
-    yield from save_all(args.out, "variation", model, np.concatenate([base, near]), duration=args.duration, first=0)
+    yield from save_all(
+        args.out, "variation", model, np.concatenate([base, near]), duration=args.duration, first=0
+    )
 
 # %% ../nbs/16_cli.ipynb #0029
 def play_command(args):
@@ -153,26 +211,34 @@ def play_command(args):
     from audiogen.conditional import play_notes, read_midi, song_seconds
     from audiogen.variation import check_room
     from tqdm import tqdm
+
     model = choose_model(args.model, seed=args.seed)
-    if not hasattr(model, "steer"): raise ValueError(f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional")
+    if not hasattr(model, "steer"):
+        raise ValueError(
+            f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional"
+        )
     notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
     if left_out:
         say(f"{args.file}: left out {plural(left_out, 'note')} that no class of the model can play")
-    if not notes: raise ValueError(f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}")
+    if not notes:
+        raise ValueError(
+            f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}"
+        )
     if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
         raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
     check_room(args.out, 2 * model.sample_rate * song_seconds(model, notes))
     pieces = play_notes(model, notes, seed=args.seed, words=args.words or "")
     with audio_writer(args.out, sample_rate=model.sample_rate) as write:
-        for piece in tqdm(pieces, desc="audiogen play", unit="piece", disable=None): write(piece)
+        for piece in tqdm(pieces, desc="audiogen play", unit="piece", disable=None):
+            write(piece)
     yield args.out
 
 # %% ../nbs/16_cli.ipynb #0031
 def waveform_overview(
-    path, # a sound file, as for open_audio; all of its channels count
+    path,  # a sound file, as for open_audio; all of its channels count
     *,
-    max_points=8000, # in the answer, about
-): # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
+    max_points=8000,  # in the answer, about
+):  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
     "The outline of a file of any length, and its levels."
     parts, top, energy, count = [], 0.0, 0.0, 0
     with open_audio(path) as audio:
@@ -187,26 +253,33 @@ def waveform_overview(
 
 # %% ../nbs/16_cli.ipynb #0032
 def recording_figure(
-    path, # a sound file
+    path,  # a sound file
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    top_db=80.0, # range of levels below full scale
-): # matplotlib Figure, one line of text
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    top_db=80.0,  # range of levels below full scale
+):  # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
-    if not 0 < top_db <= 400: raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
-    if window_size > 2**20: raise ValueError(f"window_size is {window_size}; want at most {2**20} samples")
+    if not 0 < top_db <= 400:
+        raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
+    if window_size > 2**20:
+        raise ValueError(f"window_size is {window_size}; want at most {2**20} samples")
     with open_audio(path) as audio:
         rate, seconds = audio.sample_rate, audio.num_samples / audio.sample_rate
         y, top, level = waveform_overview(audio)
         S, hop = spectrogram_overview(audio, window_size=window_size, hop_size=hop_size)
-    db, first = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db), (hop - hop_size) / 2 / rate
+    db, first = (
+        amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db),
+        (hop - hop_size) / 2 / rate,
+    )
     figure, (above, below) = new_figure(2, size=(9, 2.4))
     above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
     above.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, top), xlim=(0, seconds))
     above.set_title(Path(path).name[-80:].encode(errors="replace").decode(), parse_math=False)
     above.grid(alpha=0.3)
-    image = draw_spectrogram(below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0))
+    image = draw_spectrogram(
+        below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0)
+    )
     below.set(xlim=(0, seconds))
     figure.colorbar(image, ax=below, label="Level (dBFS)")
     line = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
@@ -216,6 +289,7 @@ def recording_figure(
 def plural(n, noun):
     "A number of things in words: 1 note, 2 notes."
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
 
 def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
@@ -228,6 +302,7 @@ def save_bytes(path, content):
         temporary.write_bytes(content)
     return path
 
+
 def save_text(path, text):
     "Write a text file, the same on every system; its path."
     return save_bytes(path, text.encode())
@@ -237,39 +312,71 @@ def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     out, used = check_folder(args.out), set()
     for file in args.files:
-        try: figure, line = recording_figure(file, window_size=args.window, hop_size=args.hop, top_db=args.range)
+        try:
+            figure, line = recording_figure(
+                file, window_size=args.window, hop_size=args.hop, top_db=args.range
+            )
         except (ValueError, OSError) as e:
             args.failed = report(e)
             continue
         name, n = Path(file).stem, 1
-        while name.lower() in used: n, name = n + 1, f"{Path(file).stem}-{n + 1}"
+        while name.lower() in used:
+            n, name = n + 1, f"{Path(file).stem}-{n + 1}"
         used.add(name.lower())
         save_bytes(out / f"{name}.png", figure_png(figure, dpi=110))
         yield f"{file}: {line}"
         yield out / f"{name}.png"
 
 # %% ../nbs/16_cli.ipynb #0039
-RECIPES = {                                                                  # {name: (chapter, model, arrays to learn from, loss, what comes after)}
+RECIPES = {  # {name: (chapter, model, arrays to learn from, loss, what comes after)}
     "spectral": ("spectral", "spectral_model", "spectral_targets", "spectral_loss"),
     "vae": ("vae", "vae_model", "vae_targets", "vae_loss", "fit_prior"),
-    "conditional": ("conditional", "conditional_model", "conditional_targets", "conditional_loss", "fit_styles"),
-    "source_filter": ("conditional", "conditional_model", "source_filter_targets", "source_filter_loss", "fit_styles"),
+    "conditional": (
+        "conditional",
+        "conditional_model",
+        "conditional_targets",
+        "conditional_loss",
+        "fit_styles",
+    ),
+    "source_filter": (
+        "conditional",
+        "conditional_model",
+        "source_filter_targets",
+        "source_filter_loss",
+        "fit_styles",
+    ),
     "wavenet": ("wavenet", "wavenet_model", "wavenet_targets", "wavenet_loss"),
 }
 
 # %% ../nbs/16_cli.ipynb #0040
 def find_recipe(
-    name, # a key of RECIPES
-) -> list: # the functions that build the model and the arrays, the loss, and what comes after training
+    name,  # a key of RECIPES
+) -> (
+    list
+):  # the functions that build the model and the arrays, the loss, and what comes after training
     "What it takes to train a kind of model."
     chapter, *parts = RECIPES[name]
     return [getattr(importlib.import_module(f"audiogen.{chapter}"), part) for part in parts]
 
 # %% ../nbs/16_cli.ipynb #0043
-MADE = ("drums", "tones", "sounds", "fluidr3")                              # what --data may be, besides a folder
-DEFAULTS = dict(data="sounds", classes=None, labels=None, soundfont=None, seed=42, batch_size=32, learning_rate=2e-3, steps=None, seconds=None)
-HABITS = {"wavenet": dict(batch_size=4, learning_rate=4e-3)}                                    # where a kind of model has other defaults
-ENOUGH = {"conditional": 20_000}                                            # steps, on instruments that are known, that seconds don't go beyond
+MADE = ("drums", "tones", "sounds", "fluidr3")  # what --data may be, besides a folder
+DEFAULTS = dict(
+    data="sounds",
+    classes=None,
+    labels=None,
+    soundfont=None,
+    seed=42,
+    batch_size=32,
+    learning_rate=2e-3,
+    steps=None,
+    seconds=None,
+)
+HABITS = {
+    "wavenet": dict(batch_size=4, learning_rate=4e-3)
+}  # where a kind of model has other defaults
+ENOUGH = {
+    "conditional": 20_000
+}  # steps, on instruments that are known, that seconds don't go beyond
 
 # %% ../nbs/16_cli.ipynb #0043a
 def absolute_paths(settings):
@@ -285,18 +392,34 @@ def absolute_paths(settings):
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     from audiogen.training import read_settings, run_files
-    given = {name: value for name in ("recipe", *DEFAULTS) if (value := getattr(args, name, None)) is not None}
+
+    given = {
+        name: value
+        for name in ("recipe", *DEFAULTS)
+        if (value := getattr(args, name, None)) is not None
+    }
     out = check_folder(args.out)
     begun, kept = run_files(out), out / "command.json"
     if begun and not kept.exists():
         fix = "resume it there, or choose another --out"
         raise ValueError(f"{out}: holds a run begun by train() in Python; {fix}")
-    if begun and not args.resume: raise ValueError(f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out")
+    if begun and not args.resume:
+        raise ValueError(
+            f"{out}: holds a training run; go on with `{resume_words(args)}`, or choose another --out"
+        )
     if not (args.resume and kept.exists()):
-        return DEFAULTS | HABITS.get(args.recipe, {}) | ({} if "steps" in given else {"seconds": 60.0}) | given
+        return (
+            DEFAULTS
+            | HABITS.get(args.recipe, {})
+            | ({} if "steps" in given else {"seconds": 60.0})
+            | given
+        )
     saved = absolute_paths(read_settings(kept))
     for name, value in absolute_paths(given).items():
-        if saved.get(name) != value: raise ValueError(f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out")
+        if saved.get(name) != value:
+            raise ValueError(
+                f"{out}: the run there has {name} = {saved.get(name)}, not {value}; leave it out, or choose another --out"
+            )
     return saved
 
 # %% ../nbs/16_cli.ipynb #0044a
@@ -304,37 +427,58 @@ def resume_words(args):
     "What to type in order to go on with a training run."
     return f"audiogen train {args.recipe} --out {shlex.quote(str(args.out))} --resume"
 
+
 @contextmanager
 def resumable(args):
     "Let an interrupted run say how to go on with it, in words for a terminal."
     from audiogen.training import read_log, run_files
-    try: yield
+
+    try:
+        yield
     except KeyboardInterrupt:
         out = Path(args.out)
-        if "log.jsonl" not in run_files(out): raise KeyboardInterrupt from None
-        raise KeyboardInterrupt(f"stopped after {len(read_log(out)):,} steps; go on with `{resume_words(args)}`") from None
+        if "log.jsonl" not in run_files(out):
+            raise KeyboardInterrupt from None
+        raise KeyboardInterrupt(
+            f"stopped after {len(read_log(out)):,} steps; go on with `{resume_words(args)}`"
+        ) from None
 
 # %% ../nbs/16_cli.ipynb #0044b
 def say(text):
     "Print a remark to stderr, as one line."
-    try: print("audiogen:", " ".join(str(text).splitlines()), file=sys.stderr)
-    except OSError: pass                                                     # there's nobody to tell that to
+    try:
+        print("audiogen:", " ".join(str(text).splitlines()), file=sys.stderr)
+    except OSError:
+        pass  # there's nobody to tell that to
+
 
 def is_begun(args):
     "Is there a run to go on with? If one was asked for and there's none, say so."
     import jax
     from audiogen.training import run_files
+
     begun = bool(run_files(Path(args.out)))
-    if args.resume and not begun and jax.process_index() == 0: say(f"{args.out}: no run there to resume; beginning one")
+    if args.resume and not begun and jax.process_index() == 0:
+        say(f"{args.out}: no run there to resume; beginning one")
     return begun
 
 # %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
     "The sounds to train on and {name: sounds held out}, as the settings say."
     from audiogen.sounds import choose_classes, load_sounds, split_sounds
-    data, options = settings["data"], {name: settings[name] for name in ("labels", "soundfont") if settings[name] is not None}
-    if "labels" in options and data in MADE: raise ValueError(f"--labels is {options['labels']}, but {data} has its own; want it with a folder (of that name: ./{data})")
-    if "soundfont" in options and data != "fluidr3": raise ValueError(f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3")
+
+    data, options = (
+        settings["data"],
+        {name: settings[name] for name in ("labels", "soundfont") if settings[name] is not None},
+    )
+    if "labels" in options and data in MADE:
+        raise ValueError(
+            f"--labels is {options['labels']}, but {data} has its own; want it with a folder (of that name: ./{data})"
+        )
+    if "soundfont" in options and data != "fluidr3":
+        raise ValueError(
+            f"--soundfont is {options['soundfont']}, but the data is {data}; want it with --data fluidr3"
+        )
     sounds = load_sounds(data, **options)
     for line in sounds.skipped:
         say(f"left out: {line}")
@@ -343,7 +487,9 @@ def load_data(settings):
         classes = class_names(settings["classes"], sounds.classes)
         train, held_out = choose_classes(train, classes), of_classes(held_out, classes)
     if not held_out and len(np.unique(train.group)) == 1:
-        raise ValueError(f"{data}: one sound, in {len(train)} clip{'s' * (len(train) > 1)}; want two or more that differ")
+        raise ValueError(
+            f"{data}: one sound, in {len(train)} clip{'s' * (len(train) > 1)}; want two or more that differ"
+        )
     for line in sounds.notes:
         say(line)
     report_few(train, held_out)
@@ -355,14 +501,16 @@ def class_names(text, known):
     if text in known:
         return (text,)
     names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
-    names = tuple(dict.fromkeys(filter(None, names)))                       # each once
+    names = tuple(dict.fromkeys(filter(None, names)))  # each once
     if not names:
         raise ValueError(f"--classes {text!r} names no class; want some of {', '.join(known)}")
     return names
 
+
 def of_classes(parts, classes):
     "Of {name: sounds}, those of some classes; without the sets that have none."
     from audiogen.sounds import choose_classes
+
     answer = {}
     for name, part in parts.items():
         known = tuple(c for c in classes if c in part.classes)
@@ -391,26 +539,32 @@ def report_few(train, held_out):
 def compose(model, labels, midi, *, seed):
     "Random sounds of classes (None for any), at pitches where the model takes them, (n, t)."
     from flax import nnx
+
     if not hasattr(model, "steer"):
         rngs = nnx.Rngs(seed)
-        z = [sample_latents(model, len([*some]), rngs=rngs, label=label) for label, some in groupby(labels)]
+        z = [
+            sample_latents(model, len([*some]), rngs=rngs, label=label)
+            for label, some in groupby(labels)
+        ]
         return np.stack([*render(model, np.concatenate(z))])
     from audiogen.conditional import sample_styles, sound_blocks
     import jax
+
     c = np.array([model.config.classes.index(label) for label in labels], np.int32)
     midi = np.where(np.array(model.config.pitched)[c], np.nan_to_num(midi), 0).astype(np.float32)
     return sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
 
 # %% ../nbs/16_cli.ipynb #0052
 def save_checkpoint_sounds(
-    model, # a model in training
-    step, # steps done
+    model,  # a model in training
+    step,  # steps done
     *,
-    folder, # for the files
-    seed=0, # of the latent vectors
-): # path of the file
+    folder,  # for the files
+    seed=0,  # of the latent vectors
+):  # path of the file
     "One sound of each class, one after the other, in a file named after the step."
     from flax import nnx
+
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
     made = compose(model, labels, [60] * len(labels), seed=seed)
     save_audio(path, np.clip(np.concatenate(made), -1, 1), sample_rate=model.sample_rate)
@@ -423,25 +577,64 @@ def fit_model(settings, sounds, out, *, resume):
     from flax import nnx
     from audiogen.sounds import batch_source, detune
     from audiogen.training import read_log, train
+
     build, targets, loss, *after = find_recipe(settings["recipe"])
-    finest = max(2, -(-16 // len(sounds)))                                  # the fewer clips, the more copies
-    steps = np.arange(1, finest + 1) / finest                               # up to a semitone away
+    finest = max(2, -(-16 // len(sounds)))  # the fewer clips, the more copies
+    steps = np.arange(1, finest + 1) / finest  # up to a semitone away
     sounds = detune(sounds, semitones=(*-steps[::-1], *steps))
-    model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(settings["seed"]))
-    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi, sounds.details.get("program"))
-    batches = batch_source(arrays, batch_size=settings["batch_size"], seed=settings["seed"], host=jax.process_index(), hosts=jax.process_count())
-    known, budget = sounds.details.get("program") is not None, {name: settings[name] for name in ("steps", "seconds")}
-    if known and budget["steps"] is None: budget["steps"] = ENOUGH.get(settings["recipe"])
+    model = build(
+        sounds.waveforms,
+        sounds.labels,
+        sounds.classes,
+        sounds.sample_rate,
+        midi=sounds.midi,
+        rngs=nnx.Rngs(settings["seed"]),
+    )
+    arrays = targets(
+        model, sounds.waveforms, sounds.labels, sounds.midi, sounds.details.get("program")
+    )
+    batches = batch_source(
+        arrays,
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
+        host=jax.process_index(),
+        hosts=jax.process_count(),
+    )
+    known, budget = (
+        sounds.details.get("program") is not None,
+        {name: settings[name] for name in ("steps", "seconds")},
+    )
+    if known and budget["steps"] is None:
+        budget["steps"] = ENOUGH.get(settings["recipe"])
+
     def finish(model):
-        for function in after: function(model, arrays)
+        for function in after:
+            function(model, arrays)
+
     def listen(model, step):
         finish(model)
         save_checkpoint_sounds(model, step, folder=out / "sounds")
+
     if jax.process_index() == 0:
         save_text(out / "command.json", json.dumps(absolute_paths(settings), indent=1))
-    train(model, loss, batches, out=out, resume=resume, listen=listen, seed=settings["seed"], learning_rate=settings["learning_rate"], **budget)
-    if budget["steps"] != settings["steps"] and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]:
-        say(f"stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N")
+    train(
+        model,
+        loss,
+        batches,
+        out=out,
+        resume=resume,
+        listen=listen,
+        seed=settings["seed"],
+        learning_rate=settings["learning_rate"],
+        **budget,
+    )
+    if (
+        budget["steps"] != settings["steps"]
+        and (last := read_log(out)[-1])["step"] + 1 == budget["steps"]
+    ):
+        say(
+            f"stopped after {budget['steps']:,} steps, or {last['seconds']:.0f} s: more don't help with recordings it hasn't heard; --steps N makes N"
+        )
     finish(model)
     return model
 
@@ -450,62 +643,105 @@ def run_facts(settings, out, figures):
     "What a trained model's file says about itself."
     import jax
     from audiogen.training import read_log
+
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]
-    words = [f"--{name.replace('_', '-')} {value:.10g}" for name in ("steps", "seconds", "seed", "batch_size") if (value := settings[name]) is not None]
+    words = [
+        f"--{name.replace('_', '-')} {value:.10g}"
+        for name in ("steps", "seconds", "seed", "batch_size")
+        if (value := settings[name]) is not None
+    ]
     chosen = ["--classes", shlex.quote(settings["classes"])] if settings.get("classes") else []
-    name = data if data in MADE else f"{Path(os.path.abspath(data)).name}/"   # of a folder without the way to it
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()        # those we may use
+    name = (
+        data if data in MADE else f"{Path(os.path.abspath(data)).name}/"
+    )  # of a folder without the way to it
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )  # those we may use
     hardware = f"{jax.device_count()} × {device.device_kind}"
     if device.platform == "cpu":
         hardware = plural(cores, "CPU core")
-    licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(data, "Apache-2.0" if data in MADE else "that of the data")
-    facts = dict(command=" ".join(["audiogen train", settings["recipe"], "--data", shlex.quote(name), *chosen, *words]), data=name, seed=settings["seed"], steps=last["step"] + 1)
-    return facts | dict(minutes=max(1, round(last["seconds"] / 60)), hardware=hardware, licence=licence, metrics=figures)
+    licence = {"fluidr3": "Apache-2.0; data: FluidR3, MIT"}.get(
+        data, "Apache-2.0" if data in MADE else "that of the data"
+    )
+    facts = dict(
+        command=" ".join(
+            ["audiogen train", settings["recipe"], "--data", shlex.quote(name), *chosen, *words]
+        ),
+        data=name,
+        seed=settings["seed"],
+        steps=last["step"] + 1,
+    )
+    return facts | dict(
+        minutes=max(1, round(last["seconds"] / 60)),
+        hardware=hardware,
+        licence=licence,
+        metrics=figures,
+    )
 
 # %% ../nbs/16_cli.ipynb #0059
 def train_command(args):
     "Train a model on sounds."
     from audiogen.training import join_hosts, plot_losses
+
     join_hosts()
     import jax
+
     settings, out = run_settings(args), Path(args.out)
     sounds, held_out = load_data(settings)
     with resumable(args):
         model = fit_model(settings, sounds, out, resume=is_begun(args))
-        if jax.process_index(): return
+        if jax.process_index():
+            return
         save_bytes(out / "loss.png", figure_png(plot_losses(out), dpi=110))
-        save_model(out / "model.safetensors", model, half=True)              # before anything can go wrong with the figures
+        save_model(
+            out / "model.safetensors", model, half=True
+        )  # before anything can go wrong with the figures
         model = load_model(out)
         figures = evaluate_model(model, sounds, held_out, seed=settings["seed"])
-        save_model(out / "model.safetensors", model, half=True, about=run_facts(settings, out, figures))
+        save_model(
+            out / "model.safetensors", model, half=True, about=run_facts(settings, out, figures)
+        )
     yield from save_evaluation(out, figures)
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
 # %% ../nbs/16_cli.ipynb #0061
 JUDGED = {"train": 200, "held out": 100}  # clips of a class that figures come from, at most
 
+
 def evaluate_model(
-    model, # called as model(z)
-    train, # SoundSet that it learned from, or could have
-    held_out, # {name: SoundSet} that it never saw
+    model,  # called as model(z)
+    train,  # SoundSet that it learned from, or could have
+    held_out,  # {name: SoundSet} that it never saw
     *,
-    per_class=20, # sounds to make up; fewer, if there are more than 50 classes
-    seed=0, # of their latent vectors, of the clips that are chosen, and of the judge
-) -> dict: # {name: figures}
+    per_class=20,  # sounds to make up; fewer, if there are more than 50 classes
+    seed=0,  # of their latent vectors, of the clips that are chosen, and of the judge
+) -> dict:  # {name: figures}
     "All figures of the chapter on metrics, for each set of sounds held out."
     from audiogen.metrics import evaluate_sounds
     from audiogen.wavenet import WaveNet
+
     train, held_out = clips_to_judge(model, train, held_out, seed=seed)
     classes, rng, answer = model_classes(model) or [None], np.random.default_rng(seed), {}
     present = np.unique(train.labels)
     labels = np.repeat(present, min(per_class, max(2, 1000 // len(present))))
-    midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])     # pitches to ask for, where one can
+    midi = np.array(
+        [rng.choice(train.midi[train.labels == c]) for c in labels]
+    )  # pitches to ask for, where one can
     made = compose(model, [classes[c] for c in labels], midi, seed=seed) if held_out else None
     told = midi if hasattr(model, "steer") else None
     for name, part in held_out.items():
-        figures = evaluate_sounds(train, part, sample_rate=model.sample_rate, reconstructions=reconstruct(model, part),
-                                  generated=made, generated_labels=labels, generated_midi=told, seed=seed)
-        if isinstance(model, WaveNet): figures |= bits_figures(model, train, part)
+        figures = evaluate_sounds(
+            train,
+            part,
+            sample_rate=model.sample_rate,
+            reconstructions=reconstruct(model, part),
+            generated=made,
+            generated_labels=labels,
+            generated_midi=told,
+            seed=seed,
+        )
+        if isinstance(model, WaveNet):
+            figures |= bits_figures(model, train, part)
         answer[name] = {key: float(f"{value:.6g}") for key, value in figures.items()}
     return answer
 
@@ -522,6 +758,7 @@ def clips_to_judge(model, train, held_out, *, seed):
         say(f"the figures come from up to {counts} of each class")
     return some, fewer
 
+
 def some_clips(sounds, most, *, seed):
     "At most so many clips of each class, at random, in their order."
     rng, chosen = np.random.default_rng(seed), []
@@ -534,26 +771,41 @@ def reconstruct(model, sounds):
     "Sounds as the model makes them again, (n, t); None, if it can't encode."
     if hasattr(model, "steer"):
         from audiogen.conditional import resynthesize
+
         return resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
-    return np.stack([*render(model, model.encode(sounds.waveforms))]) if hasattr(model, "encode") else None
+    return (
+        np.stack([*render(model, model.encode(sounds.waveforms))])
+        if hasattr(model, "encode")
+        else None
+    )
 
 # %% ../nbs/16_cli.ipynb #0063
 def bits_figures(model, train, held_out):
     "How well does a model foresee samples? Beside it two tables of counts."
     from audiogen.wavenet import bits_per_sample, histogram_bits, mu_law_encode
+
     codes, counted = (np.asarray(mu_law_encode(part.waveforms)) for part in (held_out, train))
-    found = {f"bits/order-{order} histogram": histogram_bits(counted, codes, order=order) for order in (1, 0)}
-    return {"bits": float(bits_per_sample(model, held_out.waveforms, held_out.labels).mean())} | found
+    found = {
+        f"bits/order-{order} histogram": histogram_bits(counted, codes, order=order)
+        for order in (1, 0)
+    }
+    return {
+        "bits": float(bits_per_sample(model, held_out.waveforms, held_out.labels).mean())
+    } | found
 
 # %% ../nbs/16_cli.ipynb #0064
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
     from audiogen.sounds import choose_classes
-    if sounds.sample_rate != model.sample_rate: raise ValueError(f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same")
+
+    if sounds.sample_rate != model.sample_rate:
+        raise ValueError(
+            f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same"
+        )
     classes = tuple(model_classes(model) or ())
     if not classes:
         return replace(sounds, labels=np.zeros(len(sounds), int), classes=("sound",))
-    known = tuple(c for c in classes if c in sounds.classes) or classes     # data may lack some
+    known = tuple(c for c in classes if c in sounds.classes) or classes  # data may lack some
     chosen = choose_classes(sounds, known)
     numbers = np.array([classes.index(c) for c in known])
     return replace(chosen, labels=numbers[chosen.labels], classes=classes)
@@ -562,7 +814,10 @@ def match_classes(sounds, model):
 def save_evaluation(out, figures):
     "Yield a table for each set held out; write them to evaluation.md, and the figures to evaluation.json."
     from audiogen.metrics import metrics_table
-    text = "\n\n".join(f"## {name.capitalize()}\n\n{metrics_table(part)}" for name, part in figures.items())
+
+    text = "\n\n".join(
+        f"## {name.capitalize()}\n\n{metrics_table(part)}" for name, part in figures.items()
+    )
     yield text + "\n"
     yield save_text(out / "evaluation.md", text + "\n")
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
@@ -571,15 +826,23 @@ def save_evaluation(out, figures):
 def evaluation_settings(args):
     "Which data to evaluate on: those named, else those that the model was trained on."
     given = {name: getattr(args, name) for name in ("data", "classes", "labels", "soundfont")}
-    if given["data"]: return given
+    if given["data"]:
+        return given
     given = {name: value for name, value in given.items() if value is not None}
-    if args.model == "untrained": raise ValueError("an untrained model has no data of its own; want --data, such as --data drums")
+    if args.model == "untrained":
+        raise ValueError(
+            "an untrained model has no data of its own; want --data, such as --data drums"
+        )
     path = model_path(args.model).with_name("command.json")
     if path.is_file():
         from audiogen.training import read_settings
+
         return read_settings(path) | given
     data = model_info(args.model)["about"].get("data")
-    if data not in MADE: raise ValueError(f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums")
+    if data not in MADE:
+        raise ValueError(
+            f"{args.model}: doesn't say what it was trained on; want --data, such as --data drums"
+        )
     return dict.fromkeys(("classes", "labels", "soundfont")) | given | {"data": data}
 
 # %% ../nbs/16_cli.ipynb #0068
@@ -591,45 +854,77 @@ def evaluate_command(args):
 
 # %% ../nbs/16_cli.ipynb #0070
 def markdown_table(
-    columns, # headings
-    rows, # lists of what to show, as long as the headings
-) -> list: # lines of text
+    columns,  # headings
+    rows,  # lists of what to show, as long as the headings
+) -> list:  # lines of text
     "A table in Markdown, whose columns are also even in a terminal."
     cells = [[*map(str, row)] for row in ([*columns], *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+        for row in cells
+    ]
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 # %% ../nbs/16_cli.ipynb #0072
 def model_row(
-    name, # a shipped model's name, or a path
-) -> list: # name, class, data, training, held-out distance, licence, parameters, size
+    name,  # a shipped model's name, or a path
+) -> list:  # name, class, data, training, held-out distance, licence, parameters, size
     "What a table of models says about one."
     info = model_info(name)
     about = info["about"]
-    trained = f"{about['steps']:,} steps" + (f", {about['minutes']} min" if "minutes" in about else "") if "steps" in about else "–"
-    distances = [f"{part['distance_db']:.2f} dB" for part in about.get("metrics", {}).values() if "distance_db" in part]
-    return [name, info["model"], about.get("data", "–"), trained, " · ".join(distances) or "–", about.get("licence", "–"),
-            f"{info['parameters']:,}", f"{info['bytes'] / 1e6:.1f} MB"]
+    trained = (
+        f"{about['steps']:,} steps" + (f", {about['minutes']} min" if "minutes" in about else "")
+        if "steps" in about
+        else "–"
+    )
+    distances = [
+        f"{part['distance_db']:.2f} dB"
+        for part in about.get("metrics", {}).values()
+        if "distance_db" in part
+    ]
+    return [
+        name,
+        info["model"],
+        about.get("data", "–"),
+        trained,
+        " · ".join(distances) or "–",
+        about.get("licence", "–"),
+        f"{info['parameters']:,}",
+        f"{info['bytes'] / 1e6:.1f} MB",
+    ]
 
 # %% ../nbs/16_cli.ipynb #0074
 def models_command(args):
     "List the models that come with the package."
-    columns = ["name", "model", "data", "training", "held-out distance", "licence", "parameters", "size"]
+    columns = [
+        "name",
+        "model",
+        "data",
+        "training",
+        "held-out distance",
+        "licence",
+        "parameters",
+        "size",
+    ]
     yield from markdown_table(columns, map(model_row, shipped_models()))
 
 # %% ../nbs/16_cli.ipynb #0076
-def notebooks() -> list: # paths
+def notebooks() -> list:  # paths
     "The notebooks that belong to this version."
     package = Path(importlib.import_module("audiogen").__file__).parent
     folder = package / "notebooks" if (package / "notebooks").is_dir() else package.with_name("nbs")
     found = sorted(folder.glob("[0-9]*.ipynb"))
-    if not found: raise FileNotFoundError(f"{folder}: no notebooks; install audiogen anew, or clone its repository")
+    if not found:
+        raise FileNotFoundError(
+            f"{folder}: no notebooks; install audiogen anew, or clone its repository"
+        )
     return found
 
+
 def pictures(
-    path, # a notebook
-) -> list: # paths
+    path,  # a notebook
+) -> list:  # paths
     "The picture files that a notebook's text shows."
     names = re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text("utf-8"))
     return [path.with_name(name) for name in sorted({*names})]
@@ -639,17 +934,20 @@ NEEDS = "# Run All leaves this out: it needs a file that doesn't come with the p
 TAKES = "# This takes a minute or more."
 MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code", TAKES)}
 
+
 def for_reader(
-    text, # a notebook's JSON
-) -> str: # the JSON of one that runs from top to bottom
+    text,  # a notebook's JSON
+) -> str:  # the JSON of one that runs from top to bottom
     "A notebook whose cells can all be run, or aren't."
     notebook = json.loads(text)
     for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
         for mark, (kind, comment) in MARKS.items():
             source, found = re.subn(rf"^{mark}$", comment, "".join(cell["source"]), flags=re.M)
-            if not found: continue
+            if not found:
+                continue
             cell |= {"cell_type": kind, "source": source.splitlines(keepends=True)}
-            if kind == "raw": del cell["outputs"], cell["execution_count"]
+            if kind == "raw":
+                del cell["outputs"], cell["execution_count"]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 # %% ../nbs/16_cli.ipynb #lab-wait
@@ -662,14 +960,18 @@ def ctrl_c_left_to_child():
         yield
         return
     signal.signal(signal.SIGINT, lambda number, frame: None)
-    try: yield
-    finally: signal.signal(signal.SIGINT, usual)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
 
 def run_child(command):
     "Run a program that answers Ctrl-C itself; its exit status (128 + the signal that killed it)."
     with ctrl_c_left_to_child(), subprocess.Popen(command) as child:
-        try: status = child.wait()
-        except KeyboardInterrupt:                                           # SIGTERM, to this process
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:  # SIGTERM, to this process
             child.terminate()
             child.wait()
             raise
@@ -682,115 +984,242 @@ def lab_command(args):
     for path in notebooks():
         for source in (path, *pictures(path)):
             copy = folder / source.name
-            if copy.exists(): continue                                        # it may have been changed
-            content = for_reader(source.read_text("utf-8")).encode() if source == path else source.read_bytes()
+            if copy.exists():
+                continue  # it may have been changed
+            content = (
+                for_reader(source.read_text("utf-8")).encode()
+                if source == path
+                else source.read_bytes()
+            )
             yield save_bytes(copy, content)
-    if args.only_copy: return
-    if importlib.util.find_spec("jupyterlab") is None: raise ValueError("jupyterlab is missing; pip install 'audiogen-jax[lab]'")
+    if args.only_copy:
+        return
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ValueError("jupyterlab is missing; pip install 'audiogen-jax[lab]'")
     args.failed = run_child([sys.executable, "-m", "jupyterlab", str(folder)])
 
 # %% ../nbs/16_cli.ipynb #0081
 class OneLineParser(argparse.ArgumentParser):
     "A parser whose errors are one line."
-    def error(self, message): raise ValueError(f"{message}; see `{self.prog} --help`")
+
+    def error(self, message):
+        raise ValueError(f"{message}; see `{self.prog} --help`")
 
 # %% ../nbs/16_cli.ipynb #0082
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     "Help that names defaults, where there are any."
-    def _get_help_string(self, action): return super()._get_help_string(action) if action.default is not None else action.help
+
+    def _get_help_string(self, action):
+        return super()._get_help_string(action) if action.default is not None else action.help
 
 # %% ../nbs/16_cli.ipynb #0083
 def seed(text):
     "A seed, from the command line."
-    if not text.isdecimal() or int(text) >= 2**31: raise argparse.ArgumentTypeError(f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}")
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed; want a whole number from 0 to {2**31 - 1}"
+        )
     return int(text)
 
-def positive(kind): # int or float -> a function: text -> number
+
+def positive(kind):  # int or float -> a function: text -> number
     "Numbers above 0, from the command line; others are refused before any work is done."
+
     def number(text):
-        if not 0 < (value := kind(text)) < np.inf: raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
+        if not 0 < (value := kind(text)) < np.inf:
+            raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
         return value
+
     return number
 
 # %% ../nbs/16_cli.ipynb #0084
 def add_command(
-    commands, # argparse's subparsers
-    run, # the function NAME_command; its docstring is the help text
+    commands,  # argparse's subparsers
+    run,  # the function NAME_command; its docstring is the help text
     *,
-    out=None, # default folder
-    seeded=True, # does it draw random numbers?
-): # the parser of the command
+    out=None,  # default folder
+    seeded=True,  # does it draw random numbers?
+):  # the parser of the command
     "Add one command, with the options that most have in common."
-    sub = commands.add_parser(run.__name__.removesuffix("_command"), help=run.__doc__, description=run.__doc__,
-                              formatter_class=HelpFormatter, allow_abbrev=False)
+    sub = commands.add_parser(
+        run.__name__.removesuffix("_command"),
+        help=run.__doc__,
+        description=run.__doc__,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
     sub.set_defaults(run=run)
-    if out: sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
-    if seeded: sub.add_argument("--seed", type=seed, default=42, metavar="N", help="the same seed writes the same bytes")
+    if out:
+        sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
+    if seeded:
+        sub.add_argument(
+            "--seed", type=seed, default=42, metavar="N", help="the same seed writes the same bytes"
+        )
     return sub
 
 # %% ../nbs/16_cli.ipynb #0085
-MODEL = dict(default="spectral", metavar="NAME", help="a shipped model's name, a saved model's path, a training run's folder, or untrained")
+MODEL = dict(
+    default="spectral",
+    metavar="NAME",
+    help="a shipped model's name, a saved model's path, a training run's folder, or untrained",
+)
+
 
 def add_sound_commands(commands):
     "The commands that make sounds with a model."
-    for run, out in (demo_command, "audiogen-demo"), (generate_command, "sounds"), (vary_command, "variations"):
+    for run, out in (
+        (demo_command, "audiogen-demo"),
+        (generate_command, "sounds"),
+        (vary_command, "variations"),
+    ):
         sub = add_command(commands, run, out=out)
         sub.add_argument("--model", **MODEL)
-        sub.add_argument("--duration", type=positive(float), metavar="S", help="length of a sound (s); the model's own without this")
-        if run is demo_command: continue
+        sub.add_argument(
+            "--duration",
+            type=positive(float),
+            metavar="S",
+            help="length of a sound (s); the model's own without this",
+        )
+        if run is demo_command:
+            continue
         add_conditions(sub)
         sub.add_argument("--count", type=positive(int), default=4, metavar="N", help="how many")
-        if run is vary_command: sub.add_argument("--scale", type=float, default=0.2, metavar="X", help="standard deviation of the steps")
+        if run is vary_command:
+            sub.add_argument(
+                "--scale",
+                type=float,
+                default=0.2,
+                metavar="X",
+                help="standard deviation of the steps",
+            )
 
 # %% ../nbs/16_cli.ipynb #0086
 def add_conditions(sub):
     "Options that say which sound is wanted."
-    sub.add_argument("--label", metavar="CLASS", help="the class of sound, for a model that knows classes")
-    sub.add_argument("--pitch", type=pitch, metavar="P", help="a MIDI number such as 60.5, or a frequency such as 262Hz, for a conditional model")
-    sub.add_argument("--loudness", type=float, metavar="DB", help="level of the loudest moment (dBFS), such as -12, for a conditional model")
-    sub.add_argument("--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy, for a conditional model")
+    sub.add_argument(
+        "--label", metavar="CLASS", help="the class of sound, for a model that knows classes"
+    )
+    sub.add_argument(
+        "--pitch",
+        type=pitch,
+        metavar="P",
+        help="a MIDI number such as 60.5, or a frequency such as 262Hz, for a conditional model",
+    )
+    sub.add_argument(
+        "--loudness",
+        type=float,
+        metavar="DB",
+        help="level of the loudest moment (dBFS), such as -12, for a conditional model",
+    )
+    sub.add_argument(
+        "--words",
+        metavar="WORDS",
+        help="a few of: short long dark bright sharp soft pure noisy, for a conditional model",
+    )
+
 
 def add_play_command(commands):
     "The command that plays scores."
     play = add_command(commands, play_command)
     play.add_argument("file", metavar="FILE", help="a Standard MIDI File")
     play.add_argument("--model", **MODEL | dict(default="conditional"))
-    play.add_argument("--out", default="song.wav", metavar="FILE", help="WAV, FLAC or OGG file to write")
-    play.add_argument("--label", metavar="CLASS", help="the class for all notes but drums; by the file's programs without this")
-    play.add_argument("--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy")
+    play.add_argument(
+        "--out", default="song.wav", metavar="FILE", help="WAV, FLAC or OGG file to write"
+    )
+    play.add_argument(
+        "--label",
+        metavar="CLASS",
+        help="the class for all notes but drums; by the file's programs without this",
+    )
+    play.add_argument(
+        "--words", metavar="WORDS", help="a few of: short long dark bright sharp soft pure noisy"
+    )
 
 # %% ../nbs/16_cli.ipynb #0087
 def add_spectrogram_command(commands):
     "The command that draws recordings."
     draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False)
-    draw.add_argument("files", nargs="+", metavar="FILE", help="a sound file, a video with sound, or a pipe such as /dev/stdin")
+    draw.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a sound file, a video with sound, or a pipe such as /dev/stdin",
+    )
     draw.add_argument("--window", type=int, default=512, metavar="N", help="samples per frame")
     draw.add_argument("--hop", type=int, default=128, metavar="N", help="samples between frames")
-    draw.add_argument("--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show")
+    draw.add_argument(
+        "--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show"
+    )
 
 # %% ../nbs/16_cli.ipynb #0088
 def add_training_commands(commands):
     "The commands that train and evaluate."
-    train, evaluate = add_command(commands, train_command, out="run", seeded=False), add_command(commands, evaluate_command, out="evaluation")
-    train.add_argument("recipe", choices=RECIPES, metavar="KIND", help=f"the kind of model: {', '.join(RECIPES)}")
+    train, evaluate = (
+        add_command(commands, train_command, out="run", seeded=False),
+        add_command(commands, evaluate_command, out="evaluation"),
+    )
+    train.add_argument(
+        "recipe", choices=RECIPES, metavar="KIND", help=f"the kind of model: {', '.join(RECIPES)}"
+    )
     evaluate.add_argument("--model", **MODEL)
-    for sub, data in ((train, "(default: sounds)"), (evaluate, "(default: what the model was trained on)")):
-        sub.add_argument("--data", metavar="NAME", help=f"drums, tones, sounds, fluidr3, or a folder of audio files {data}")
-        sub.add_argument("--classes", metavar="A,B", help="use only these classes; double quotes around a name with a comma")
-        sub.add_argument("--labels", metavar="CSV", help="table with columns file and label; without it, sub-folders are the classes")
-        sub.add_argument("--soundfont", metavar="SF2", help="file for fluidr3, if it isn't where Debian puts it")
+    for sub, data in (
+        (train, "(default: sounds)"),
+        (evaluate, "(default: what the model was trained on)"),
+    ):
+        sub.add_argument(
+            "--data",
+            metavar="NAME",
+            help=f"drums, tones, sounds, fluidr3, or a folder of audio files {data}",
+        )
+        sub.add_argument(
+            "--classes",
+            metavar="A,B",
+            help="use only these classes; double quotes around a name with a comma",
+        )
+        sub.add_argument(
+            "--labels",
+            metavar="CSV",
+            help="table with columns file and label; without it, sub-folders are the classes",
+        )
+        sub.add_argument(
+            "--soundfont", metavar="SF2", help="file for fluidr3, if it isn't where Debian puts it"
+        )
     budget = train.add_mutually_exclusive_group()
-    budget.add_argument("--seconds", type=positive(float), metavar="S", help="how long to train (default: 60)")
-    budget.add_argument("--steps", type=positive(int), metavar="N", help="how many steps to train, instead")
-    train.add_argument("--batch-size", type=positive(int), metavar="N", help="clips a step (default: 32; of wavenet 4)")
-    train.add_argument("--seed", type=seed, metavar="N", help="with --steps, the same seed writes the same model (default: 42)")
-    train.add_argument("--resume", action="store_true", default=None, help="go on with the run in --out; where there's none, begin one")
+    budget.add_argument(
+        "--seconds", type=positive(float), metavar="S", help="how long to train (default: 60)"
+    )
+    budget.add_argument(
+        "--steps", type=positive(int), metavar="N", help="how many steps to train, instead"
+    )
+    train.add_argument(
+        "--batch-size",
+        type=positive(int),
+        metavar="N",
+        help="clips a step (default: 32; of wavenet 4)",
+    )
+    train.add_argument(
+        "--seed",
+        type=seed,
+        metavar="N",
+        help="with --steps, the same seed writes the same model (default: 42)",
+    )
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        default=None,
+        help="go on with the run in --out; where there's none, begin one",
+    )
 
 # %% ../nbs/16_cli.ipynb #0089
 def build_parser():
     "The command line of audiogen."
     from audiogen import __version__
-    parser = OneLineParser(prog="audiogen", description="Neural audio generation, learned by building it.", allow_abbrev=False)
+
+    parser = OneLineParser(
+        prog="audiogen",
+        description="Neural audio generation, learned by building it.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"audiogen {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands)
@@ -799,7 +1228,13 @@ def build_parser():
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
     lab = add_command(commands, lab_command, seeded=False)
-    lab.add_argument("folder", nargs="?", default="audiogen-lab", metavar="DIR", help="folder for the notebooks (default: audiogen-lab)")
+    lab.add_argument(
+        "folder",
+        nargs="?",
+        default="audiogen-lab",
+        metavar="DIR",
+        help="folder for the notebooks (default: audiogen-lab)",
+    )
     lab.add_argument("--only-copy", action="store_true", help="don't open JupyterLab")
     return parser
 
@@ -810,57 +1245,75 @@ def some_stderr():
     if sys.stderr is not None:
         yield
         return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere): yield
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        yield
+
 
 def show(line, *, end="\n"):
     "Print a line at once; False if its reader has gone, as after `audiogen … | head -1`."
-    try: print(line, end=end, flush=True)
-    except BrokenPipeError: return False
+    try:
+        print(line, end=end, flush=True)
+    except BrokenPipeError:
+        return False
     return True
 
 # %% ../nbs/16_cli.ipynb #0091
 def report(error):
     "Print an error as one line; its exit status, 2."
     named = isinstance(error, OSError) and error.strerror
-    say(f"{error.filename2 or error.filename or 'output'}: {error.strerror}" if named else str(error) or type(error).__name__)
+    say(
+        f"{error.filename2 or error.filename or 'output'}: {error.strerror}"
+        if named
+        else str(error) or type(error).__name__
+    )
     return 2
 
 # %% ../nbs/16_cli.ipynb #0092
 def run_command(argv):
     "Parse the words, run the command, print what it yields as long as somebody reads it; its exit status."
-    try: args = build_parser().parse_args(argv)
-    except SystemExit as e:                                                  # --help and --version have printed all there is
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as e:  # --help and --version have printed all there is
         show("", end="")
         return e.code or 0
     args.failed, read = 0, True
     with warnings.catch_warnings(), closing(args.run(args)) as lines:
-        warnings.simplefilter("default", UserWarning)                        # remarks of ours, never errors
-        warnings.showwarning = lambda message, *_: say(str(message))         # a line, as errors are
-        for line in lines: read = read and show(line)
+        warnings.simplefilter("default", UserWarning)  # remarks of ours, never errors
+        warnings.showwarning = lambda message, *_: say(str(message))  # a line, as errors are
+        for line in lines:
+            read = read and show(line)
     return args.failed
+
 
 def check_device():
     "Refuse a kind of device that JAX can't use, such as JAX_PLATFORMS=cuda without a GPU."
     import jax
-    if not (asked := jax.config.jax_platforms): return
-    try: jax.devices()
-    except (RuntimeError, AssertionError) as e:                              # a bare one, for cuda without a GPU
+
+    if not (asked := jax.config.jax_platforms):
+        return
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as e:  # a bare one, for cuda without a GPU
         reason = f" ({e})" if str(e) else ""
-        raise ValueError(f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; unset it for what there is, "
-                         "or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'") from None
+        raise ValueError(
+            f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; unset it for what there is, "
+            "or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'"
+        ) from None
 
 # %% ../nbs/16_cli.ipynb #0093
 def cli(
-    argv=None, # the words behind `audiogen`; those of the command line if None
-) -> int: # exit status: 0; 2 after an error; 130 when interrupted
+    argv=None,  # the words behind `audiogen`; those of the command line if None
+) -> int:  # exit status: 0; 2 after an error; 130 when interrupted
     "The command `audiogen`."
     with some_stderr():
         try:
-            try: return run_command(argv)
+            try:
+                return run_command(argv)
             except (RuntimeError, AssertionError):
                 check_device()
-                raise                                                        # a fault of ours
-        except (ValueError, OSError, MemoryError) as e: return report(e)
+                raise  # a fault of ours
+        except (ValueError, OSError, MemoryError) as e:
+            return report(e)
         except KeyboardInterrupt as e:
-            say(": ".join(["interrupted", *map(str, e.args)]))               # training says how to go on
+            say(": ".join(["interrupted", *map(str, e.args)]))  # training says how to go on
             return 130

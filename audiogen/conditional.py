@@ -23,201 +23,273 @@ import numpy as np
 from flax import nnx
 
 from .generator import check_latent, check_rngs, mlp, relu, synthesize
-from .spectral import (LOUDEST, Clouds, Fixed, SpectralConfig, as_tuple, check_enough_clips, check_length, half_picture, in_blocks, log_magnitude,
-                               pooled, remember, steady_phases)
+from audiogen.spectral import (
+    LOUDEST,
+    Clouds,
+    Fixed,
+    SpectralConfig,
+    as_tuple,
+    check_enough_clips,
+    check_length,
+    half_picture,
+    in_blocks,
+    log_magnitude,
+    pooled,
+    remember,
+    steady_phases,
+)
 from .stft import full_scale, get_window, hz_to_mel, istft, num_frames, stft
 from .vae import feature_means, gaussian_kl, reparameterize
 from .waveform import check_count, largest, seconds_to_samples
 
 # %% ../nbs/10_conditional.ipynb #turns
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def turns(f0_hz, sample_rate): # (..., t) -> turns of the phase, less whole ones, (..., t)
+def turns(f0_hz, sample_rate):  # (..., t) -> turns of the phase, less whole ones, (..., t)
     "The sum of all that has passed, in double precision: rounding would add up, too."
     with jax.enable_x64(True):
         total = jnp.cumsum(f0_hz.astype(jnp.float64), -1) / sample_rate
         return (total - jnp.floor(total)).astype(jnp.float32)
 
+
 @turns.defjvp
-def _(sample_rate, f0_hz, change): return turns(*f0_hz, sample_rate), jnp.cumsum(*change, -1) / sample_rate
+def _(sample_rate, f0_hz, change):
+    return turns(*f0_hz, sample_rate), jnp.cumsum(*change, -1) / sample_rate
 
 # %% ../nbs/10_conditional.ipynb #0008
 def pulse_train(
-    f0_hz, # fundamental frequency at each sample (Hz), (..., t)
+    f0_hz,  # fundamental frequency at each sample (Hz), (..., t)
     *,
-    sample_rate, # samples per second (Hz)
-): # waveform, (..., t)
+    sample_rate,  # samples per second (Hz)
+):  # waveform, (..., t)
     "All harmonics below 95 % of the Nyquist frequency, each a sine of amplitude 1."
     f0_hz = jnp.asarray(f0_hz, jnp.float32)
-    half = jnp.pi * turns(f0_hz, sample_rate)                                # half of the fundamental's phase
+    half = jnp.pi * turns(f0_hz, sample_rate)  # half of the fundamental's phase
     count = jnp.floor(0.95 * sample_rate / 2 / f0_hz.max(-1, keepdims=True))
     s = jnp.sin(half)
-    between = jnp.abs(s) <= 1e-4                                             # where θ is 0 the sum is 0, and the formula 0/0
-    return jnp.where(between, 0, (jnp.cos(half) - jnp.cos((2 * count + 1) * half)) / jnp.where(between, 1, 2 * s))
+    between = jnp.abs(s) <= 1e-4  # where θ is 0 the sum is 0, and the formula 0/0
+    return jnp.where(
+        between, 0, (jnp.cos(half) - jnp.cos((2 * count + 1) * half)) / jnp.where(between, 1, 2 * s)
+    )
 
 # %% ../nbs/10_conditional.ipynb #0011
 def band_weights(
-    bands, # points of the curve
-    bins, # frequencies wanted, from 0 to the Nyquist frequency
-    sample_rate, # samples per second (Hz)
-): # NumPy array, (bands, bins)
+    bands,  # points of the curve
+    bins,  # frequencies wanted, from 0 to the Nyquist frequency
+    sample_rate,  # samples per second (Hz)
+):  # NumPy array, (bands, bins)
     "The matrix that draws a curve through points evenly spaced in mel, by straight lines."
     mel = np.asarray(hz_to_mel(np.linspace(0, sample_rate / 2, bins)))
-    return np.maximum(0, 1 - np.abs(mel / mel[-1] * (bands - 1) - np.arange(bands)[:, None])).astype(np.float32)
+    return np.maximum(
+        0, 1 - np.abs(mel / mel[-1] * (bands - 1) - np.arange(bands)[:, None])
+    ).astype(np.float32)
 
 # %% ../nbs/10_conditional.ipynb #54aa7133
 def partial_weights(
-    midi, # pitch in MIDI numbers, (...)
-    partials, # how many have a gain of their own
-    bins, # frequencies wanted, from 0 to the Nyquist frequency
-    sample_rate, # samples per second (Hz)
-): # (..., partials, bins)
+    midi,  # pitch in MIDI numbers, (...)
+    partials,  # how many have a gain of their own
+    bins,  # frequencies wanted, from 0 to the Nyquist frequency
+    sample_rate,  # samples per second (Hz)
+):  # (..., partials, bins)
     "The matrix that gives each bin the gain of the partial nearest to it, if that is one of the first."
     f0 = 440 * 2 ** ((midi[..., None] - 69) / 12)
     nearest = jnp.floor(np.linspace(0, sample_rate / 2, bins, dtype=np.float32) / f0 + 0.5)
-    return jax.nn.one_hot(jnp.maximum(nearest, 1).astype(int) - 1, partials, axis=-2) + 0 * midi[..., None, None]      # NaN stays NaN
+    return (
+        jax.nn.one_hot(jnp.maximum(nearest, 1).astype(int) - 1, partials, axis=-2)
+        + 0 * midi[..., None, None]
+    )  # NaN stays NaN
 
 # %% ../nbs/10_conditional.ipynb #0016
 def noise_source(
-    key, # of the noise
-    shape, # of the waveform, (..., t)
-    **framing, # window_size and hop_size
-): # (..., frame, bin), complex
+    key,  # of the noise
+    shape,  # of the waveform, (..., t)
+    **framing,  # window_size and hop_size
+):  # (..., frame, bin), complex
     "The STFT of white noise; the mean of its log-magnitudes is 0."
-    W = stft(jax.random.normal(key, shape), **framing).swapaxes(-1, -2) / jnp.linalg.norm(get_window("hann", framing["window_size"]))
-    return W * jnp.exp(0.5772157 / 2)                                        # E log|W|² is log E|W|² less Euler's constant
+    W = stft(jax.random.normal(key, shape), **framing).swapaxes(-1, -2) / jnp.linalg.norm(
+        get_window("hann", framing["window_size"])
+    )
+    return W * jnp.exp(0.5772157 / 2)  # E log|W|² is log E|W|² less Euler's constant
 
 # %% ../nbs/10_conditional.ipynb #0019
 def steadiness(
-    x, # waveforms of one class, (n, t)
-    **framing, # window_size and hop_size
-): # (bin,), from 0 to 1
+    x,  # waveforms of one class, (n, t)
+    **framing,  # window_size and hop_size
+):  # (bin,), from 0 to 1
     "How steadily the phase of each bin advances: about 0 in white noise, 1 in a steady tone."
     S = stft(x, **framing)
     advance = S[..., 1:] * S[..., :-1].conj()
-    change = advance[..., 1:] * advance[..., :-1].conj()                     # of angle 0, if the phase keeps its pace
+    change = advance[..., 1:] * advance[..., :-1].conj()  # of angle 0, if the phase keeps its pace
     steady = jnp.abs(change.sum((0, -1))) / (jnp.abs(change).sum((0, -1)) + 1e-9)
-    return jnp.clip(4 * steady - 3, 0, 1)                                    # frames overlap by 3/4, so that noise measures about 3/4
+    return jnp.clip(4 * steady - 3, 0, 1)  # frames overlap by 3/4, so that noise measures about 3/4
 
 # %% ../nbs/10_conditional.ipynb #0024
 @dataclass(frozen=True)
 class ConditionalConfig(SpectralConfig):
     "The settings of a `ConditionalVAE`: those of a `SpectralGenerator`, and some more."
-    latent_dim: int = 12 # size of the latent vector
-    hidden_dims: tuple = (128, 256) # widths of the decoder's hidden layers
-    pool: int = 8 # frames that are averaged before a sound is encoded
-    bands: int = 64 # points of the harmonics' filter; the noise's has twice as many
-    partials: int = 16 # how many harmonics have a gain of their own
-    encoder_dim: int = 128 # width of the encoder's hidden layer
-    pitched: tuple = (True,) # which classes have a pitch
-    beta: float = 3e-4 # price of a nat, in units of the mean square (of log-magnitudes)
+
+    latent_dim: int = 12  # size of the latent vector
+    hidden_dims: tuple = (128, 256)  # widths of the decoder's hidden layers
+    pool: int = 8  # frames that are averaged before a sound is encoded
+    bands: int = 64  # points of the harmonics' filter; the noise's has twice as many
+    partials: int = 16  # how many harmonics have a gain of their own
+    encoder_dim: int = 128  # width of the encoder's hidden layer
+    pitched: tuple = (True,)  # which classes have a pitch
+    beta: float = 3e-4  # price of a nat, in units of the mean square (of log-magnitudes)
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "pitched", as_tuple(self.pitched, "pitched", bool))
-        for name in ("bands", "partials", "encoder_dim"): object.__setattr__(self, name, check_count(getattr(self, name), name))
-        if len(self.pitched) != len(self.classes): raise ValueError(f"pitched has {len(self.pitched)} values for {len(self.classes)} classes; want one for each")
+        for name in ("bands", "partials", "encoder_dim"):
+            object.__setattr__(self, name, check_count(getattr(self, name), name))
+        if len(self.pitched) != len(self.classes):
+            raise ValueError(
+                f"pitched has {len(self.pitched)} values for {len(self.classes)} classes; want one for each"
+            )
 
     @property
-    def words(self): return tuple(WORDS)
+    def words(self):
+        return tuple(WORDS)
 
     @property
-    def num_conditions(self): return len(self.classes) + 3
+    def num_conditions(self):
+        return len(self.classes) + 3
 
     @property
-    def stroke_sizes(self): return self.picture[0], self.picture[0], self.bands + self.partials, 2 * self.bands     # two over time, two over frequency
+    def stroke_sizes(self):
+        return (
+            self.picture[0],
+            self.picture[0],
+            self.bands + self.partials,
+            2 * self.bands,
+        )  # two over time, two over frequency
 
     @property
-    def layer_sizes(self): return self.latent_dim + self.num_conditions, *self.hidden_dims, self.rank * sum(self.stroke_sizes) + self.picture[0]
+    def layer_sizes(self):
+        return (
+            self.latent_dim + self.num_conditions,
+            *self.hidden_dims,
+            self.rank * sum(self.stroke_sizes) + self.picture[0],
+        )
 
     @property
-    def num_features(self): return -(-self.picture[0] // self.pool) * self.bands
+    def num_features(self):
+        return -(-self.picture[0] // self.pool) * self.bands
 
 # %% ../nbs/10_conditional.ipynb #0026
 def conditions(
-    c, # number of the class, (...)
-    midi, # pitch in MIDI numbers, 0 for none, (...)
+    c,  # number of the class, (...)
+    midi,  # pitch in MIDI numbers, 0 for none, (...)
     num_classes,
-): # (..., num_classes + 3)
+):  # (..., num_classes + 3)
     "What the networks are told of a class and a pitch."
     pitched = (midi > 0).astype(jnp.float32)
     octaves = pitched * (midi - 60) / 12
-    return jnp.concatenate([jax.nn.one_hot(c, num_classes), jnp.stack([pitched, octaves, octaves**2 / 2], -1)], -1)
+    return jnp.concatenate(
+        [jax.nn.one_hot(c, num_classes), jnp.stack([pitched, octaves, octaves**2 / 2], -1)], -1
+    )
 
 # %% ../nbs/10_conditional.ipynb #0029
 class FilterDecoder(nnx.Module):
     "A feed-forward network from latent vector, class and pitch to the curves that shape a source."
+
     def __init__(self, config, rngs):
         self.config, self.net = config, nnx.Sequential(*mlp(config.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(3 * config.bands, -6.0))
 
-    def __call__(self, z, c, midi, key=None): # -> strokes over time (..., rank, frame), over frequency (..., rank, points); bend, in semitones (..., 1, frame)
+    def __call__(
+        self, z, c, midi, key=None
+    ):  # -> strokes over time (..., rank, frame), over frequency (..., rank, points); bend, in semitones (..., 1, frame)
         k = self.config
         x = jnp.concatenate([z, conditions(c, midi, len(k.classes))], -1)
         for i, layer in enumerate(self.net.layers):
             x = layer(x)
-            if layer is relu and key is not None: x = nnx.Dropout(0.2, deterministic=False)(x, rngs=jax.random.fold_in(key, i))
+            if layer is relu and key is not None:
+                x = nnx.Dropout(0.2, deterministic=False)(x, rngs=jax.random.fold_in(key, i))
         strokes, bend = jnp.split(x, [k.rank * sum(k.stroke_sizes)], axis=-1)
         strokes = strokes.reshape(*strokes.shape[:-1], k.rank, -1)
         a, b, v, w = jnp.split(strokes, np.cumsum(k.stroke_sizes)[:-1], axis=-1)
         return a, b, v, w, jnp.tanh(bend / 5)[..., None, :] / 2
 
-    def paint(self, strokes, midi, bins, frames=slice(None)): # -> H, N (..., frame, bin)
+    def paint(self, strokes, midi, bins, frames=slice(None)):  # -> H, N (..., frame, bin)
         (a, b, v, w, _), k = strokes, self.config
-        coarse, fine = (band_weights(count, bins, k.sample_rate) for count in (k.bands, 2 * k.bands))
+        coarse, fine = (
+            band_weights(count, bins, k.sample_rate) for count in (k.bands, 2 * k.bands)
+        )
         v, own = jnp.split(v, [k.bands], axis=-1)
-        def filter(over, along, base): return jnp.minimum(over[..., frames].swapaxes(-1, -2) @ along + base, LOUDEST)
-        H = filter(a, v @ coarse + own @ partial_weights(midi, k.partials, bins, k.sample_rate), self.base[: k.bands] @ coarse)
+
+        def filter(over, along, base):
+            return jnp.minimum(over[..., frames].swapaxes(-1, -2) @ along + base, LOUDEST)
+
+        H = filter(
+            a,
+            v @ coarse + own @ partial_weights(midi, k.partials, bins, k.sample_rate),
+            self.base[: k.bands] @ coarse,
+        )
         return H, filter(b, w @ fine, self.base[k.bands :] @ fine)
 
-FilterDecoder.__signature__ = inspect.signature(FilterDecoder.__init__.__get__(0))                    # flax shows (*args, **kwargs)
+
+FilterDecoder.__signature__ = inspect.signature(
+    FilterDecoder.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/10_conditional.ipynb #0031
-FLOOR = 1e-3                                                                 # −60 dBFS, as in log_magnitude
+FLOOR = 1e-3  # −60 dBFS, as in log_magnitude
 
 # %% ../nbs/10_conditional.ipynb #0032
 def bent_pulses(
-    midi, # pitch in MIDI numbers, 0 for none, (...)
-    bend, # semitones at each frame, (..., 1, frame)
-    num_samples, # length wanted
+    midi,  # pitch in MIDI numbers, 0 for none, (...)
+    bend,  # semitones at each frame, (..., 1, frame)
+    num_samples,  # length wanted
     *,
-    sample_rate, # samples per second (Hz)
-    hop_size, # samples between frames
-): # waveform, (..., num_samples)
+    sample_rate,  # samples per second (Hz)
+    hop_size,  # samples between frames
+):  # waveform, (..., num_samples)
     "The pulse train for a pitch that bends; silence, where there is no pitch."
     at = np.arange(num_samples)
     left, part = at // hop_size, (at % hop_size / hop_size).astype(np.float32)
     right = np.minimum(left + 1, bend.shape[-1] - 1)
     semitones = midi[..., None] - 69 + (1 - part) * bend[..., 0, left] + part * bend[..., 0, right]
-    return jnp.where(midi[..., None] > 0, pulse_train(440 * 2 ** (semitones / 12), sample_rate=sample_rate), 0)
+    return jnp.where(
+        midi[..., None] > 0, pulse_train(440 * 2 ** (semitones / 12), sample_rate=sample_rate), 0
+    )
 
 # %% ../nbs/10_conditional.ipynb #movefilt
 def move_filter(
-    H, # log-gains of the harmonics of a pitch, (..., frame, bin)
-    semitones, # how much higher another pitch is, (...)
-): # log-gains of the other pitch's harmonics, (..., frame, bin)
+    H,  # log-gains of the harmonics of a pitch, (..., frame, bin)
+    semitones,  # how much higher another pitch is, (...)
+):  # log-gains of the other pitch's harmonics, (..., frame, bin)
     "The same gains for the same harmonics, at other frequencies."
     last = H.shape[-1] - 1
-    at = jnp.minimum(np.arange(last + 1) * 2 ** (-jnp.asarray(semitones)[..., None, None] / 12), last)
+    at = jnp.minimum(
+        np.arange(last + 1) * 2 ** (-jnp.asarray(semitones)[..., None, None] / 12), last
+    )
     left = jnp.minimum(at.astype(int), last - 1)
-    def gains(bins): return jnp.take_along_axis(H, jnp.broadcast_to(bins, H.shape), -1)
+
+    def gains(bins):
+        return jnp.take_along_axis(H, jnp.broadcast_to(bins, H.shape), -1)
+
     return (1 - (at - left)) * gains(left) + (at - left) * gains(left + 1)
 
 # %% ../nbs/10_conditional.ipynb #0035
 def shape_sources(
-    decoder:FilterDecoder,
-    steady, # which bins ring, (..., bin)
-    strokes, # from the decoder
-    midi, # pitch in MIDI numbers, 0 for none, (...)
-    num_samples, # length wanted
-    key, # of the noise
-    moved=0.0, # how much higher this is than the pitch that the strokes were drawn for (semitones), (...)
-): # waveform, (..., num_samples)
+    decoder: FilterDecoder,
+    steady,  # which bins ring, (..., bin)
+    strokes,  # from the decoder
+    midi,  # pitch in MIDI numbers, 0 for none, (...)
+    num_samples,  # length wanted
+    key,  # of the noise
+    moved=0.0,  # how much higher this is than the pitch that the strokes were drawn for (semitones), (...)
+):  # waveform, (..., num_samples)
     "Sound for a decoder's strokes: filtered pulses, partials and noise."
     k, framing = decoder.config, decoder.config.framing
     H, N = decoder.paint(strokes, midi - moved, k.picture[1])
     gain_h, gain_n = jnp.exp(move_filter(H, moved)), jnp.maximum(jnp.exp(N) - FLOOR, 0)
-    pulses = bent_pulses(midi, strokes[-1], num_samples, sample_rate=k.sample_rate, hop_size=k.hop_size)
-    phases = steady_phases(jax.lax.stop_gradient(gain_n).swapaxes(-1, -2), **framing).swapaxes(-1, -2)
+    pulses = bent_pulses(
+        midi, strokes[-1], num_samples, sample_rate=k.sample_rate, hop_size=k.hop_size
+    )
+    phases = steady_phases(jax.lax.stop_gradient(gain_n).swapaxes(-1, -2), **framing).swapaxes(
+        -1, -2
+    )
     s, W = steady[..., None, :], noise_source(key, (*midi.shape, num_samples), **framing)
     S = stft(pulses, **framing).swapaxes(-1, -2) * gain_h
     S += full_scale(k.window_size) * gain_n * (s * jnp.exp(1j * phases) + jnp.sqrt(1 - s**2) * W)
@@ -225,26 +297,33 @@ def shape_sources(
 
 # %% ../nbs/10_conditional.ipynb #0037
 def comb(
-    f0_hz, # fundamental frequency (Hz), (...)
-    window_size, # samples per frame
-    sample_rate, # samples per second (Hz)
-): # (..., bin), 1 at each harmonic, 0.001 where there is none
+    f0_hz,  # fundamental frequency (Hz), (...)
+    window_size,  # samples per frame
+    sample_rate,  # samples per second (Hz)
+):  # (..., bin), 1 at each harmonic, 0.001 where there is none
     "The magnitude spectrum of a pulse train, through a Hann window."
-    f, f0 = np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32), f0_hz[..., None]
-    k = jnp.maximum(jnp.round(f / f0), 1)                                    # the nearest harmonic
+    f, f0 = (
+        np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32),
+        f0_hz[..., None],
+    )
+    k = jnp.maximum(jnp.round(f / f0), 1)  # the nearest harmonic
     square = jnp.square((f - k * f0) * (window_size / sample_rate))
-    lobe = jnp.where((square >= 4) | (k * f0 >= 0.95 * sample_rate / 2), 0, jnp.square(1 - square / 4) * (1 - square / 10))
+    lobe = jnp.where(
+        (square >= 4) | (k * f0 >= 0.95 * sample_rate / 2),
+        0,
+        jnp.square(1 - square / 4) * (1 - square / 10),
+    )
     return jnp.maximum(lobe, 1e-3)
 
 # %% ../nbs/10_conditional.ipynb #0040
 def predict_picture(
-    decoder:FilterDecoder,
-    steady, # which bins ring, (..., bin)
-    strokes, # from the decoder
-    midi, # pitch in MIDI numbers, 0 for none, (...)
-    zoom, # how many times longer the window and the hop are
-    frames, # numbers of the frames wanted
-): # log-magnitudes, (..., frame, bin)
+    decoder: FilterDecoder,
+    steady,  # which bins ring, (..., bin)
+    strokes,  # from the decoder
+    midi,  # pitch in MIDI numbers, 0 for none, (...)
+    zoom,  # how many times longer the window and the hop are
+    frames,  # numbers of the frames wanted
+):  # log-magnitudes, (..., frame, bin)
     "The log-spectrogram that the strokes let one expect."
     size = zoom * decoder.config.window_size
     H, N = decoder.paint(strokes, midi, size // 2 + 1, zoom * frames)
@@ -252,97 +331,178 @@ def predict_picture(
     C = jnp.where(midi[..., None, None] > 0, comb(f0, size, decoder.config.sample_rate), 0)
     s = jnp.repeat(steady, zoom, -1)[..., None, : size // 2 + 1]
     quieter = jnp.sqrt(s**2 + (1 - s**2) / zoom)
-    return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)      # the floor gets no quieter
+    return jnp.log(
+        C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5
+    )  # the floor gets no quieter
 
 # %% ../nbs/10_conditional.ipynb #leeway
-LEEWAY = 2                              # semitones: in training, pitches are off by one or two
+LEEWAY = 2  # semitones: in training, pitches are off by one or two
 
 # %% ../nbs/10_conditional.ipynb #settle
 def settle(
-    x, # waveforms, (..., t)
-    piece, # samples over which a level is measured
-): # waveforms, (..., t)
+    x,  # waveforms, (..., t)
+    piece,  # samples over which a level is measured
+):  # waveforms, (..., t)
     "Turn the end down, where two pieces are louder than the eight before them."
     n = x.shape[-1]
-    if n < 10 * piece: return x
+    if n < 10 * piece:
+        return x
     power = jnp.square(x[..., n - 10 * piece :]).reshape(*x.shape[:-1], 10, piece).mean(-1)
     gain = jnp.sqrt((power[..., :8].max(-1) + 1e-12) / (power[..., 8:].max(-1) + 1e-12))
-    part = np.clip((np.arange(n) - (n - 3 * piece)) / piece, 0, 1).astype(np.float32)             # fades in over the piece before
+    part = np.clip((np.arange(n) - (n - 3 * piece)) / piece, 0, 1).astype(
+        np.float32
+    )  # fades in over the piece before
     return x * (1 - part * (1 - jnp.minimum(gain, 1)[..., None]))
 
 # %% ../nbs/10_conditional.ipynb #0041
 class ConditionalVAE(nnx.Module):
     "A variational autoencoder that is told the class and the pitch, and shapes sources of sound."
-    def __init__(self, sample_rate=16000, duration=0.5, latent_dim=12, *, hidden_dims=(128, 256), rank=4, window_size=512, hop_size=128,
-                 pool=8, remembered=64, classes=("sound",), bands=64, partials=16, encoder_dim=128, pitched=(True,), beta=3e-4, rngs):
-        self.config = c = ConditionalConfig(sample_rate, duration, latent_dim, hidden_dims, rank, window_size, hop_size, pool, remembered, classes, bands, partials, encoder_dim, pitched, beta)
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        duration=0.5,
+        latent_dim=12,
+        *,
+        hidden_dims=(128, 256),
+        rank=4,
+        window_size=512,
+        hop_size=128,
+        pool=8,
+        remembered=64,
+        classes=("sound",),
+        bands=64,
+        partials=16,
+        encoder_dim=128,
+        pitched=(True,),
+        beta=3e-4,
+        rngs,
+    ):
+        self.config = c = ConditionalConfig(
+            sample_rate,
+            duration,
+            latent_dim,
+            hidden_dims,
+            rank,
+            window_size,
+            hop_size,
+            pool,
+            remembered,
+            classes,
+            bands,
+            partials,
+            encoder_dim,
+            pitched,
+            beta,
+        )
         self.sample_rate, self.latent_dim, rngs = c.sample_rate, c.latent_dim, check_rngs(rngs)
-        self.encoder = nnx.Sequential(*mlp((c.num_features + c.num_conditions, c.encoder_dim, 2 * c.latent_dim), rngs).layers[:-1])
-        self.decoder, self.clouds = FilterDecoder(c, rngs), Clouds(len(c.classes), c.remembered, c.latent_dim)
-        self.known_midi, self.steady = Fixed(jnp.zeros((len(c.classes), c.remembered))), Fixed(jnp.zeros((len(c.classes), c.picture[1])))
+        self.encoder = nnx.Sequential(
+            *mlp((c.num_features + c.num_conditions, c.encoder_dim, 2 * c.latent_dim), rngs).layers[
+                :-1
+            ]
+        )
+        self.decoder, self.clouds = (
+            FilterDecoder(c, rngs),
+            Clouds(len(c.classes), c.remembered, c.latent_dim),
+        )
+        self.known_midi, self.steady = (
+            Fixed(jnp.zeros((len(c.classes), c.remembered))),
+            Fixed(jnp.zeros((len(c.classes), c.picture[1]))),
+        )
 
-    def nearest_learned(self, c, midi): # numbers of classes, pitches, (...) -> pitches, (...)
+    def nearest_learned(self, c, midi):  # numbers of classes, pitches, (...) -> pitches, (...)
         low, high = self.known_midi.min(-1)[c] - LEEWAY, self.known_midi.max(-1)[c] + LEEWAY
-        return jnp.where((midi > 0) & (high > LEEWAY), jnp.clip(midi, low, high), midi)           # nothing is known before it is fitted
+        return jnp.where(
+            (midi > 0) & (high > LEEWAY), jnp.clip(midi, low, high), midi
+        )  # nothing is known before it is fitted
 
-    def sample_prior(self, key, count, label=None): # -> (count, latent_dim), styles of one class or of random ones
+    def sample_prior(
+        self, key, count, label=None
+    ):  # -> (count, latent_dim), styles of one class or of random ones
         which, how = jax.random.split(key)
-        c = jax.random.randint(which, count, 0, len(self.config.classes)) if label is None else jnp.full(count, self.config.classes.index(label))
+        c = (
+            jax.random.randint(which, count, 0, len(self.config.classes))
+            if label is None
+            else jnp.full(count, self.config.classes.index(label))
+        )
         return self.clouds.sample(how, c)
 
-    def posterior(self, features, c, midi): # -> mean, log-variance, each (..., latent_dim)
+    def posterior(self, features, c, midi):  # -> mean, log-variance, each (..., latent_dim)
         told = conditions(c, midi, len(self.config.classes))
-        mean, log_var = jnp.split(self.encoder(jnp.concatenate([features / 2 + 2, told], -1)), 2, axis=-1)
+        mean, log_var = jnp.split(
+            self.encoder(jnp.concatenate([features / 2 + 2, told], -1)), 2, axis=-1
+        )
         return mean, log_var - 2
 
-    def __call__(self, z, c, midi, seconds=None, key=None): # (..., latent_dim), (...), (...) -> (..., t) in [-1, 1]
-        n = self.config.num_samples if seconds is None else seconds_to_samples(seconds, sample_rate=self.sample_rate)
+    def __call__(
+        self, z, c, midi, seconds=None, key=None
+    ):  # (..., latent_dim), (...), (...) -> (..., t) in [-1, 1]
+        n = (
+            self.config.num_samples
+            if seconds is None
+            else seconds_to_samples(seconds, sample_rate=self.sample_rate)
+        )
         c, midi = jnp.broadcast_to(c, z.shape[:-1]), jnp.broadcast_to(midi, z.shape[:-1])
         learned = self.nearest_learned(c, midi)
         a, b, v, w, bend = self.decoder(check_latent(z, self), c, learned)
         a, b, bend = (stretch(x, num_frames(n, **self.config.framing)) for x in (a, b, bend))
-        x = shape_sources(self.decoder, self.steady[c], (a, b, v, w, bend), midi, n, jax.random.key(0) if key is None else key, midi - learned)
+        x = shape_sources(
+            self.decoder,
+            self.steady[c],
+            (a, b, v, w, bend),
+            midi,
+            n,
+            jax.random.key(0) if key is None else key,
+            midi - learned,
+        )
         x = settle(x, self.config.window_size // 2)
         return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
-ConditionalVAE.__signature__ = inspect.signature(ConditionalVAE.__init__.__get__(0))                  # flax shows (*args, **kwargs)
+
+ConditionalVAE.__signature__ = inspect.signature(
+    ConditionalVAE.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/10_conditional.ipynb #0043
 def stretch(
-    x, # curves over time, (..., frame)
-    frames, # frames wanted
-): # (..., frames)
+    x,  # curves over time, (..., frame)
+    frames,  # frames wanted
+):  # (..., frames)
     "Change how long a curve takes, but not how it begins and ends."
     have = x.shape[-1]
     edge = min(have // 4, (frames - 1) // 2)
-    at = np.interp(np.arange(frames), [0, edge, frames - 1 - edge, frames - 1], [0, edge, have - 1 - edge, have - 1])
+    at = np.interp(
+        np.arange(frames),
+        [0, edge, frames - 1 - edge, frames - 1],
+        [0, edge, have - 1 - edge, have - 1],
+    )
     left = np.minimum(at.astype(int), have - 2)
     part = (at - left).astype(np.float32)
     return (1 - part) * x[..., left] + part * x[..., left + 1]
 
 # %% ../nbs/10_conditional.ipynb #0046
 def conditional_features(
-    x, # waveforms, (..., t)
-    config, # ConditionalConfig
-): # (..., num_features)
+    x,  # waveforms, (..., t)
+    config,  # ConditionalConfig
+):  # (..., num_features)
     "What the encoder reads: log-magnitudes, averaged in bands and blocks of frames."
     weights = band_weights(config.bands, config.picture[1], config.sample_rate).T
     return pooled(log_magnitude(x, **config.framing) @ (weights / weights.sum(0)), config.pool)
 
 # %% ../nbs/10_conditional.ipynb #heardfea
-def heard_features(model, x): # waveforms -> (..., num_features)
+def heard_features(model, x):  # waveforms -> (..., num_features)
     "What a model's encoder reads."
     return conditional_features(x, model.config)
 
 # %% ../nbs/10_conditional.ipynb #437cc99d
 def other_notes(
-    midi, # pitches in MIDI numbers, 0 for none, (n,)
-    instruments, # numbers of the instruments that made the clips, (n,)
+    midi,  # pitches in MIDI numbers, 0 for none, (n,)
+    instruments,  # numbers of the instruments that made the clips, (n,)
     *,
-    count=7, # rows wanted
-    semitones=12, # how far away another note may be
-    seed=0, # of the choice
-): # rows, (n, count)
+    count=7,  # rows wanted
+    semitones=12,  # how far away another note may be
+    seed=0,  # of the choice
+):  # rows, (n, count)
     "Random clips by the instrument of each clip, not far from its pitch."
     rng, other = np.random.default_rng(seed), np.zeros((len(midi), count), int)
     for instrument in np.unique(instruments):
@@ -356,43 +516,59 @@ def encoding_targets(model, waveforms, labels, midi, instruments):
     "What every loss of this chapter needs: the clips that the encoder may hear, their pitches, and what the decoder is told."
     c, midi = np.asarray(labels, np.int32), np.nan_to_num(midi).astype(np.float32)
     heard = np.arange(len(midi))[:, None]
-    if instruments is not None: heard = np.hstack([heard, other_notes(midi, instruments)])
+    if instruments is not None:
+        heard = np.hstack([heard, other_notes(midi, instruments)])
     features = in_blocks(heard_features, model, waveforms).astype(np.float16)
     return dict(features=features[heard], heard=midi[heard], label=c, midi=midi)
 
 # %% ../nbs/10_conditional.ipynb #0047
 def conditional_targets(
-    model:ConditionalVAE,
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-    instruments=None, # numbers of the instruments that made them, (n,), if known
-) -> dict: # L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
+    model: ConditionalVAE,
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
+    instruments=None,  # numbers of the instruments that made them, (n,), if known
+) -> dict:  # L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
     "What the model learns from: what its encoder hears, and two pictures."
-    def picture(zoom): return in_blocks(half_picture, model, waveforms, zoom=zoom)
-    return dict(L1=picture(1), L2=picture(2), **encoding_targets(model, waveforms, labels, midi, instruments))
+
+    def picture(zoom):
+        return in_blocks(half_picture, model, waveforms, zoom=zoom)
+
+    return dict(
+        L1=picture(1),
+        L2=picture(2),
+        **encoding_targets(model, waveforms, labels, midi, instruments),
+    )
 
 # %% ../nbs/10_conditional.ipynb #0049
 def autoencoding_loss(
-    model:ConditionalVAE,
-    batch, # from conditional_targets or source_filter_targets
-    key, # of the latent vectors, of the two noises, of what is heard and of what is dropped
-    compare, # a function: strokes -> mean square and mean absolute difference of log-magnitudes
-    hear=lambda features: features, # what is done to the features before they are encoded
-): # scalar, {part: scalar}
+    model: ConditionalVAE,
+    batch,  # from conditional_targets or source_filter_targets
+    key,  # of the latent vectors, of the two noises, of what is heard and of what is dropped
+    compare,  # a function: strokes -> mean square and mean absolute difference of log-magnitudes
+    hear=lambda features: features,  # what is done to the features before they are encoded
+):  # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
     c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
     wrong = jax.random.normal(detune, midi.shape)
     own, other, drop = jax.random.split(choose, 3)
-    which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])      # 0 is the clip itself
+    which = jax.random.bernoulli(own) * jax.random.randint(
+        other, (), 0, batch["heard"].shape[1]
+    )  # 0 is the clip itself
     told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
     features = hear(batch["features"][:, which])
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
-    known = batch["heard"].shape[1] > 1                                      # instruments, with a few recordings each
-    square, absolute = compare(model.decoder(reparameterize(draw, mean, log_var), c, told, drop if known else None))
+    known = batch["heard"].shape[1] > 1  # instruments, with a few recordings each
+    square, absolute = compare(
+        model.decoder(reparameterize(draw, mean, log_var), c, told, drop if known else None)
+    )
     rate = gaussian_kl(mean, log_var).mean()
-    return square + 0.3 * absolute + model.config.beta * rate, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": rate}
+    return square + 0.3 * absolute + model.config.beta * rate, {
+        "square": square,
+        "decibels": absolute * 20 / np.log(10),
+        "nats": rate,
+    }
 
 # %% ../nbs/10_conditional.ipynb #0050
 def differences(a, b):
@@ -402,11 +578,18 @@ def differences(a, b):
 # %% ../nbs/10_conditional.ipynb #b1cda5d5
 def random_curves(key, count, bands):
     "Random filters: at 8 points, evenly spaced in mel, logarithms of standard deviation 0.5 (4.3 dB); between them straight lines, (count, bands)."
-    return 0.5 * jax.random.normal(key, (count, 8)) @ np.maximum(0, 1 - np.abs(np.linspace(0, 7, bands) - np.arange(8)[:, None]))
+    return (
+        0.5
+        * jax.random.normal(key, (count, 8))
+        @ np.maximum(0, 1 - np.abs(np.linspace(0, 7, bands) - np.arange(8)[:, None]))
+    )
 
-def recolour(L, curves): # (n, frame, point), (n, point) -> (n, frame, point)
+
+def recolour(L, curves):  # (n, frame, point), (n, point) -> (n, frame, point)
     "Log-magnitudes, filtered; their floor stays where it is."
-    return jnp.log(jnp.maximum(jnp.exp(L.astype(jnp.float32)) - FLOOR, 0) * jnp.exp(curves)[:, None] + FLOOR)
+    return jnp.log(
+        jnp.maximum(jnp.exp(L.astype(jnp.float32)) - FLOOR, 0) * jnp.exp(curves)[:, None] + FLOOR
+    )
 
 # %% ../nbs/10_conditional.ipynb #fb66962e
 def fourth_frames(key, count):
@@ -415,20 +598,23 @@ def fourth_frames(key, count):
 
 # %% ../nbs/10_conditional.ipynb #0052
 def conditional_loss(
-    model:ConditionalVAE,
-    batch, # from conditional_targets
-    key, # of all that is random, the window, the frames and the filters among it
-): # scalar, {part: scalar}
+    model: ConditionalVAE,
+    batch,  # from conditional_targets
+    key,  # of all that is random, the window, the frames and the filters among it
+):  # scalar, {part: scalar}
     "Spectrogram loss on the predicted log-magnitudes, at a random one of two window sizes."
     k = model.config
     steady = model.steady[batch["label"]]
     draw, choose, begin, colour = jax.random.split(key, 4)
     known = batch["heard"].shape[1] > 1
     curves = random_curves(colour, len(steady), k.bands)
+
     def hear(features):
-        if not known: return features
+        if not known:
+            return features
         L = features.reshape(len(steady), -1, k.bands)
         return recolour(L, curves).reshape(features.shape)
+
     def compare(strokes):
         def through(zoom):
             frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
@@ -438,33 +624,44 @@ def conditional_loss(
                 target = recolour(target, curves @ weights)
             predicted = predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames)
             return differences(predicted, target)
+
         return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
+
     return autoencoding_loss(model, batch, draw, compare, hear)
 
 # %% ../nbs/10_conditional.ipynb #0053
 def conditional_model(
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    classes, # names of the classes
-    sample_rate, # samples per second (Hz)
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    classes,  # names of the classes
+    sample_rate,  # samples per second (Hz)
     *,
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-    rngs:nnx.Rngs, # source of randomness for the weights
-    **settings, # further settings of ConditionalConfig
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
+    rngs: nnx.Rngs,  # source of randomness for the weights
+    **settings,  # further settings of ConditionalConfig
 ) -> ConditionalVAE:
     "An untrained model for a set of sounds; it knows which classes have a pitch, and which bins of each ring."
     waveforms, labels, midi = np.asarray(waveforms), np.asarray(labels), np.nan_to_num(midi)
     check_enough_clips(labels, classes)
     pitched = tuple(bool((midi[labels == c] > 0).all()) for c in range(len(classes)))
-    model = ConditionalVAE(sample_rate, waveforms.shape[-1] / sample_rate, classes=tuple(classes), pitched=pitched, rngs=rngs, **settings)
+    model = ConditionalVAE(
+        sample_rate,
+        waveforms.shape[-1] / sample_rate,
+        classes=tuple(classes),
+        pitched=pitched,
+        rngs=rngs,
+        **settings,
+    )
     some = [jnp.asarray(waveforms[labels == c][:64]) for c in range(len(classes))]
-    model.steady[...] = jnp.stack([steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)])
+    model.steady[...] = jnp.stack(
+        [steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)]
+    )
     return model
 
 # %% ../nbs/10_conditional.ipynb #0055
 def fit_styles(
-    model:ConditionalVAE, # is changed
-    arrays, # from conditional_targets
+    model: ConditionalVAE,  # is changed
+    arrays,  # from conditional_targets
 ):
     "Find the cloud of each class's latent vectors, and remember some of them and their pitches."
     features = arrays["features"][:, 0]
@@ -474,21 +671,21 @@ def fit_styles(
 
 # %% ../nbs/10_conditional.ipynb #0057
 def resynthesize(
-    model:ConditionalVAE,
-    waveforms, # (n, num_samples)
-    labels, # numbers of their classes, (n,)
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-): # waveforms, (n, num_samples)
+    model: ConditionalVAE,
+    waveforms,  # (n, num_samples)
+    labels,  # numbers of their classes, (n,)
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
+):  # waveforms, (n, num_samples)
     "Encode sounds, and make them again from their latent vectors, classes and pitches."
     return sound_blocks(model, encode_styles(model, waveforms, labels, midi), labels, midi)
 
 # %% ../nbs/10_conditional.ipynb #0058
 def encode_styles(
-    model:ConditionalVAE,
-    waveforms, # (n, num_samples)
-    labels, # numbers of their classes, (n,)
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-): # latent vectors, (n, latent_dim)
+    model: ConditionalVAE,
+    waveforms,  # (n, num_samples)
+    labels,  # numbers of their classes, (n,)
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
+):  # latent vectors, (n, latent_dim)
     "The means of the posteriors of sounds."
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
     midi = np.nan_to_num(midi).astype(np.float32)
@@ -496,112 +693,152 @@ def encode_styles(
 
 # %% ../nbs/10_conditional.ipynb #0059
 def sound_blocks(
-    model:ConditionalVAE,
-    z, # latent vectors, (n, latent_dim)
-    labels, # numbers of their classes, (n,)
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
+    model: ConditionalVAE,
+    z,  # latent vectors, (n, latent_dim)
+    labels,  # numbers of their classes, (n,)
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
     *,
-    size=32, # sounds at once
-): # waveforms, (n, num_samples)
+    size=32,  # sounds at once
+):  # waveforms, (n, num_samples)
     "Any number of sounds, in the memory that a few take."
-    rows = np.arange(-(-len(z) // size) * size) % len(z)                     # the last block is filled up, so that one program will do
-    z, c, midi = np.asarray(z)[rows], np.asarray(labels, np.int32)[rows], np.nan_to_num(midi).astype(np.float32)[rows]
-    made = [np.asarray(synthesize(model, z[i : i + size], c[i : i + size], midi[i : i + size])) for i in range(0, len(rows), size)]
+    rows = np.arange(-(-len(z) // size) * size) % len(
+        z
+    )  # the last block is filled up, so that one program will do
+    z, c, midi = (
+        np.asarray(z)[rows],
+        np.asarray(labels, np.int32)[rows],
+        np.nan_to_num(midi).astype(np.float32)[rows],
+    )
+    made = [
+        np.asarray(synthesize(model, z[i : i + size], c[i : i + size], midi[i : i + size]))
+        for i in range(0, len(rows), size)
+    ]
     return np.concatenate(made)[: len(labels)]
 
 # %% ../nbs/10_conditional.ipynb #0062
 def source_filter_targets(
-    model:ConditionalVAE,
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    midi, # pitches in MIDI numbers, NaN or 0 for none, (n,)
-    instruments=None, # numbers of the instruments that made them, (n,), if known
-) -> dict: # waveform (n, t), and what encoding_targets returns
+    model: ConditionalVAE,
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
+    instruments=None,  # numbers of the instruments that made them, (n,), if known
+) -> dict:  # waveform (n, t), and what encoding_targets returns
     "What a model learns from that is compared by sound: what its encoder hears, and clips."
-    return dict(waveform=np.asarray(waveforms, np.float16), **encoding_targets(model, waveforms, labels, midi, instruments))
+    return dict(
+        waveform=np.asarray(waveforms, np.float16),
+        **encoding_targets(model, waveforms, labels, midi, instruments),
+    )
 
 # %% ../nbs/10_conditional.ipynb #0063
 def source_filter_loss(
-    model:ConditionalVAE,
-    batch, # from source_filter_targets
-    key, # of all that is random, the noise of the sounds among it
-): # scalar, {part: scalar}
+    model: ConditionalVAE,
+    batch,  # from source_filter_targets
+    key,  # of all that is random, the noise of the sounds among it
+):  # scalar, {part: scalar}
     "The loss by sounds that are made, at three window sizes."
     x, k, (draw, hiss) = batch["waveform"].astype(jnp.float32), model.config, jax.random.split(key)
+
     def compare(strokes):
-        y = shape_sources(model.decoder, model.steady[batch["label"]], strokes, batch["midi"], k.num_samples, hiss)
-        pairs = [differences(*(log_magnitude(sound, window_size=n, hop_size=n // 4) for sound in (y, x))) for n in (256, 512, 1024)]
+        y = shape_sources(
+            model.decoder, model.steady[batch["label"]], strokes, batch["midi"], k.num_samples, hiss
+        )
+        pairs = [
+            differences(*(log_magnitude(sound, window_size=n, hop_size=n // 4) for sound in (y, x)))
+            for n in (256, 512, 1024)
+        ]
         return [sum(parts) / 3 for parts in zip(*pairs)]
+
     return autoencoding_loss(model, batch, draw, compare)
 
 # %% ../nbs/10_conditional.ipynb #0065
-WORDS = {"short": (0, -1), "long": (0, 1), "dark": (1, -1), "bright": (1, 1), "sharp": (2, -1), "soft": (2, 1), "pure": (3, -1), "noisy": (3, 1)}
+WORDS = {
+    "short": (0, -1),
+    "long": (0, 1),
+    "dark": (1, -1),
+    "bright": (1, 1),
+    "sharp": (2, -1),
+    "soft": (2, 1),
+    "pure": (3, -1),
+    "noisy": (3, 1),
+}
 
-def read_words(words): # "short bright" -> weights of the four traits, (4,)
+
+def read_words(words):  # "short bright" -> weights of the four traits, (4,)
     "What a few words ask for."
     weights = np.zeros(4, np.float32)
-    for trait, sign in (WORDS[word] for word in split_words(words)): weights[trait] += sign
+    for trait, sign in (WORDS[word] for word in split_words(words)):
+        weights[trait] += sign
     return weights
 
 # %% ../nbs/10_conditional.ipynb #splitwrd
-def split_words(words): # "Short, bright" -> ["short", "bright"]
+def split_words(words):  # "Short, bright" -> ["short", "bright"]
     "The words of a text, if all of them are known."
     known = words.replace(",", " ").lower().split()
-    if odd := [word for word in known if word not in WORDS]: raise ValueError(f"{odd[0]!r} is not a word I know; want some of {', '.join(WORDS)}")
+    if odd := [word for word in known if word not in WORDS]:
+        raise ValueError(f"{odd[0]!r} is not a word I know; want some of {', '.join(WORDS)}")
     return known
 
 # %% ../nbs/10_conditional.ipynb #0066
 @nnx.jit
 def traits(
-    model:ConditionalVAE,
-    z, # latent vectors, (..., latent_dim)
-    c, # numbers of classes, (...)
-    midi, # pitches in MIDI numbers, 0 for none, (...)
-): # length (s), brightness (octaves above 1 kHz), attack (s), noise (share of the energy), (..., 4)
+    model: ConditionalVAE,
+    z,  # latent vectors, (..., latent_dim)
+    c,  # numbers of classes, (...)
+    midi,  # pitches in MIDI numbers, 0 for none, (...)
+):  # length (s), brightness (octaves above 1 kHz), attack (s), noise (share of the energy), (..., 4)
     "What is measured of a style, on its picture."
     k, learned = model.config, model.nearest_learned(c, midi)
     strokes = model.decoder(z, c, learned)
     H, N = model.decoder.paint(strokes, learned, k.picture[1])
     H, N = jnp.exp(move_filter(H, midi - learned)), jnp.exp(N)
     f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, :]) / 12)
-    tone = jnp.square(jnp.where(midi[..., None, None] > 0, comb(f0, k.window_size, k.sample_rate), 0) * H)
+    tone = jnp.square(
+        jnp.where(midi[..., None, None] > 0, comb(f0, k.window_size, k.sample_rate), 0) * H
+    )
     power = tone + jnp.square(jnp.maximum(N - FLOOR, 0))
     level, spectrum, frame = power.sum(-1), power.sum(-2), k.hop_size / k.sample_rate
     whole = level.sum(-1)
-    length = frame * (jnp.cumsum(level, -1) < 0.9 * whole[..., None]).sum(-1) + 0 * whole     # NaN stays NaN
+    length = (
+        frame * (jnp.cumsum(level, -1) < 0.9 * whole[..., None]).sum(-1) + 0 * whole
+    )  # NaN stays NaN
     hz = np.linspace(0, k.sample_rate / 2, k.picture[1])
     bright = jnp.log2((spectrum * hz).sum(-1) / spectrum.sum(-1) / 1000)
-    return jnp.stack([length, bright, frame * level.argmax(-1) + 0 * whole, 1 - tone.sum((-1, -2)) / whole], -1)
+    return jnp.stack(
+        [length, bright, frame * level.argmax(-1) + 0 * whole, 1 - tone.sum((-1, -2)) / whole], -1
+    )
 
 # %% ../nbs/10_conditional.ipynb #0067
 def sample_styles(
-    model:ConditionalVAE,
+    model: ConditionalVAE,
     key,
-    c, # numbers of classes, (n,)
-    midi, # pitches in MIDI numbers, 0 for none, (n,)
+    c,  # numbers of classes, (n,)
+    midi,  # pitches in MIDI numbers, 0 for none, (n,)
     *,
-    words="", # some of WORDS
-    candidates=32, # styles to choose from, if there are words
-    bandwidth=0.1, # how far to stray from a remembered clip, from 0 to 1
-): # latent vectors, (n, latent_dim)
+    words="",  # some of WORDS
+    candidates=32,  # styles to choose from, if there are words
+    bandwidth=0.1,  # how far to stray from a remembered clip, from 0 to 1
+):  # latent vectors, (n, latent_dim)
     "Random styles of classes, at home near a pitch, that fit some words."
     weights, (near, stray) = read_words(words), jax.random.split(key)
     count = candidates if weights.any() else 1
     c, midi = (jnp.repeat(jnp.asarray(a), count) for a in (c, midi))
     which = jax.random.categorical(near, -jnp.abs(model.known_midi[c] - midi[:, None]))
     z = model.clouds.sample(stray, c, which=which, bandwidth=bandwidth)
-    if count == 1: return z
+    if count == 1:
+        return z
     measured = traits(model, z, c, midi).reshape(-1, count, 4)
-    scores = ((measured - measured.mean(1, keepdims=True)) / (measured.std(1, keepdims=True) + 1e-6)) @ weights
+    scores = (
+        (measured - measured.mean(1, keepdims=True)) / (measured.std(1, keepdims=True) + 1e-6)
+    ) @ weights
     return z.reshape(-1, count, model.latent_dim)[jnp.arange(len(scores)), scores.argmax(1)]
 
 # %% ../nbs/10_conditional.ipynb #0069
 def loudness(
-    x, # waveforms, (..., t)
+    x,  # waveforms, (..., t)
     *,
-    sample_rate, # samples per second (Hz)
-    seconds=0.05, # length of the stretch that counts
-): # dBFS, (...)
+    sample_rate,  # samples per second (Hz)
+    seconds=0.05,  # length of the stretch that counts
+):  # dBFS, (...)
     "Level of the loudest moment."
     x = jnp.asarray(x)
     n = min(round(seconds * sample_rate), x.shape[-1])
@@ -610,11 +847,11 @@ def loudness(
 
 # %% ../nbs/10_conditional.ipynb #0070
 def at_loudness(
-    x, # waveforms, (..., t)
-    level, # level wanted (dBFS)
+    x,  # waveforms, (..., t)
+    level,  # level wanted (dBFS)
     *,
-    sample_rate, # samples per second (Hz)
-): # waveforms, (..., t)
+    sample_rate,  # samples per second (Hz)
+):  # waveforms, (..., t)
     "Waveforms of a loudness, or as near to it as they can get without clipping."
     x = jnp.asarray(x)
     gain = 10 ** ((level - loudness(x, sample_rate=sample_rate)) / 20)
@@ -623,44 +860,59 @@ def at_loudness(
 # %% ../nbs/10_conditional.ipynb #0073
 class Instrument(nnx.Module):
     "A conditional model that was told class, pitch, loudness and words: called with z alone."
+
     def __init__(self, model, c, midi, level=None, words="", seconds=None):
         self.model, self.sample_rate, self.latent_dim = model, model.sample_rate, model.latent_dim
         self.words, self.seconds = words, seconds
         self.c, self.midi = Fixed(jnp.int32(c)), Fixed(jnp.float32(midi))
         self.level = None if level is None else Fixed(jnp.float32(level))
 
-    def __call__(self, z): # (..., latent_dim) -> (..., num_samples)
+    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples)
         x = self.model(z, self.c[...], self.midi[...], self.seconds)
-        return x if self.level is None else at_loudness(x, self.level[...], sample_rate=self.sample_rate)
+        return (
+            x
+            if self.level is None
+            else at_loudness(x, self.level[...], sample_rate=self.sample_rate)
+        )
 
-    def sample_prior(self, key, count, label=None): # -> (count, latent_dim)
+    def sample_prior(self, key, count, label=None):  # -> (count, latent_dim)
         steered = self.model.config.classes[int(self.c[...])]
         if label not in (None, steered):
             raise ValueError(f"this instrument plays {steered}, not {label}; steer its model again")
         c, midi = jnp.full(count, self.c[...]), jnp.full(count, self.midi[...])
         return sample_styles(self.model, key, c, midi, words=self.words)
 
-Instrument.__signature__ = inspect.signature(Instrument.__init__.__get__(0))                          # flax shows (*args, **kwargs)
+
+Instrument.__signature__ = inspect.signature(
+    Instrument.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/10_conditional.ipynb #0074
 def steer(
-    model:ConditionalVAE,
-    label=None, # class of sound; the first with a pitch if None
+    model: ConditionalVAE,
+    label=None,  # class of sound; the first with a pitch if None
     *,
-    pitch=None, # MIDI number, for a class with a pitch; 60 if None
-    loudness=None, # level of the loudest 50 ms (dBFS); as the model makes it if None
-    words="", # some of WORDS
-    seconds=None, # length of a note with a pitch (s); the model's own if None
+    pitch=None,  # MIDI number, for a class with a pitch; 60 if None
+    loudness=None,  # level of the loudest 50 ms (dBFS); as the model makes it if None
+    words="",  # some of WORDS
+    seconds=None,  # length of a note with a pitch (s); the model's own if None
 ) -> Instrument:
     "Tell a conditional model what to play."
     classes, pitched = model.config.classes, model.config.pitched
-    if label is None: label = classes[pitched.index(True) if True in pitched else 0]
+    if label is None:
+        label = classes[pitched.index(True) if True in pitched else 0]
     c, pitch = class_and_pitch(model.config, label, pitch)
-    if loudness is not None and not -80 <= loudness <= 0: raise ValueError(f"loudness is {loudness} dBFS; want −80 to 0, such as −12")
-    if not pitched[c] and seconds is not None: raise ValueError(f"{label} has no pitch, and a length of its own; leave seconds out, and cut its sounds or continue them with silence")
+    if loudness is not None and not -80 <= loudness <= 0:
+        raise ValueError(f"loudness is {loudness} dBFS; want −80 to 0, such as −12")
+    if not pitched[c] and seconds is not None:
+        raise ValueError(
+            f"{label} has no pitch, and a length of its own; leave seconds out, and cut its sounds or continue them with silence"
+        )
     check_words(words, label, pitched[c])
-    if pitched[c]: point_out_range(model, c, [pitch])
+    if pitched[c]:
+        point_out_range(model, c, [pitch])
     return Instrument(model, c, pitch, loudness, words, seconds)
+
 
 ConditionalVAE.steer = steer
 
@@ -674,24 +926,31 @@ def check_words(words, label, pitched):
         if opposites:
             pair = f"{word!r} and {opposites[0]!r}"
             raise ValueError(f"words are {pair}, which cancel each other; leave one out")
-        if trait == 3 and not pitched: raise ValueError(f"{label} has no pitch, and {word!r} says how harmonic a sound with a pitch shall be; leave it out")
+        if trait == 3 and not pitched:
+            raise ValueError(
+                f"{label} has no pitch, and {word!r} says how harmonic a sound with a pitch shall be; leave it out"
+            )
 
 # %% ../nbs/10_conditional.ipynb #chkpitch
 def class_and_pitch(
-    config:ConditionalConfig,
-    label, # class of sound
-    pitch, # MIDI number, or None
-): # number of the class; pitch: 60 if None, 0 for a class without pitch
+    config: ConditionalConfig,
+    label,  # class of sound
+    pitch,  # MIDI number, or None
+):  # number of the class; pitch: 60 if None, 0 for a class without pitch
     "Refuse classes and pitches that can't be played."
     classes, pitched = config.classes, config.pitched
     if label not in classes:
         raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
     c = classes.index(label)
     if not pitched[c]:
-        if pitch is None: return c, 0
+        if pitch is None:
+            return c, 0
         choices = ", ".join(np.compress(pitched, classes)) or "no class here"
-        raise ValueError(f"{label} has no pitch; want none with it, or a class that has one: {choices}")
-    if pitch is None: return c, 60
+        raise ValueError(
+            f"{label} has no pitch; want none with it, or a class that has one: {choices}"
+        )
+    if pitch is None:
+        return c, 60
     if not 12 <= pitch <= 120:
         wanted = "want a MIDI number from 12 to 120, such as 60, middle C"
         raise ValueError(f"pitch is {pitch}; {wanted}")
@@ -699,18 +958,19 @@ def class_and_pitch(
 
 # %% ../nbs/10_conditional.ipynb #chkrange
 def point_out_range(
-    model, # a ConditionalVAE
-    c, # number of a class with a pitch
-    pitches, # MIDI numbers that it shall play, (n,)
+    model,  # a ConditionalVAE
+    c,  # number of a class with a pitch
+    pitches,  # MIDI numbers that it shall play, (n,)
     *,
-    stacklevel=3, # whose line the warning names, as for warnings.warn
+    stacklevel=3,  # whose line the warning names, as for warnings.warn
 ):
     "Warn of the first pitch that is too far from those that a class learned."
     learned = np.asarray(model.known_midi[c])
     pitches = np.asarray(pitches, np.float32)
     nearest = np.asarray(model.nearest_learned(c, pitches))
     moved = np.flatnonzero(nearest != pitches)
-    if not len(moved): return
+    if not len(moved):
+        return
     first = moved[0]
     warnings.warn(
         f"{model.config.classes[c]} learned pitches {learned.min():.0f} to {learned.max():.0f},"
@@ -730,28 +990,31 @@ from .waveform import check_memory
 @dataclass(frozen=True)
 class Note:
     "One note of a score."
-    start: float # when it begins (s)
-    seconds: float # how long it is held (s)
-    label: str # class of sound
-    midi: float = 0.0 # pitch in MIDI numbers, 0 for none
-    velocity: float = 1.0 # how hard, from 0 to 1
+
+    start: float  # when it begins (s)
+    seconds: float  # how long it is held (s)
+    label: str  # class of sound
+    midi: float = 0.0  # pitch in MIDI numbers, 0 for none
+    velocity: float = 1.0  # how hard, from 0 to 1
 
     def __post_init__(self):
         for name in ("start", "seconds", "midi"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"a note's {name} is {getattr(self, name)}; want a finite number, 0 or more")
+                raise ValueError(
+                    f"a note's {name} is {getattr(self, name)}; want a finite number, 0 or more"
+                )
         if not 0 <= self.velocity <= 1:
             raise ValueError(f"a note's velocity is {self.velocity}; want a number from 0 to 1")
 
 # %% ../nbs/10_conditional.ipynb #0077
 def play_notes(
-    model:ConditionalVAE,
-    notes, # of Note, in any order
+    model: ConditionalVAE,
+    notes,  # of Note, in any order
     *,
-    seed=0, # of the styles, one for each class, and of the noise
-    words="", # for all styles
-    gain=0.5, # of a note of velocity 1
-): # yields waveforms, (t,); put together they are the song
+    seed=0,  # of the styles, one for each class, and of the noise
+    words="",  # for all styles
+    gain=0.5,  # of a note of velocity 1
+):  # yields waveforms, (t,); put together they are the song
     "Play notes with a model, in the memory that a few of them take."
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
@@ -762,7 +1025,7 @@ def play_notes(
     ahead, done, step = np.zeros(0, np.float32), 0, model.sample_rate
     for i, note in enumerate(notes):
         start = round(note.start * model.sample_rate)
-        while done < start:                                                  # no more than a second at once, even in a long rest
+        while done < start:  # no more than a second at once, even in a long rest
             n = min(step, start - done)
             yield soft_limit(np.pad(ahead[:n], (0, n - len(ahead[:n]))))
             ahead, done = ahead[n:], done + n
@@ -770,7 +1033,8 @@ def play_notes(
         x = gain * note.velocity * sound_note(model, styles[note.label], note, key, parts=parts)
         ahead = np.pad(ahead, (0, max(0, len(x) - len(ahead))))
         ahead[: len(x)] += x
-    for i in range(0, len(ahead), step): yield soft_limit(ahead[i : i + step])
+    for i in range(0, len(ahead), step):
+        yield soft_limit(ahead[i : i + step])
 
 # %% ../nbs/10_conditional.ipynb #chknotes
 def check_notes(model, notes):
@@ -779,7 +1043,9 @@ def check_notes(model, notes):
     for label, midi in dict.fromkeys((note.label, note.midi) for note in notes):
         c, pitch = class_and_pitch(model.config, label, midi or None)
         if model.config.pitched[c] and not midi:
-            raise ValueError(f"{label} has a pitch, and a note of it has none; want Note(…, midi=60), for one")
+            raise ValueError(
+                f"{label} has a pitch, and a note of it has none; want Note(…, midi=60), for one"
+            )
         pitches[c].append(pitch)
     for c, asked in pitches.items():
         if model.config.pitched[c]:
@@ -790,7 +1056,7 @@ def song_style(model, note, seed, words):
     "The style in which all notes of a class are played, at home near the pitch of its first note."
     c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     fitting = words
-    if not note.midi:                                            # without a pitch, nothing is pure
+    if not note.midi:  # without a pitch, nothing is pure
         fitting = " ".join(word for word in split_words(words) if WORDS[word][0] != 3)
     check_words(fitting, note.label, model.config.pitched[c])
     key = jax.random.fold_in(jax.random.key(seed), c)
@@ -798,23 +1064,24 @@ def song_style(model, note, seed, words):
 
 # %% ../nbs/10_conditional.ipynb #0080
 def sound_note(
-    model:ConditionalVAE,
-    z, # style, (1, latent_dim)
-    note:Note,
-    key, # of the noise
+    model: ConditionalVAE,
+    z,  # style, (1, latent_dim)
+    note: Note,
+    key,  # of the noise
     *,
-    release=0.05, # how long it fades when it is let go (s)
-    parts=None, # nnx.split(model), if it is at hand
-): # waveform, (t,)
+    release=0.05,  # how long it fades when it is let go (s)
+    parts=None,  # nnx.split(model), if it is at hand
+):  # waveform, (t,)
     "The sound of one note, at least as long as it is held, with a release."
     c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     seconds = model.config.duration
-    if note.midi:                                                # a drum rings as long as it likes
+    if note.midi:  # a drum rings as long as it likes
         seconds = max(seconds, 0.25 * np.ceil(4 * (note.seconds + release)))
     graphdef, state = parts or nnx.split(model)
     x = sound_of_length(seconds, graphdef, state, z, np.int32(c), np.float32(pitch), key)
     x = np.array(x[0])
-    if not note.midi: return x
+    if not note.midi:
+        return x
     n = min(len(x), round((note.seconds + release) * model.sample_rate))
     fade = np.minimum(1, np.arange(n, 0, -1) / (release * model.sample_rate))
     return x[:n] * fade.astype(np.float32)
@@ -826,16 +1093,19 @@ def sound_of_length(seconds, graphdef, state, z, c, midi, key):
     return nnx.merge(graphdef, state)(z, c, midi, seconds, key)
 
 # %% ../nbs/10_conditional.ipynb #songseconds
-LONGEST_SONG = 24 * 3600                                                     # seconds
+LONGEST_SONG = 24 * 3600  # seconds
+
 
 def song_seconds(
-    model:ConditionalVAE,
-    notes, # of Note, in any order
-) -> float: # the last sound has ended by then (s)
+    model: ConditionalVAE,
+    notes,  # of Note, in any order
+) -> float:  # the last sound has ended by then (s)
     "The length of a song, if it is one that can be played."
     end = max((note.start + note.seconds for note in notes), default=0.0)
     if end > LONGEST_SONG:
-        raise ValueError(f"the song lasts {end / 3600:,.1f} h; want {LONGEST_SONG // 3600} h at most")
+        raise ValueError(
+            f"the song lasts {end / 3600:,.1f} h; want {LONGEST_SONG // 3600} h at most"
+        )
     pitched = [note for note in notes if note.midi]
     longest = max(pitched, key=lambda note: note.seconds, default=Note(0.0, 0.0, "none"))
     what = f"the note at {longest.start:,.1f} s, which lasts {longest.seconds:,.1f} s,"
@@ -844,21 +1114,21 @@ def song_seconds(
 
 # %% ../nbs/10_conditional.ipynb #0083
 def soft_limit(
-    x, # waveform, (t,)
+    x,  # waveform, (t,)
     *,
-    knee=0.7, # below this amplitude nothing changes
-): # waveform in [-1, 1], (t,)
+    knee=0.7,  # below this amplitude nothing changes
+):  # waveform in [-1, 1], (t,)
     "Bend what is too loud, instead of cutting it off."
     over = np.maximum(np.abs(x) - knee, 0)
     return np.sign(x) * (np.minimum(np.abs(x), knee) + (1 - knee) * np.tanh(over / (1 - knee)))
 
 # %% ../nbs/10_conditional.ipynb #0085
 def score(
-    label, # class of sound
-    text, # "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a class without pitch
+    label,  # class of sound
+    text,  # "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a class without pitch
     *,
-    seconds=0.5, # how long each is held (s)
-) -> list: # of Note
+    seconds=0.5,  # how long each is held (s)
+) -> list:  # of Note
     "Notes of one class, written in a line."
     fields = [part.split() for part in text.split(",")]
     for field in fields:
@@ -868,9 +1138,9 @@ def score(
 
 # %% ../nbs/10_conditional.ipynb #mid1chunks
 def chunks(
-    data, # of a MIDI file, or of a RIFF file behind its first 12 bytes
-    size_format, # of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
-): # yields name, size as the file says, content, which is shorter if the file was cut
+    data,  # of a MIDI file, or of a RIFF file behind its first 12 bytes
+    size_format,  # of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
+):  # yields name, size as the file says, content, which is shorter if the file was cut
     "The chunks of a file."
     at = 0
     while at + 8 <= len(data):
@@ -878,14 +1148,15 @@ def chunks(
         yield data[at : at + 4], size, data[at + 8 : at + 8 + size]
         at += 8 + size
         if size_format == "<L":
-            at += size % 2                                                   # RIFF fills up to an even length
+            at += size % 2  # RIFF fills up to an even length
 
 # %% ../nbs/10_conditional.ipynb #mid1read
-LARGEST_MIDI = 2**24                                                         # bytes, for some four million notes
+LARGEST_MIDI = 2**24  # bytes, for some four million notes
+
 
 def midi_bytes(
-    path, # a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
-): # its bytes
+    path,  # a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
+):  # its bytes
     "Read a whole MIDI file, but no other."
     with open(path, "rb") as file:
         first = file.read(12)
@@ -897,15 +1168,17 @@ def midi_bytes(
         data = first + file.read(LARGEST_MIDI)
     if len(data) > LARGEST_MIDI:
         raise ValueError(f"it has more than {LARGEST_MIDI / 1e6:.0f} MB")
-    if not in_riff: return data
+    if not in_riff:
+        return data
     for name, _, content in chunks(data[12:], "<L"):
-        if name == b"data": return content
+        if name == b"data":
+            return content
     raise ValueError("it is a RIFF file without a chunk called data")
 
 # %% ../nbs/10_conditional.ipynb #mid1tracks
 def midi_tracks(
-    data, # bytes of a Standard MIDI File
-): # format (0, 1 or 2), division, list of the tracks' bytes
+    data,  # bytes of a Standard MIDI File
+):  # format (0, 1 or 2), division, list of the tracks' bytes
     "Take a MIDI file apart."
     parts = [*chunks(data, ">L")]
     if not parts or parts[0][0] != b"MThd" or len(parts[0][2]) < 6:
@@ -916,33 +1189,38 @@ def midi_tracks(
     tracks = [(size, content) for name, size, content in parts if name == b"MTrk"][:count]
     for number, (size, content) in enumerate(tracks, 1):
         if len(content) < size:
-            raise ValueError(f"cut short: {len(content)} of {size} bytes of track {number} are there")
+            raise ValueError(
+                f"cut short: {len(content)} of {size} bytes of track {number} are there"
+            )
     if len(tracks) < count:
         raise ValueError(f"cut short: {len(tracks)} of {count} tracks are there")
     return kind, division, [content for _, content in tracks]
 
 # %% ../nbs/10_conditional.ipynb #mid1beat
 def read_division(
-    division, # of a MIDI file, 16 bits
-): # ticks per beat, microseconds per beat, does the tempo count?
+    division,  # of a MIDI file, 16 bits
+):  # ticks per beat, microseconds per beat, does the tempo count?
     "How long a tick is. Frames have no tempo: there the beat is a second."
     in_frames = division >= 0x8000
     frames, ticks = 256 - (division >> 8), division & (0xFF if in_frames else 0x7FFF)
     if not ticks:
         raise ValueError("its division is 0 ticks; want one or more")
-    if not in_frames: return ticks, 500_000, True                            # 120 beats a minute, at first
+    if not in_frames:
+        return ticks, 500_000, True  # 120 beats a minute, at first
     if frames not in (24, 25, 29, 30):
         raise ValueError(f"its division is {frames} frames a second; want 24, 25, 29 (29.97) or 30")
-    if frames == 29: return 30 * ticks, 1_001_000, False                     # 30 frames in 1.001 s
+    if frames == 29:
+        return 30 * ticks, 1_001_000, False  # 30 frames in 1.001 s
     return frames * ticks, 1_000_000, False
 
 # %% ../nbs/10_conditional.ipynb #mid1events
-NOTE_OFF, NOTE_ON, PROGRAM, TEMPO, END = 0x80, 0x90, 0xC0, 0x51, 0x2F        # kinds of events
+NOTE_OFF, NOTE_ON, PROGRAM, TEMPO, END = 0x80, 0x90, 0xC0, 0x51, 0x2F  # kinds of events
 DATA_BYTES = {PROGRAM: 1, 0xD0: 1, 0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys(range(0xF4, 0xFF), 0)
 
+
 def take(
-    stream, # io.BytesIO
-    count, # bytes wanted
+    stream,  # io.BytesIO
+    count,  # bytes wanted
 ) -> bytes:
     "The next bytes of a track."
     found = stream.read(count)
@@ -950,58 +1228,65 @@ def take(
         raise ValueError("its last event is cut short")
     return found
 
+
 def take_number(
-    stream, # io.BytesIO
+    stream,  # io.BytesIO
 ) -> int:
     "The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes."
     value = 0
     for _ in range(4):
         byte = take(stream, 1)[0]
         value = value << 7 | byte & 127
-        if byte < 128: return value
+        if byte < 128:
+            return value
     raise ValueError(f"the number before byte {stream.tell()} has no end; want 4 bytes at most")
 
 # %% ../nbs/10_conditional.ipynb #mid1track
 def track_events(
-    track, # bytes
-): # yields (ticks since the beginning, kind, channel, data); an END is the last
+    track,  # bytes
+):  # yields (ticks since the beginning, kind, channel, data); an END is the last
     "The events of a track that matter here."
     stream, ticks, running = io.BytesIO(track), 0, None
     while stream.tell() < len(track):
         ticks += take_number(stream)
         status = take(stream, 1)[0]
-        if status < 0x80:                                                    # the status was left out
+        if status < 0x80:  # the status was left out
             if running is None:
                 raise ValueError(f"no event begins at byte {stream.tell() - 1}")
             stream.seek(-1, io.SEEK_CUR)
             status = running
-        if status == 0xFF:                                                   # not for instruments
+        if status == 0xFF:  # not for instruments
             kind = take(stream, 1)[0]
             data = take(stream, take_number(stream))
-            if kind == END: break
-            if kind == TEMPO and len(data) >= 3: yield ticks, TEMPO, None, data
-        elif status in (0xF0, 0xF7):                                         # for one maker's instruments
+            if kind == END:
+                break
+            if kind == TEMPO and len(data) >= 3:
+                yield ticks, TEMPO, None, data
+        elif status in (0xF0, 0xF7):  # for one maker's instruments
             take(stream, take_number(stream))
         elif status > 0xF0:
             take(stream, DATA_BYTES[status])
         else:
             running, kind = status, status & 0xF0
             data = [min(byte, 127) for byte in take(stream, DATA_BYTES.get(kind, 2))]
-            if kind in (NOTE_OFF, NOTE_ON, PROGRAM): yield ticks, kind, status & 0x0F, data
+            if kind in (NOTE_OFF, NOTE_ON, PROGRAM):
+                yield ticks, kind, status & 0x0F, data
     yield ticks, END, None, b""
 
 # %% ../nbs/10_conditional.ipynb #mid1timed
 def timed_events(
-    tracks, # bytes of each
-    division, # of the file
-): # yields (seconds, track, kind, channel, data)
+    tracks,  # bytes of each
+    division,  # of the file
+):  # yields (seconds, track, kind, channel, data)
     "The events of tracks that are played together, in order of time."
     per_beat, tempo, tempo_counts = read_division(division)
     events = []
     for number, track in enumerate(tracks, 1):
-        try: events += [(ticks, number, *event) for ticks, *event in track_events(track)]
-        except ValueError as e: raise ValueError(f"track {number}: {e}") from None
-    last = elapsed = 0                                                       # ticks; ticks · microseconds per beat
+        try:
+            events += [(ticks, number, *event) for ticks, *event in track_events(track)]
+        except ValueError as e:
+            raise ValueError(f"track {number}: {e}") from None
+    last = elapsed = 0  # ticks; ticks · microseconds per beat
     for ticks, number, kind, channel, data in sorted(events, key=lambda event: event[0]):
         elapsed += (ticks - last) * tempo
         last = ticks
@@ -1011,58 +1296,94 @@ def timed_events(
 
 # %% ../nbs/10_conditional.ipynb #mid1pair
 def pair_presses(
-    presses, # of one key, in order: (seconds, what was struck), (seconds, None) where it was let go
-    end, # of the song (s)
-) -> list: # of (start, end, what was struck)
+    presses,  # of one key, in order: (seconds, what was struck), (seconds, None) where it was let go
+    end,  # of the song (s)
+) -> list:  # of (start, end, what was struck)
     "Find the end of each note."
     pairs, ons, offs = [], [], []
     for seconds, struck in presses:
         if struck:
             ons.append((seconds, struck))
-        elif ons:                                                            # else there is nothing to end
+        elif ons:  # else there is nothing to end
             offs.append(seconds)
         if len(ons) == len(offs):
             pairs += [(start, off, struck) for (start, struck), off in zip(ons, offs)]
             ons, offs = [], []
     moments = sorted([start for start, _ in ons] + offs)
-    for start, struck in ons:                                                # more of them than note-offs
+    for start, struck in ons:  # more of them than note-offs
         later = bisect_right(moments, start)
         pairs.append((start, moments[later] if later < len(moments) else end, struck))
     return pairs
 
 # %% ../nbs/10_conditional.ipynb #0087
-GENERAL_MIDI = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
-PERCUSSION = {35: "kick", 36: "kick", 39: "clap", 37: "snare", 38: "snare", 40: "snare", 56: "cowbell"}
-PERCUSSION |= dict.fromkeys((41, 43, 45, 47, 48, 50), "tom") | dict.fromkeys((42, 44, 46, 49, 51, 52, 53, 55, 57, 59), "hat")
-STAND_INS = {"piano": "pluck", "mallet": "pluck", "guitar": "pluck", "bass": "pluck", "lead": "brass", "reed": "brass"}
+GENERAL_MIDI = (
+    "piano",
+    "mallet",
+    "organ",
+    "guitar",
+    "bass",
+    "strings",
+    "ensemble",
+    "brass",
+    "reed",
+    "pipe",
+    "lead",
+    "pad",
+)
+PERCUSSION = {
+    35: "kick",
+    36: "kick",
+    39: "clap",
+    37: "snare",
+    38: "snare",
+    40: "snare",
+    56: "cowbell",
+}
+PERCUSSION |= dict.fromkeys((41, 43, 45, 47, 48, 50), "tom") | dict.fromkeys(
+    (42, 44, 46, 49, 51, 52, 53, 55, 57, 59), "hat"
+)
+STAND_INS = {
+    "piano": "pluck",
+    "mallet": "pluck",
+    "guitar": "pluck",
+    "bass": "pluck",
+    "lead": "brass",
+    "reed": "brass",
+}
 
 # %% ../nbs/10_conditional.ipynb #0089
 def note_class(channel, key, program, classes, label):
     "The class that plays a note; None if there is none."
-    if channel == 9: return name if (name := PERCUSSION.get(key)) in classes else None      # MIDI's tenth channel is percussion
-    if not 12 <= key <= 120: return None
-    if label: return label
+    if channel == 9:
+        return (
+            name if (name := PERCUSSION.get(key)) in classes else None
+        )  # MIDI's tenth channel is percussion
+    if not 12 <= key <= 120:
+        return None
+    if label:
+        return label
     family = GENERAL_MIDI[program // 8] if program < 96 else "pad"
     choices = family, STAND_INS.get(family), "organ"
     return next((name for name in choices if name in classes), None)
 
 # %% ../nbs/10_conditional.ipynb #mid1song
 def song_notes(
-    events, # from timed_events
-    begin, # when they begin (s)
-    classes, # that the model knows
-    label, # class for all notes but drums; by program if None
-): # list of Note, of label None if no class can play it; seconds
+    events,  # from timed_events
+    begin,  # when they begin (s)
+    classes,  # that the model knows
+    label,  # class for all notes but drums; by program if None
+):  # list of Note, of label None if no class can play it; seconds
     "The notes of tracks that are played together, and how long they take."
     programs, presses, end = {}, defaultdict(list), 0.0
     for seconds, track, kind, channel, data in events:
         end = seconds
         if kind == PROGRAM:
             programs[channel] = data[0]
-        if kind not in (NOTE_ON, NOTE_OFF): continue
+        if kind not in (NOTE_ON, NOTE_OFF):
+            continue
         key, velocity = data
         struck = None
-        if kind == NOTE_ON and velocity:                                     # a note on of velocity 0 is a note off
+        if kind == NOTE_ON and velocity:  # a note on of velocity 0 is a note off
             name = note_class(channel, key, programs.get(channel, 0), classes, label)
             struck = name, 0.0 if channel == 9 else float(key), velocity / 127
         presses[track, channel, key].append((seconds, struck))
@@ -1071,23 +1392,27 @@ def song_notes(
 
 # %% ../nbs/10_conditional.ipynb #0088
 def read_midi(
-    path, # a Standard MIDI File (.mid, .rmi)
-    classes, # that the model knows
+    path,  # a Standard MIDI File (.mid, .rmi)
+    classes,  # that the model knows
     *,
-    label=None, # class for all notes but drums; by the file's programs if None
-) -> tuple: # list of Note, in order; number of notes left out
+    label=None,  # class for all notes but drums; by the file's programs if None
+) -> tuple:  # list of Note, in order; number of notes left out
     "Notes of a MIDI file; its tempo changes and programs are followed, pedals and bends ignored."
     if label is not None and label not in classes:
         raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
     try:
         kind, division, tracks = midi_tracks(midi_bytes(path))
-        songs = [[track] for track in tracks] if kind == 2 else [tracks]     # format 2: one after the other
+        songs = (
+            [[track] for track in tracks] if kind == 2 else [tracks]
+        )  # format 2: one after the other
         found, begin = [], 0.0
         for song in songs:
             notes, length = song_notes(timed_events(song, division), begin, classes, label)
             found += notes
             begin += length
     except ValueError as e:
-        raise ValueError(f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi") from None
+        raise ValueError(
+            f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi"
+        ) from None
     known = [note for note in found if note.label]
     return sorted(known, key=lambda note: (note.start, note.midi)), len(found) - len(known)

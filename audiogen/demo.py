@@ -15,45 +15,74 @@ from pathlib import Path
 
 import numpy as np
 
-from .generator import SimpleAudioGenerator, load_model, model_classes, sample_latents, synthesize, vary_latent
-from .stft import amplitude_to_db, draw_spectrogram, full_scale, generate_spectrogram, spectrogram
+from audiogen.generator import (
+    SimpleAudioGenerator,
+    load_model,
+    model_classes,
+    sample_latents,
+    synthesize,
+    vary_latent,
+)
+from audiogen.stft import (
+    amplitude_to_db,
+    draw_spectrogram,
+    full_scale,
+    generate_spectrogram,
+    spectrogram,
+)
 from .variation import join_segments, latent_walk, slerp
-from .waveform import (atomic_path, check_count, check_memory, figure_png, plot_waveform, player_html, png_html,
-                               seconds_to_samples, visualize_waveforms, wav_bytes)
+from audiogen.waveform import (
+    atomic_path,
+    check_count,
+    check_memory,
+    figure_png,
+    plot_waveform,
+    player_html,
+    png_html,
+    seconds_to_samples,
+    visualize_waveforms,
+    wav_bytes,
+)
 
 # %% ../nbs/04_demo.ipynb #0016
 def walk_between(
-    model, # called as model(z)
-    a, # latent vector, (latent_dim,)
-    b, # latent vector, (latent_dim,)
+    model,  # called as model(z)
+    a,  # latent vector, (latent_dim,)
+    b,  # latent vector, (latent_dim,)
     *,
-    steps=6, # steps from a to b; one segment more
-): # waveform, (t,)
+    steps=6,  # steps from a to b; one segment more
+):  # waveform, (t,)
     "One long sound that goes from a to b."
     segments = np.asarray(synthesize(model, latent_walk(np.stack([a, b]), steps=steps)))
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
 # %% ../nbs/04_demo.ipynb #0019
 def demo_classes(
-    model, # any model
+    model,  # any model
     *,
-    seed=42, # which ones, where there are more than three
-) -> list: # three names; None three times for a model without classes
+    seed=42,  # which ones, where there are more than three
+) -> list:  # three names; None three times for a model without classes
     "The classes of the three sounds."
     classes = np.random.default_rng(seed).permutation(model_classes(model) or [None])
     return np.resize(classes, 3).tolist()
 
 # %% ../nbs/04_demo.ipynb #0020
 def demo_sounds(
-    model, # called as model(z)
+    model,  # called as model(z)
     *,
-    seed=42, # of the latent vectors
-    duration=None, # length of a sound (s); the model's own if None
-): # {name: waveform}
+    seed=42,  # of the latent vectors
+    duration=None,  # length of a sound (s); the model's own if None
+):  # {name: waveform}
     "Three sounds, four variations of the first, and a walk to the second."
     from flax import nnx
+
     rngs = nnx.Rngs(seed)
-    z = np.concatenate([sample_latents(model, 1, rngs=rngs, label=label) for label in demo_classes(model, seed=seed)])
+    z = np.concatenate(
+        [
+            sample_latents(model, 1, rngs=rngs, label=label)
+            for label in demo_classes(model, seed=seed)
+        ]
+    )
     steps = np.random.default_rng(seed).standard_normal((4, model.latent_dim), np.float32)
     z = np.concatenate([z, z[0] + 0.2 * steps])
     waveforms = fit_duration(synthesize(model, z), duration, sample_rate=model.sample_rate)
@@ -62,28 +91,35 @@ def demo_sounds(
 
 # %% ../nbs/04_demo.ipynb #0022
 def fit_duration(
-    waveforms, # (..., t)
-    duration, # the length wanted (s); None leaves them as they are
+    waveforms,  # (..., t)
+    duration,  # the length wanted (s); None leaves them as they are
     *,
-    sample_rate, # samples per second (Hz)
-): # waveforms of that length, (..., t)
+    sample_rate,  # samples per second (Hz)
+):  # waveforms of that length, (..., t)
     "Waveforms cut short, with a fade of up to 10 ms, or followed by silence."
     x = np.asarray(waveforms)
-    if duration is None: return x
-    n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), f"the number of samples in {duration} s")
+    if duration is None:
+        return x
+    n = check_count(
+        seconds_to_samples(duration, sample_rate=sample_rate),
+        f"the number of samples in {duration} s",
+    )
     check_memory(8 * n * (x.size // x.shape[-1]), f"a batch of sounds of {duration} s")
-    if n >= x.shape[-1]: return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
-    return x[..., :n] * np.minimum(1, np.arange(n, 0, -1, dtype=np.float32) / (sample_rate // 100 + 1))
+    if n >= x.shape[-1]:
+        return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
+    return x[..., :n] * np.minimum(
+        1, np.arange(n, 0, -1, dtype=np.float32) / (sample_rate // 100 + 1)
+    )
 
 # %% ../nbs/04_demo.ipynb #0026
 def section_html(
-    title, # heading
-    text, # a sentence
-    png, # the picture, a PNG file in memory
-    sounds, # {name: waveform} for the players
+    title,  # heading
+    text,  # a sentence
+    png,  # the picture, a PNG file in memory
+    sounds,  # {name: waveform} for the players
     *,
-    sample_rate, # samples per second (Hz)
-) -> str: # HTML
+    sample_rate,  # samples per second (Hz)
+) -> str:  # HTML
     "A heading, a picture and a row of players."
     players = "".join(
         f"<div>{html.escape(name)}{player_html(x, sample_rate=sample_rate, title=name)}</div>"
@@ -93,9 +129,9 @@ def section_html(
 
 # %% ../nbs/04_demo.ipynb #0027
 def page_html(
-    title, # of the page
-    sections, # HTML, one string each
-) -> str: # a whole HTML document
+    title,  # of the page
+    sections,  # HTML, one string each
+) -> str:  # a whole HTML document
     "A page that needs no other file."
     return PAGE.format(title=html.escape(title), body="\n".join(sections))
 
@@ -117,46 +153,78 @@ UNTRAINED = "These sounds are white noise: the generator that made them is untra
 
 # %% ../nbs/04_demo.ipynb #0030
 def demo_files(
-    sounds, # {name: waveform}, from demo_sounds
+    sounds,  # {name: waveform}, from demo_sounds
     *,
-    sample_rate, # samples per second (Hz)
-    classes=(None, None, None), # of the three sounds, from demo_classes
-    note="", # a sentence for the top of the page
-): # yields (file name, its bytes)
+    sample_rate,  # samples per second (Hz)
+    classes=(None, None, None),  # of the three sounds, from demo_classes
+    note="",  # a sentence for the top of the page
+):  # yields (file name, its bytes)
     "The pictures, the sounds and the page, one after the other."
     png, section = partial(figure_png, dpi=80), partial(section_html, sample_rate=sample_rate)
     three, four = ([n for n in sounds if n.startswith(kind)] for kind in ("sound", "variation"))
     titled = {label or name: sounds[name] for name, label in zip(three, classes)}
-    if len(titled) < 3: titled = {name: sounds[name] for name in three}                  # fewer than three classes
+    if len(titled) < 3:
+        titled = {name: sounds[name] for name in three}  # fewer than three classes
     varied, walk = {name: sounds[name] for name in four}, {"walk": sounds["walk"]}
-    pictures = {f"{name}.png": png(visualize_waveforms(np.stack([*some.values()]), sample_rate, titles=[*some]))
-                for name, some in (("sounds", titled), ("variations", varied))}
+    pictures = {
+        f"{name}.png": png(
+            visualize_waveforms(np.stack([*some.values()]), sample_rate, titles=[*some])
+        )
+        for name, some in (("sounds", titled), ("variations", varied))
+    }
     pictures["walk.png"] = png(generate_spectrogram(sounds["walk"], sample_rate, title="walk"))
     yield from pictures.items()
-    for name, x in sounds.items(): yield f"{name}.wav", wav_bytes(x, sample_rate=sample_rate)
-    yield "index.html", page_html("audiogen demo", [f"<p>{html.escape(note)}</p>" * bool(note),
-        section("Three sounds", "Three random latent vectors.", pictures["sounds.png"], titled),
-        section("Four variations", "Small steps, of scale 0.2, from the first sound's latent vector.", pictures["variations.png"], varied),
-        section("A walk", "From the first sound to the second, along a great circle.", pictures["walk.png"], walk)]).encode()
+    for name, x in sounds.items():
+        yield f"{name}.wav", wav_bytes(x, sample_rate=sample_rate)
+    yield (
+        "index.html",
+        page_html(
+            "audiogen demo",
+            [
+                f"<p>{html.escape(note)}</p>" * bool(note),
+                section(
+                    "Three sounds", "Three random latent vectors.", pictures["sounds.png"], titled
+                ),
+                section(
+                    "Four variations",
+                    "Small steps, of scale 0.2, from the first sound's latent vector.",
+                    pictures["variations.png"],
+                    varied,
+                ),
+                section(
+                    "A walk",
+                    "From the first sound to the second, along a great circle.",
+                    pictures["walk.png"],
+                    walk,
+                ),
+            ],
+        ).encode(),
+    )
 
 # %% ../nbs/04_demo.ipynb #0031
 def main(
-    out="audiogen-demo", # folder for what is made
+    out="audiogen-demo",  # folder for what is made
     *,
-    seed=42, # of latent vectors, and of an untrained model's weights
-    duration=None, # length of a sound (s); the model's own if None
-    model="spectral", # a model, a shipped one's name, a path, or "untrained"
-): # paths of the files written
+    seed=42,  # of latent vectors, and of an untrained model's weights
+    duration=None,  # length of a sound (s); the model's own if None
+    model="spectral",  # a model, a shipped one's name, a path, or "untrained"
+):  # paths of the files written
     "Generate, vary, walk, draw, save: sounds, pictures, and a page to open."
     from tqdm import tqdm
+
     out = check_folder(out)
     note = UNTRAINED if model == "untrained" else ""
     model, paths = choose_model(model, seed=seed, duration=duration), []
-    if hasattr(model, "steer"): model = model.steer()                        # a model that must be told a class and a pitch
-    sounds, classes = demo_sounds(model, seed=seed, duration=duration), demo_classes(model, seed=seed)
+    if hasattr(model, "steer"):
+        model = model.steer()  # a model that must be told a class and a pitch
+    sounds, classes = (
+        demo_sounds(model, seed=seed, duration=duration),
+        demo_classes(model, seed=seed),
+    )
     files = demo_files(sounds, sample_rate=model.sample_rate, classes=classes, note=note)
     for name, content in tqdm(files, total=12, desc="audiogen demo", unit="file", disable=None):
-        with atomic_path(out / name) as temporary: temporary.write_bytes(content)
+        with atomic_path(out / name) as temporary:
+            temporary.write_bytes(content)
         paths.append(out / name)
     return paths
 
@@ -164,151 +232,233 @@ def main(
 def check_folder(path):
     "Refuse the name of a file where a folder is wanted; it needn't exist yet."
     for part in (Path(path), *Path(path).parents):
-        if part.exists() and not part.is_dir(): raise ValueError(f"{part}: is a file; want a folder to write to")
+        if part.exists() and not part.is_dir():
+            raise ValueError(f"{part}: is a file; want a folder to write to")
     return Path(path)
 
 # %% ../nbs/04_demo.ipynb #0033
 def choose_model(
-    model, # a model, a shipped one's name, a path, or "untrained"
+    model,  # a model, a shipped one's name, a path, or "untrained"
     *,
-    seed=42, # of the weights of the untrained generator
-    duration=None, # length of its sounds (s); half a second if None
-): # a model
+    seed=42,  # of the weights of the untrained generator
+    duration=None,  # length of its sounds (s); half a second if None
+):  # a model
     "The model meant by an argument."
     from flax import nnx
-    if model == "untrained": return SimpleAudioGenerator(duration=0.5 if duration is None else duration, rngs=nnx.Rngs(seed))
+
+    if model == "untrained":
+        return SimpleAudioGenerator(
+            duration=0.5 if duration is None else duration, rngs=nnx.Rngs(seed)
+        )
     return load_model(model) if isinstance(model, (str, Path)) else model
 
 # %% ../nbs/04_demo.ipynb #0044
 def slider_latent(
-    model, # anything with a latent_dim
+    model,  # anything with a latent_dim
     *,
-    seed_a=0, # the first sound
-    seed_b=1, # the second sound
-    label=None, # class of the first, for a model that knows classes; any if None
-    label_b=None, # class of the second; as the first if None
-    interpolation=0.0, # where between them, from 0 (a) to 1 (b)
-    variation_scale=0.0, # standard deviation of a random step from there
-    variation_seed=0, # which random step
-    offsets=(), # added to the first latent dimensions
-): # latent vector, (latent_dim,)
+    seed_a=0,  # the first sound
+    seed_b=1,  # the second sound
+    label=None,  # class of the first, for a model that knows classes; any if None
+    label_b=None,  # class of the second; as the first if None
+    interpolation=0.0,  # where between them, from 0 (a) to 1 (b)
+    variation_scale=0.0,  # standard deviation of a random step from there
+    variation_seed=0,  # which random step
+    offsets=(),  # added to the first latent dimensions
+):  # latent vector, (latent_dim,)
     "The latent vector that a set of sliders stands for."
     from flax import nnx
-    def latent(seed, name): return sample_latents(model, 1, rngs=nnx.Rngs(seed), label=name)[0]
+
+    def latent(seed, name):
+        return sample_latents(model, 1, rngs=nnx.Rngs(seed), label=name)[0]
+
     z = latent(seed_a, label)
-    if interpolation: z = slerp(z, latent(seed_b, label if label_b is None else label_b), interpolation)
-    if variation_scale: z = vary_latent(model, z, scale=variation_scale, count=1, rngs=nnx.Rngs(1000 + variation_seed))[0]
+    if interpolation:
+        z = slerp(z, latent(seed_b, label if label_b is None else label_b), interpolation)
+    if variation_scale:
+        z = vary_latent(
+            model, z, scale=variation_scale, count=1, rngs=nnx.Rngs(1000 + variation_seed)
+        )[0]
     z = np.array(z)
     z[: len(offsets)] += np.asarray(offsets, z.dtype)
     return z
 
 # %% ../nbs/04_demo.ipynb #0047
 def live_picture(
-    model, # for its sample rate
-): # draw(x, window_size, hop_size) -> PNG file in memory
+    model,  # for its sample rate
+):  # draw(x, window_size, hop_size) -> PNG file in memory
     "A picture of waveform and spectrogram that is quick to draw again."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(8, 3.2), layout="constrained"); FigureCanvasAgg(figure)
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
     above, below = figure.subplots(2, sharex=True)
+
     def draw(x, window_size=512, hop_size=128):
-        for artist in (*above.lines, *below.images): artist.remove()
+        for artist in (*above.lines, *below.images):
+            artist.remove()
         plot_waveform(above, x, model.sample_rate)
         S = spectrogram(x, window_size=window_size, hop_size=hop_size)
-        draw_spectrogram(below, amplitude_to_db(S, ref=full_scale(window_size)), model.sample_rate, hop_size=hop_size, window_size=window_size)
+        draw_spectrogram(
+            below,
+            amplitude_to_db(S, ref=full_scale(window_size)),
+            model.sample_rate,
+            hop_size=hop_size,
+            window_size=window_size,
+        )
         above.set(xlabel="")
         below.set(xlim=(0, len(x) / model.sample_rate))
-        if figure.get_layout_engine(): figure.draw_without_rendering(); figure.set_layout_engine("none")
+        if figure.get_layout_engine():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         return figure_png(figure, dpi=80)
+
     return draw
 
 # %% ../nbs/04_demo.ipynb #0048
 def make_controls(
-    model, # for its latent_dim
+    model,  # for its latent_dim
     *,
-    latent_sliders=4, # sliders for the first so many latent dimensions
-): # {argument of slider_latent: slider}, latent sliders, window, hop
+    latent_sliders=4,  # sliders for the first so many latent dimensions
+):  # {argument of slider_latent: slider}, latent sliders, window, hop
     "The sliders, without anything behind them."
     import ipywidgets as w
-    controls = {"seed_a": w.IntSlider(0, 0, 99), "seed_b": w.IntSlider(1, 0, 99),
-                "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
-                "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05), "variation_seed": w.IntSlider(0, 0, 99)}
-    latent = [w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]") for i in range(min(latent_sliders, model.latent_dim))]
+
+    controls = {
+        "seed_a": w.IntSlider(0, 0, 99),
+        "seed_b": w.IntSlider(1, 0, 99),
+        "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
+        "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05),
+        "variation_seed": w.IntSlider(0, 0, 99),
+    }
+    latent = [
+        w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]")
+        for i in range(min(latent_sliders, model.latent_dim))
+    ]
     window = w.SelectionSlider(value=512, options=[128, 256, 512, 1024, 2048], description="window")
     hop = w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
-    for name, slider in controls.items(): slider.description = name.replace("_", " ")
-    for slider in (*controls.values(), *latent, window, hop): slider.style.description_width = "8em"
+    for name, slider in controls.items():
+        slider.description = name.replace("_", " ")
+    for slider in (*controls.values(), *latent, window, hop):
+        slider.style.description_width = "8em"
     return controls, latent, window, hop
 
 # %% ../nbs/04_demo.ipynb #keys-code
 def make_widget(
-    name, # of a JavaScript module in static, with a style sheet of that name or without
+    name,  # of a JavaScript module in static, with a style sheet of that name or without
     *,
-    spec=None, # what its page has to know, fit for JSON
-): # a widget
+    spec=None,  # what its page has to know, fit for JSON
+):  # a widget
     "A widget made of JavaScript."
     import anywidget, traitlets
+
     static = files("audiogen").joinpath("static")
     style = static.joinpath(f"{name}.css")
+
     class Widget(anywidget.AnyWidget):
         _esm = static.joinpath(f"{name}.js").read_text("utf-8")
         _css = style.read_text("utf-8") if style.is_file() else ""
         spec = traitlets.Dict().tag(sync=True)
+
     return Widget(spec=spec or {})
 
 # %% ../nbs/04_demo.ipynb #0049
 def sliders(
-    model, # called as model(z)
+    model,  # called as model(z)
     *,
-    latent_sliders=4, # sliders for the first so many latent dimensions
-): # an ipywidgets box, to be shown as the value of a cell
+    latent_sliders=4,  # sliders for the first so many latent dimensions
+):  # an ipywidgets box, to be shown as the value of a cell
     "Explore a model: seeds, interpolation, variation, latent dimensions, window and hop."
     import ipywidgets as w
+
     controls, latent, window, hop = make_controls(model, latent_sliders=latent_sliders)
-    audio, image, draw = w.Audio(format="wav", loop=False, autoplay=False), w.Image(format="png"), live_picture(model)
+    audio, image, draw = (
+        w.Audio(format="wav", loop=False, autoplay=False),
+        w.Image(format="png"),
+        live_picture(model),
+    )
+
     def update(change=None):
-        z = slider_latent(model, offsets=[s.value for s in latent], **{name: s.value for name, s in controls.items()})
+        z = slider_latent(
+            model,
+            offsets=[s.value for s in latent],
+            **{name: s.value for name, s in controls.items()},
+        )
         x = np.asarray(synthesize(model, z))
-        audio.autoplay = change is not None                             # silent until the first move
+        audio.autoplay = change is not None  # silent until the first move
         picture = draw(x, window.value, hop.value)
-        if change is None or change["owner"] not in (window, hop): audio.value = wav_bytes(x, sample_rate=model.sample_rate)
+        if change is None or change["owner"] not in (window, hop):
+            audio.value = wav_bytes(x, sample_rate=model.sample_rate)
         image.value = picture
-    for slider in (*controls.values(), *latent, window, hop): slider.observe(update, "value")
+
+    for slider in (*controls.values(), *latent, window, hop):
+        slider.observe(update, "value")
     update()
     columns = [w.VBox([*controls.values()]), w.VBox([*latent, window, hop])]
-    return w.VBox([w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image, make_widget("keys")])
+    return w.VBox(
+        [w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image, make_widget("keys")]
+    )
 
 # %% ../nbs/04_demo.ipynb #0055
 def explorer_spec(
-    model, # anything with sample_rate and latent_dim
+    model,  # anything with sample_rate and latent_dim
     *,
-    name="model", # shown, and part of the names of saved files
-    directions=8, # sliders for so many latent dimensions
-) -> dict: # fit for JSON
+    name="model",  # shown, and part of the names of saved files
+    directions=8,  # sliders for so many latent dimensions
+) -> dict:  # fit for JSON
     "What the explorer's page has to know of a model."
     classes, offsets = model_classes(model), [0.0] * min(directions, model.latent_dim)
-    settings = dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0, offsets=offsets)
-    pitched, words = ([*getattr(getattr(model, "config", None), key, ())] for key in ("pitched", "words"))
-    if hasattr(model, "steer"): settings |= dict(label=classes[pitched.index(True) if True in pitched else 0], pitch=60, loudness=-12, words="")
-    elif len(classes) > 1: settings |= dict(label=None, label_b=None)
-    return dict(name=name, sample_rate=model.sample_rate, classes=[*classes], pitched=pitched, words=words, pitches=[36, 84], reach=3.0, settings=settings)
+    settings = dict(
+        seed_a=0,
+        seed_b=1,
+        interpolation=0.0,
+        variation_scale=0.0,
+        variation_seed=0,
+        offsets=offsets,
+    )
+    pitched, words = (
+        [*getattr(getattr(model, "config", None), key, ())] for key in ("pitched", "words")
+    )
+    if hasattr(model, "steer"):
+        settings |= dict(
+            label=classes[pitched.index(True) if True in pitched else 0],
+            pitch=60,
+            loudness=-12,
+            words="",
+        )
+    elif len(classes) > 1:
+        settings |= dict(label=None, label_b=None)
+    return dict(
+        name=name,
+        sample_rate=model.sample_rate,
+        classes=[*classes],
+        pitched=pitched,
+        words=words,
+        pitches=[36, 84],
+        reach=3.0,
+        settings=settings,
+    )
 
 # %% ../nbs/04_demo.ipynb #0058
 def split_settings(
-    model, # with a method steer, or without
-    settings, # from the explorer's page
-): # of the instrument that plays and the one that draws, None for a model without; of the latent vector
+    model,  # with a method steer, or without
+    settings,  # from the explorer's page
+):  # of the instrument that plays and the one that draws, None for a model without; of the latent vector
     "The settings, by what they're for."
-    if not hasattr(model, "steer"): return None, None, settings
-    def some(*names): return {k: settings[k] for k in names if k in settings}
+    if not hasattr(model, "steer"):
+        return None, None, settings
+
+    def some(*names):
+        return {k: settings[k] for k in names if k in settings}
+
     latent = {k: v for k, v in settings.items() if k not in ("label", "pitch", "loudness", "words")}
     return some("label", "pitch", "loudness"), some("label", "words"), latent
 
 # %% ../nbs/04_demo.ipynb #0059
 def explorer_sound(
-    model, # called as model(z)
-    settings, # from the explorer's page
-): # waveform, (t,)
+    model,  # called as model(z)
+    settings,  # from the explorer's page
+):  # waveform, (t,)
     "The sound that the settings stand for."
     plays, draws, latent = split_settings(model, settings)
     player, drawer = (model if asked is None else model.steer(**asked) for asked in (plays, draws))
@@ -316,48 +466,72 @@ def explorer_sound(
 
 # %% ../nbs/04_demo.ipynb #0063
 def explorer_line(
-    model, # for its steer, if it has one
-    settings, # from the explorer's page
+    model,  # for its steer, if it has one
+    settings,  # from the explorer's page
     *,
-    source="model", # Python that stands for the model
-) -> str: # one line
+    source="model",  # Python that stands for the model
+) -> str:  # one line
     "Python that makes the sound which the settings stand for."
     plays, draws, latent = split_settings(model, settings)
     offsets, defaults = list(latent.get("offsets", ())), inspect.signature(slider_latent).parameters
-    while offsets and not offsets[-1]: offsets.pop()
-    changed = {k: v for k, v in (latent | {"offsets": offsets or ()}).items() if v != defaults[k].default}
-    def arguments(values): return ", ".join(f"{k}={v!r}" for k, v in values.items())
-    player, drawer = ("model" if asked is None else f"model.steer({arguments(asked)})" for asked in (plays, draws))
+    while offsets and not offsets[-1]:
+        offsets.pop()
+    changed = {
+        k: v for k, v in (latent | {"offsets": offsets or ()}).items() if v != defaults[k].default
+    }
+
+    def arguments(values):
+        return ", ".join(f"{k}={v!r}" for k, v in values.items())
+
+    player, drawer = (
+        "model" if asked is None else f"model.steer({arguments(asked)})" for asked in (plays, draws)
+    )
     loader = [source.partition("(")[0]] * (source != "model")
     names = ", ".join(sorted([*loader, "slider_latent", "synthesize"]))
     steps = [f"from audiogen import {names}", *[f"model = {source}" for _ in loader]]
-    return "; ".join([*steps, f"x = synthesize({player}, slider_latent({', '.join(filter(None, [drawer, arguments(changed)]))}))"])
+    return "; ".join(
+        [
+            *steps,
+            f"x = synthesize({player}, slider_latent({', '.join(filter(None, [drawer, arguments(changed)]))}))",
+        ]
+    )
 
 # %% ../nbs/04_demo.ipynb #0067
 def explorer_reply(
-    model, # called as model(z)
-    request, # {"kind": "sound", "id": …, "settings": …}
+    model,  # called as model(z)
+    request,  # {"kind": "sound", "id": …, "settings": …}
     *,
-    source="model", # Python that stands for the model
-): # message, list of byte strings: as a widget's send takes them
+    source="model",  # Python that stands for the model
+):  # message, list of byte strings: as a widget's send takes them
     "The answer to a request of the explorer's page."
     try:
-        x, python = explorer_sound(model, request["settings"]), explorer_line(model, request["settings"], source=source)
+        x, python = (
+            explorer_sound(model, request["settings"]),
+            explorer_line(model, request["settings"], source=source),
+        )
         return {"kind": "sound", "id": request["id"], "python": python}, [x.astype("<f4").tobytes()]
-    except Exception as e: return {"kind": "error", "id": request.get("id"), "message": f"{type(e).__name__}: {e}"}, []
+    except Exception as e:
+        return {"kind": "error", "id": request.get("id"), "message": f"{type(e).__name__}: {e}"}, []
 
 # %% ../nbs/04_demo.ipynb #0071
 def explore(
-    model="spectral", # a model, a shipped one's name, a path, or "untrained"
+    model="spectral",  # a model, a shipped one's name, a path, or "untrained"
     *,
-    directions=8, # sliders for so many latent dimensions
-): # a widget, to be shown as the value of a cell
+    directions=8,  # sliders for so many latent dimensions
+):  # a widget, to be shown as the value of a cell
     "Explore a model by pad, sliders and keyboard."
     name, source = "model", "model"
     if isinstance(model, (str, Path)):
-        name, source = Path(model).stem, f"{'choose_model' if model == 'untrained' else 'load_model'}({str(model)!r})"
+        name, source = (
+            Path(model).stem,
+            f"{'choose_model' if model == 'untrained' else 'load_model'}({str(model)!r})",
+        )
     chosen = choose_model(model)
     widget = make_widget("explorer", spec=explorer_spec(chosen, name=name, directions=directions))
     explorer_sound(chosen, widget.spec["settings"] | dict(interpolation=0.5, variation_scale=0.1))
-    widget.on_msg(lambda widget, request, buffers: widget.send(*explorer_reply(chosen, request, source=source)))
+    widget.on_msg(
+        lambda widget, request, buffers: widget.send(
+            *explorer_reply(chosen, request, source=source)
+        )
+    )
     return widget

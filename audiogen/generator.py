@@ -18,22 +18,29 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .waveform import atomic_path, check_count, check_memory, check_sample_rate, seconds_to_samples
+from audiogen.waveform import (
+    atomic_path,
+    check_count,
+    check_memory,
+    check_sample_rate,
+    seconds_to_samples,
+)
 
 # %% ../nbs/01_generator.ipynb #activate
-def relu(x): # any shape
+def relu(x):  # any shape
     "max(x, 0): Flax's own, under a name by which `pickle` finds it."
     return nnx.relu(x)
 
-def tanh(x): # any shape
+
+def tanh(x):  # any shape
     "The hyperbolic tangent, likewise."
     return nnx.tanh(x)
 
 # %% ../nbs/01_generator.ipynb #0008
 def mlp(
-    sizes, # widths of input, hidden layers and output
-    rngs:nnx.Rngs, # source of randomness for the weights
-) -> nnx.Sequential: # (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
+    sizes,  # widths of input, hidden layers and output
+    rngs: nnx.Rngs,  # source of randomness for the weights
+) -> nnx.Sequential:  # (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
     "Linear layers with ReLU between them and tanh at the end."
     layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), relu)]
     return nnx.Sequential(*layers[:-1], tanh)
@@ -42,34 +49,46 @@ def mlp(
 @dataclass(frozen=True)
 class GeneratorConfig:
     "The settings of a `SimpleAudioGenerator`."
-    sample_rate: int = 16000 # samples per second (Hz)
-    duration: float = 1.0 # length of a waveform (s)
-    latent_dim: int = 32 # size of the latent vector
-    hidden_dims: tuple = (128, 256, 512) # widths of the hidden layers
+
+    sample_rate: int = 16000  # samples per second (Hz)
+    duration: float = 1.0  # length of a waveform (s)
+    latent_dim: int = 32  # size of the latent vector
+    hidden_dims: tuple = (128, 256, 512)  # widths of the hidden layers
 
     def __post_init__(self):
         if not isinstance(self.hidden_dims, (tuple, list)) or len(self.hidden_dims) > 100:
             raise ValueError(
                 f"hidden_dims is {str(self.hidden_dims)[:60]}; want a list of up to 100 widths, such as (128, 256, 512)"
             )
-        checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), latent_dim=check_count(self.latent_dim, "latent_dim"),
-                       hidden_dims=tuple(check_count(d, "a hidden width") for d in self.hidden_dims))
-        for name, value in checked.items(): object.__setattr__(self, name, value)
-        check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
+        checked = dict(
+            sample_rate=check_sample_rate(self.sample_rate),
+            duration=float(self.duration),
+            latent_dim=check_count(self.latent_dim, "latent_dim"),
+            hidden_dims=tuple(check_count(d, "a hidden width") for d in self.hidden_dims),
+        )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        check_count(
+            self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz"
+        )
 
     @property
-    def num_samples(self): return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
+    def num_samples(self):
+        return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
-    def layer_sizes(self): return (self.latent_dim, *self.hidden_dims, self.num_samples)
+    def layer_sizes(self):
+        return (self.latent_dim, *self.hidden_dims, self.num_samples)
 
     @property
-    def num_parameters(self): return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
+    def num_parameters(self):
+        return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
 
 # %% ../nbs/01_generator.ipynb #0018
 def check_rngs(rngs):
     "Refuse what is no `nnx.Rngs`."
-    if not isinstance(rngs, nnx.Rngs): raise ValueError(f"rngs is {rngs!r}; want an nnx.Rngs, such as nnx.Rngs(42)")
+    if not isinstance(rngs, nnx.Rngs):
+        raise ValueError(f"rngs is {rngs!r}; want an nnx.Rngs, such as nnx.Rngs(42)")
     return rngs
 
 # %% ../nbs/01_generator.ipynb #0019
@@ -84,10 +103,10 @@ def check_latent(z, model):
 
 # %% ../nbs/01_generator.ipynb #0020
 def latent_key(
-    model, # anything with a latent_dim
-    count, # how many latent vectors are wanted
-    rngs:nnx.Rngs, # its `sample` stream is used
-): # a key for nothing but latent vectors
+    model,  # anything with a latent_dim
+    count,  # how many latent vectors are wanted
+    rngs: nnx.Rngs,  # its `sample` stream is used
+):  # a key for nothing but latent vectors
     "A key of its own for latent vectors, whatever else was drawn from the same one."
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
@@ -96,56 +115,66 @@ def latent_key(
 
 # %% ../nbs/01_generator.ipynb #0021
 @partial(jax.jit, static_argnums=1)
-def _normal(key, shape): return jax.random.normal(key, shape)
+def _normal(key, shape):
+    return jax.random.normal(key, shape)
 
 # %% ../nbs/01_generator.ipynb #0023
 def model_classes(
-    model, # any model
-) -> tuple: # names, none for a model without classes
+    model,  # any model
+) -> tuple:  # names, none for a model without classes
     "The classes of sound that a model can be asked for."
     return tuple(getattr(getattr(model, "config", None), "classes", ()))
 
 # %% ../nbs/01_generator.ipynb #0024
 def sample_latents(
-    model, # anything with a latent_dim
-    count, # how many
+    model,  # anything with a latent_dim
+    count,  # how many
     *,
-    rngs:nnx.Rngs, # its `sample` stream is used
-    label=None, # the class of sound wanted, for a model that knows classes
-): # latent vectors, (count, latent_dim)
+    rngs: nnx.Rngs,  # its `sample` stream is used
+    label=None,  # the class of sound wanted, for a model that knows classes
+):  # latent vectors, (count, latent_dim)
     "Latent vectors from the model's own distribution, else N(0, I), independent of weights drawn from the same key."
     key, classes = latent_key(model, count, rngs), model_classes(model)
     if label is not None and label not in classes:
-        raise ValueError(f"no class is called {label!r}; want {'one of ' + ', '.join(classes) if classes else 'no label: this model knows no classes'}")
-    if hasattr(model, "sample_prior"): return model.sample_prior(key, count, label)
+        raise ValueError(
+            f"no class is called {label!r}; want {'one of ' + ', '.join(classes) if classes else 'no label: this model knows no classes'}"
+        )
+    if hasattr(model, "sample_prior"):
+        return model.sample_prior(key, count, label)
     return _normal(key, (count, model.latent_dim))
 
 # %% ../nbs/01_generator.ipynb #0025
 def vary_latent(
-    model, # anything with a latent_dim
-    base_latent, # where to start, (latent_dim,)
+    model,  # anything with a latent_dim
+    base_latent,  # where to start, (latent_dim,)
     *,
-    scale, # standard deviation σ of the step
-    count, # how many variations, 0 or more
-    rngs:nnx.Rngs, # its `sample` stream is used
-): # latent vectors, (count, latent_dim)
+    scale,  # standard deviation σ of the step
+    count,  # how many variations, 0 or more
+    rngs: nnx.Rngs,  # its `sample` stream is used
+):  # latent vectors, (count, latent_dim)
     "Random latent vectors around one: z + σ·ε, ε ~ N(0, I)."
     base = check_latent(base_latent, model)
-    if base.ndim != 1: raise ValueError(f"base_latent has shape {base.shape}; want one vector, ({model.latent_dim},)")
-    if not isinstance(scale, jax.core.Tracer) and not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6):
+    if base.ndim != 1:
+        raise ValueError(
+            f"base_latent has shape {base.shape}; want one vector, ({model.latent_dim},)"
+        )
+    if not isinstance(scale, jax.core.Tracer) and not (
+        isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6
+    ):
         raise ValueError(f"the variation scale is {scale!r}; want a number from 0 to a million")
     return base + scale * _normal(latent_key(model, count, rngs), (count, model.latent_dim))
 
 # %% ../nbs/01_generator.ipynb #0027
 @partial(jax.jit, static_argnums=0)
-def _run(graphdef, state, z, *conditions): return nnx.merge(graphdef, state)(z, *conditions)
+def _run(graphdef, state, z, *conditions):
+    return nnx.merge(graphdef, state)(z, *conditions)
 
 # %% ../nbs/01_generator.ipynb #0028
 def synthesize(
-    model, # called as model(z)
-    z, # latent vectors, (..., latent_dim)
-    *conditions, # arrays, for a model that is asked for more than z
-): # waveforms, (..., num_samples)
+    model,  # called as model(z)
+    z,  # latent vectors, (..., latent_dim)
+    *conditions,  # arrays, for a model that is asked for more than z
+):  # waveforms, (..., num_samples)
     "Waveforms of latent vectors, by a compiled program."
     return _run(*nnx.split(model), check_latent(z, model), *conditions)
 
@@ -153,9 +182,12 @@ def synthesize(
 @partial(nnx.jit, static_argnums=0)
 def compiled_mlp(sizes, rngs):
     "An `mlp` whose weights come from a single draw, as LeCun's initializer scales them."
-    net = mlp(sizes, rngs)                                      # its own draws are never used, and so never compiled
+    net = mlp(sizes, rngs)  # its own draws are never used, and so never compiled
     kernels = [layer.kernel for layer in net.layers[::2]]
-    draw = jax.random.truncated_normal(rngs.params(), -2, 2, (sum(k.size for k in kernels),)) / 0.87962566
+    draw = (
+        jax.random.truncated_normal(rngs.params(), -2, 2, (sum(k.size for k in kernels),))
+        / 0.87962566
+    )
     for k, w in zip(kernels, jnp.split(draw, np.cumsum([k.size for k in kernels])[:-1])):
         k[...] = w.reshape(k.shape) / np.sqrt(k.shape[0])
     return net
@@ -163,7 +195,10 @@ def compiled_mlp(sizes, rngs):
 # %% ../nbs/01_generator.ipynb #0031
 class SimpleAudioGenerator(nnx.Module):
     "A feed-forward network from a latent vector to a waveform."
-    def __init__(self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs):
+
+    def __init__(
+        self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs
+    ):
         self.config = c = GeneratorConfig(sample_rate, duration, latent_dim, hidden_dims)
         self.sample_rate, self.duration, self.latent_dim, self.num_samples = (
             c.sample_rate,
@@ -171,10 +206,13 @@ class SimpleAudioGenerator(nnx.Module):
             c.latent_dim,
             c.num_samples,
         )
-        check_memory(8 * self.config.num_parameters, f"a generator of {self.config.num_parameters:,} parameters")
+        check_memory(
+            8 * self.config.num_parameters,
+            f"a generator of {self.config.num_parameters:,} parameters",
+        )
         self.generator = compiled_mlp(self.config.layer_sizes, check_rngs(rngs))
 
-    def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in [-1, 1]
+    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in [-1, 1]
         z = check_latent(z, self)
         check_memory(
             8 * z.size // self.latent_dim * max(self.config.layer_sizes),
@@ -182,15 +220,21 @@ class SimpleAudioGenerator(nnx.Module):
         )
         return self.generator(z)
 
-    def generate(self, batch_size=1, *, rngs): # -> (batch_size, num_samples)
+    def generate(self, batch_size=1, *, rngs):  # -> (batch_size, num_samples)
         "Waveforms of random latent vectors."
-        return synthesize(self, sample_latents(self, check_count(batch_size, "batch_size"), rngs=rngs))
+        return synthesize(
+            self, sample_latents(self, check_count(batch_size, "batch_size"), rngs=rngs)
+        )
 
-    def generate_with_variation(self, base_latent, variation_scale=0.1, num_variations=4, *, rngs): # -> (num_variations, num_samples)
+    def generate_with_variation(
+        self, base_latent, variation_scale=0.1, num_variations=4, *, rngs
+    ):  # -> (num_variations, num_samples)
         "Waveforms of latent vectors near `base_latent`, a vector (latent_dim,)."
         return synthesize(
-            self, vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs)
+            self,
+            vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs),
         )
+
 
 SimpleAudioGenerator.__signature__ = inspect.signature(
     SimpleAudioGenerator.__init__.__get__(0)
@@ -204,36 +248,52 @@ def check_savable(model):
         fix = "save its .model, and tell it again after loading"
         raise ValueError(f"{name} is a model that was told what to play; {fix}")
     if not is_dataclass(getattr(model, "config", None)):
-        raise ValueError(f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded")
+        raise ValueError(
+            f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded"
+        )
 
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
-    path, # where to, by custom NAME.safetensors
-    model, # an nnx.Module with a `config` dataclass; its variables are all floating point
+    path,  # where to, by custom NAME.safetensors
+    model,  # an nnx.Module with a `config` dataclass; its variables are all floating point
     *,
-    half=False, # store 16 bits a number instead of 32?
-    about=None, # facts to keep with it, a dict: data, seed, licence, figures reached, …
+    half=False,  # store 16 bits a number instead of 32?
+    about=None,  # facts to keep with it, a dict: data, seed, licence, figures reached, …
 ):
     "Write a model's weights, configuration and story into one file."
     from safetensors.numpy import save_file
+
     check_savable(model)
     weights = {".".join(map(str, name)): w[...] for name, w in nnx.to_flat_state(nnx.state(model))}
     for name, w in weights.items():
-        if half: weights[name] = w = w.astype(jnp.float16)
+        if half:
+            weights[name] = w = w.astype(jnp.float16)
         if not (jnp.issubdtype(w.dtype, jnp.floating) and jnp.isfinite(w).all()):
-            raise ValueError(f"{name} holds {w.dtype} or NaN; want finite floats{' below 65504' * half}")
-    story = json.dumps({"model": type(model).__name__, "config": asdict(model.config), "about": about or {}})
+            raise ValueError(
+                f"{name} holds {w.dtype} or NaN; want finite floats{' below 65504' * half}"
+            )
+    story = json.dumps(
+        {"model": type(model).__name__, "config": asdict(model.config), "about": about or {}}
+    )
     with atomic_path(path) as temporary:
-        save_file({name: np.asarray(w, order="C") for name, w in weights.items()}, temporary, metadata={"audiogen": story})
+        save_file(
+            {name: np.asarray(w, order="C") for name, w in weights.items()},
+            temporary,
+            metadata={"audiogen": story},
+        )
 
 # %% ../nbs/01_generator.ipynb #0051
 def find_model_class(
-    name, # such as "SimpleAudioGenerator"
-): # the class
+    name,  # such as "SimpleAudioGenerator"
+):  # the class
     "The model class that this package knows under a name."
-    found = getattr(importlib.import_module("audiogen"), name if isinstance(name, str) else "", None)
+    found = getattr(
+        importlib.import_module("audiogen"), name if isinstance(name, str) else "", None
+    )
     if not (isinstance(found, type) and issubclass(found, nnx.Module)):
-        raise ValueError(f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class")
+        raise ValueError(
+            f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class"
+        )
     return found
 
 # %% ../nbs/01_generator.ipynb #0052
@@ -241,70 +301,103 @@ def stored_array(file, name, want):
     "The array of that name in an open safetensors file, once its header says what is wanted."
     array = file.get_slice(name)
     if tuple(array.get_shape()) != want.shape:
-        raise ValueError(f"{name} has shape {tuple(array.get_shape())}; the configuration wants {want.shape}")
+        raise ValueError(
+            f"{name} has shape {tuple(array.get_shape())}; the configuration wants {want.shape}"
+        )
     if array.get_dtype() not in ("F64", "F32", "F16", "BF16"):
         raise ValueError(f"{name} holds {array.get_dtype()}; want floating point")
-    with np.errstate(over="ignore"): array = file.get_tensor(name).astype(want.dtype)                  # in NumPy, which compiles nothing
-    if not np.isfinite(array).all(): raise ValueError(f"{name} holds NaN or infinity")
+    with np.errstate(over="ignore"):
+        array = file.get_tensor(name).astype(want.dtype)  # in NumPy, which compiles nothing
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity")
     return jnp.asarray(array)
 
 # %% ../nbs/01_generator.ipynb #0053
 @contextmanager
 def open_weights(
-    path, # a file written by save_model
-): # an open safetensors file, its story: model, config, about
+    path,  # a file written by save_model
+):  # an open safetensors file, its story: model, config, about
     "Open a model's file for a `with` block; any fault of it is a ValueError that names it."
     from safetensors import SafetensorError, safe_open
-    if not Path(path).is_file(): raise FileNotFoundError(f"{path}: no such file")
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
     try:
         with safe_open(path, framework="numpy") as file:
             story = json.loads((file.metadata() or {}).get("audiogen", ""))
-            if not isinstance(story, dict) or not isinstance(story.get("config"), dict): raise ValueError("it has no configuration")
+            if not isinstance(story, dict) or not isinstance(story.get("config"), dict):
+                raise ValueError("it has no configuration")
             yield file, story
     except (SafetensorError, ValueError, TypeError, OverflowError, RecursionError) as e:
-        reason = "".join(c if c.isprintable() else "?" for c in str(e))        # it may quote the file
+        reason = "".join(c if c.isprintable() else "?" for c in str(e))  # it may quote the file
         raise ValueError(f"{path}: not a model's file ({reason})") from None
 
 # %% ../nbs/01_generator.ipynb #0054
 def load_model(
-    path, # a file written by save_model, a folder with model.safetensors in it, or the name of a shipped model
+    path,  # a file written by save_model, a folder with model.safetensors in it, or the name of a shipped model
     *,
-    model_class=None, # the model's class; by the file's own word if None
+    model_class=None,  # the model's class; by the file's own word if None
 ):
     "Rebuild a model from its file."
     with open_weights(model_path(path)) as (file, story):
         model_class = model_class or find_model_class(story.get("model"))
-        graphdef, state = nnx.split(nnx.eval_shape(lambda: model_class(**story["config"], rngs=nnx.Rngs(0))))
+        graphdef, state = nnx.split(
+            nnx.eval_shape(lambda: model_class(**story["config"], rngs=nnx.Rngs(0)))
+        )
         wanted = {".".join(map(str, name)): (name, w) for name, w in nnx.to_flat_state(state)}
         if odd := wanted.keys() ^ file.keys():
-            raise ValueError(f"{sorted(odd)[0]!r} is {'missing' if min(odd) in wanted else 'not part of the model'}")
-        weights = [(name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()]
+            raise ValueError(
+                f"{sorted(odd)[0]!r} is {'missing' if min(odd) in wanted else 'not part of the model'}"
+            )
+        weights = [
+            (name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()
+        ]
     return nnx.merge(graphdef, nnx.from_flat_state(weights))
 
 # %% ../nbs/01_generator.ipynb #0056
-def shipped_models() -> dict: # {name: path}
+def shipped_models() -> dict:  # {name: path}
     "The trained models that come with the package."
-    return {path.stem: path for path in sorted(Path(importlib.import_module("audiogen").__file__).with_name("weights").glob("*.safetensors"))}
+    return {
+        path.stem: path
+        for path in sorted(
+            Path(importlib.import_module("audiogen").__file__)
+            .with_name("weights")
+            .glob("*.safetensors")
+        )
+    }
 
 # %% ../nbs/01_generator.ipynb #0057
 def model_path(
-    name, # a shipped model's name, a file, or a run's folder
-) -> Path: # the file
+    name,  # a shipped model's name, a file, or a run's folder
+) -> Path:  # the file
     "Where a model's file is."
-    if str(name) in shipped_models(): return shipped_models()[str(name)]     # ./NAME means a file or a folder of that name
+    if str(name) in shipped_models():
+        return shipped_models()[str(name)]  # ./NAME means a file or a folder of that name
     path = Path(name)
     if path.is_dir() and not (path / "model.safetensors").is_file():
-        raise ValueError(f"{path}: no model.safetensors in this folder; want a finished training run's")
-    if path.is_dir(): return path / "model.safetensors"
-    if path.is_file() or len(path.parts) > 1 or path.suffix: return path
-    raise FileNotFoundError(f"{name}: no such file, and no shipped model; want a file, a run's folder, or one of {', '.join(shipped_models())}")
+        raise ValueError(
+            f"{path}: no model.safetensors in this folder; want a finished training run's"
+        )
+    if path.is_dir():
+        return path / "model.safetensors"
+    if path.is_file() or len(path.parts) > 1 or path.suffix:
+        return path
+    raise FileNotFoundError(
+        f"{name}: no such file, and no shipped model; want a file, a run's folder, or one of {', '.join(shipped_models())}"
+    )
 
 # %% ../nbs/01_generator.ipynb #0058
 def model_info(
-    path, # as for load_model
-) -> dict: # model, config, about, parameters, bytes
+    path,  # as for load_model
+) -> dict:  # model, config, about, parameters, bytes
     "What a model's file says of itself, without loading its weights."
     path = model_path(path)
     with open_weights(path) as (file, story):
         sizes = [math.prod(file.get_slice(name).get_shape()) for name in file.keys()]
-        return dict(model=story.get("model"), config=story["config"], about=story.get("about", {}), parameters=sum(sizes), bytes=path.stat().st_size)
+        return dict(
+            model=story.get("model"),
+            config=story["config"],
+            about=story.get("about", {}),
+            parameters=sum(sizes),
+            bytes=path.stat().st_size,
+        )

@@ -19,21 +19,38 @@ import numpy as np
 from flax import nnx
 
 from .generator import relu
-from .stft import amplitude_to_db, frames, full_scale, magnitude, mel_spectrogram, multi_resolution_stft_distance, spectrogram
-from .waveform import as_float, check_count, check_memory, check_sample_rate, largest, repitch
+from audiogen.stft import (
+    amplitude_to_db,
+    frames,
+    full_scale,
+    magnitude,
+    mel_spectrogram,
+    multi_resolution_stft_distance,
+    spectrogram,
+)
+from audiogen.waveform import (
+    as_float,
+    check_count,
+    check_memory,
+    check_sample_rate,
+    largest,
+    repitch,
+)
 
 # %% ../nbs/06_metrics.ipynb #0010
 @dataclass(frozen=True)
 class Clips:
     "Waveforms of one length, and what is known of each."
-    waveforms: np.ndarray # (n, t), in [-1, 1]
-    labels: np.ndarray # class of each, (n,), whole numbers from 0
-    midi: np.ndarray = None # pitch of each, (n,), NaN where it has none
-    group: np.ndarray = None # the recording that each comes from, (n,)
 
-    def __len__(self): return len(self.waveforms)
+    waveforms: np.ndarray  # (n, t), in [-1, 1]
+    labels: np.ndarray  # class of each, (n,), whole numbers from 0
+    midi: np.ndarray = None  # pitch of each, (n,), NaN where it has none
+    group: np.ndarray = None  # the recording that each comes from, (n,)
 
-    def __getitem__(self, index): # a mask or an array of positions
+    def __len__(self):
+        return len(self.waveforms)
+
+    def __getitem__(self, index):  # a mask or an array of positions
         arrays = (self.waveforms, self.labels, self.midi, self.group)
         return Clips(*(a if a is None else np.asarray(a)[index] for a in arrays))
 
@@ -41,10 +58,14 @@ class Clips:
 def check_batch(waveforms, name):
     "Refuse what is no batch of finite waveforms (n, t)."
     if np.ndim(waveforms) != 2 or 0 in np.shape(waveforms):
-        raise ValueError(f"{name}: got waveforms of shape {np.shape(waveforms)}; want (clips, samples), at least one clip; of one clip, x[None]")
+        raise ValueError(
+            f"{name}: got waveforms of shape {np.shape(waveforms)}; want (clips, samples), at least one clip; of one clip, x[None]"
+        )
     x = np.asarray(as_float(waveforms), np.float32)
     if not (finite := np.isfinite(x).all(1)).all():
-        raise ValueError(f"{name}: clip {finite.argmin()} holds NaN or infinity; want finite samples; repair it or leave it out")
+        raise ValueError(
+            f"{name}: clip {finite.argmin()} holds NaN or infinity; want finite samples; repair it or leave it out"
+        )
     return x
 
 # %% ../nbs/06_metrics.ipynb #0013
@@ -52,9 +73,13 @@ def check_labels(labels, count, name, num_classes=None):
     "Refuse what is not one whole number for each clip."
     labels = np.asarray(labels)
     if labels.shape != (count,):
-        raise ValueError(f"{name}: got labels of shape {labels.shape} for {count} clips; want ({count},), one for each clip")
+        raise ValueError(
+            f"{name}: got labels of shape {labels.shape} for {count} clips; want ({count},), one for each clip"
+        )
     if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{name}: got labels of {labels.dtype}; want whole numbers from 0; number the classes")
+        raise ValueError(
+            f"{name}: got labels of {labels.dtype}; want whole numbers from 0; number the classes"
+        )
     top = np.iinfo(np.int64).max if num_classes is None else num_classes - 1
     if labels.min() < 0 or labels.max() > top:
         wanted = "0 or more" if num_classes is None else f"0 to {top}, for {num_classes} classes"
@@ -69,9 +94,13 @@ def check_clips(sounds, name, like=None):
     extra = {key: getattr(sounds, key, None) for key in ("midi", "group")}
     for key, a in extra.items():
         if a is not None and np.shape(a) != (len(x),):
-            raise ValueError(f"{name}: got {key} of shape {np.shape(a)} for {len(x)} clips; want ({len(x)},), one for each clip")
+            raise ValueError(
+                f"{name}: got {key} of shape {np.shape(a)} for {len(x)} clips; want ({len(x)},), one for each clip"
+            )
     if like is not None and x.shape[1] != np.shape(like.waveforms)[1]:
-        raise ValueError(f"{name}: got clips of {x.shape[1]} samples, to compare with {np.shape(like.waveforms)[1]}; want equal lengths; cut or pad them")
+        raise ValueError(
+            f"{name}: got clips of {x.shape[1]} samples, to compare with {np.shape(like.waveforms)[1]}; want equal lengths; cut or pad them"
+        )
     return Clips(x, labels, **{key: a if a is None else np.asarray(a) for key, a in extra.items()})
 
 # %% ../nbs/06_metrics.ipynb #0017
@@ -90,17 +119,18 @@ def _log_spectra(x, window_sizes, floor_db):
     def levels(n):
         S = spectrogram(x, window_size=n, hop_size=max(1, n // 4))
         return amplitude_to_db(S, ref=full_scale(n), top_db=-floor_db).reshape(len(x), -1)
+
     parts = [levels(n) for n in window_sizes]
     total = sum(part.shape[1] for part in parts)
     return jnp.concatenate([part * (total / len(parts) / part.shape[1]) for part in parts], axis=1)
 
 # %% ../nbs/06_metrics.ipynb #0019
 def log_spectra(
-    waveforms, # (n, t)
+    waveforms,  # (n, t)
     *,
-    window_sizes=(256, 512, 1024), # samples per frame, one transform each
-    floor_db=-60.0, # levels below this count as this (dBFS)
-): # (n, numbers of all spectrograms of a clip), float32
+    window_sizes=(256, 512, 1024),  # samples per frame, one transform each
+    floor_db=-60.0,  # levels below this count as this (dBFS)
+):  # (n, numbers of all spectrograms of a clip), float32
     "Rows whose mean absolute difference is the `multi_resolution_stft_distance` of the clips."
     x = check_batch(waveforms, "log_spectra")
     check_memory(40 * x.size * len(window_sizes), f"the spectrograms of {len(x):,} clips")
@@ -108,33 +138,44 @@ def log_spectra(
 
 # %% ../nbs/06_metrics.ipynb #0020
 def pairwise_distance(
-    a, # rows of `log_spectra`, (n, d)
-    b, # other rows, (m, d)
-): # (n, m), dB
+    a,  # rows of `log_spectra`, (n, d)
+    b,  # other rows, (m, d)
+):  # (n, m), dB
     "The distance of each clip to each other."
     from scipy.spatial.distance import cdist
+
     return cdist(a, b, "cityblock") / a.shape[1]
 
 # %% ../nbs/06_metrics.ipynb #0025
 def resampled_nearest_pitch(
-    train, # training clips: waveforms, labels, midi, group
-    wanted, # clips to imitate: their labels, midi and group are used
+    train,  # training clips: waveforms, labels, midi, group
+    wanted,  # clips to imitate: their labels, midi and group are used
     *,
-    sample_rate, # samples per second (Hz)
-    seed=0, # chooses among equals
-): # waveforms, (len(wanted), t)
+    sample_rate,  # samples per second (Hz)
+    seed=0,  # chooses among equals
+):  # waveforms, (len(wanted), t)
     "What a sampler plays: the clip of the class (and group) nearest in pitch, resampled; any of the class for clips without pitch."
     rng, train = np.random.default_rng(seed), check_clips(train, "train")
-    known, asked = (np.full(len(s.labels), np.nan) if s.midi is None else s.midi for s in (train, wanted))
+    known, asked = (
+        np.full(len(s.labels), np.nan) if s.midi is None else s.midi for s in (train, wanted)
+    )
+
     def play(i):
         same = train.labels == wanted.labels[i]
         if train.group is not None and getattr(wanted, "group", None) is not None:
-            if (in_group := same & (train.group == wanted.group[i])).any(): same = in_group
-        if not same.any(): raise ValueError(f"class {wanted.labels[i]} has no training clip; want at least one; leave the class out")
+            if (in_group := same & (train.group == wanted.group[i])).any():
+                same = in_group
+        if not same.any():
+            raise ValueError(
+                f"class {wanted.labels[i]} has no training clip; want at least one; leave the class out"
+            )
         candidates = rng.permutation(np.flatnonzero(same))
         up = asked[i] - known[candidates]
         best = np.where(np.isnan(up), np.inf, np.abs(up)).argmin()
-        return repitch(train.waveforms[candidates[best]], np.nan_to_num(up[best]), sample_rate=sample_rate)
+        return repitch(
+            train.waveforms[candidates[best]], np.nan_to_num(up[best]), sample_rate=sample_rate
+        )
+
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
 # %% ../nbs/06_metrics.ipynb #0026
@@ -142,70 +183,88 @@ def same_class(clips, train):
     "For each class of `clips`: which of them, and which of `train`, belong to it."
     for label in np.unique(clips.labels):
         if not (train.labels == label).any():
-            raise ValueError(f"class {label} has clips to compare but no training clip; want at least one of each class; leave the class out")
+            raise ValueError(
+                f"class {label} has clips to compare but no training clip; want at least one of each class; leave the class out"
+            )
         yield clips.labels == label, train.labels == label
 
 # %% ../nbs/06_metrics.ipynb #0027
 def nearest_distance(
-    clips, # waveforms and labels
-    train, # waveforms and labels
-): # (len(clips),), dB
+    clips,  # waveforms and labels
+    train,  # waveforms and labels
+):  # (len(clips),), dB
     "How far it is from each clip to the nearest training clip of its class."
     train = check_clips(train, "train")
     clips, answer = check_clips(clips, "clips", like=train), np.zeros(len(clips.labels))
     for mine, theirs in same_class(clips, train):
-        answer[mine] = pairwise_distance(log_spectra(clips.waveforms[mine]), log_spectra(train.waveforms[theirs])).min(1)
+        answer[mine] = pairwise_distance(
+            log_spectra(clips.waveforms[mine]), log_spectra(train.waveforms[theirs])
+        ).min(1)
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0028
 def distance_baselines(
-    train, # training clips: waveforms, labels; midi and group if known
-    held_out, # clips that the model never saw, likewise
+    train,  # training clips: waveforms, labels; midi and group if known
+    held_out,  # clips that the model never saw, likewise
     *,
-    sample_rate, # samples per second (Hz)
-) -> dict: # {baseline: mean distance to the held-out clips (dB)}
+    sample_rate,  # samples per second (Hz)
+) -> dict:  # {baseline: mean distance to the held-out clips (dB)}
     "What silence, averages, copies and a sampler get."
     train = check_clips(train, "train")
-    held_out, total = check_clips(held_out, "held_out", like=train), {"silence": 0.0, "class mean": 0.0}
+    held_out, total = (
+        check_clips(held_out, "held_out", like=train),
+        {"silence": 0.0, "class mean": 0.0},
+    )
     silence = log_spectra(np.zeros_like(train.waveforms[:1]))
     for mine, theirs in same_class(held_out, train):
-        rows, mean = log_spectra(held_out.waveforms[mine]), log_spectra(train.waveforms[theirs]).mean(0, keepdims=True)
-        for name, guess in (("silence", silence), ("class mean", mean)): total[name] += pairwise_distance(rows, guess).sum()
+        rows, mean = (
+            log_spectra(held_out.waveforms[mine]),
+            log_spectra(train.waveforms[theirs]).mean(0, keepdims=True),
+        )
+        for name, guess in (("silence", silence), ("class mean", mean)):
+            total[name] += pairwise_distance(rows, guess).sum()
     answer = {name: d / len(held_out) for name, d in total.items()}
     answer["nearest training clip"] = nearest_distance(held_out, train).mean()
     if train.midi is not None and held_out.midi is not None and np.isfinite(held_out.midi).any():
         played = resampled_nearest_pitch(train, held_out, sample_rate=sample_rate)
-        answer["resampled nearest pitch"] = multi_resolution_stft_distance(played, held_out.waveforms).mean()
+        answer["resampled nearest pitch"] = multi_resolution_stft_distance(
+            played, held_out.waveforms
+        ).mean()
     return {name: float(d) for name, d in answer.items()}
 
 # %% ../nbs/06_metrics.ipynb #0036
 def self_similarity(
-    pieces, # pieces of waveforms, (..., n)
+    pieces,  # pieces of waveforms, (..., n)
     *,
-    num_lags, # shifts 0 … num_lags, in samples
-    finer=4, # points to a sample
-): # c(τ), (..., finer · num_lags)
+    num_lags,  # shifts 0 … num_lags, in samples
+    finer=4,  # points to a sample
+):  # c(τ), (..., finer · num_lags)
     "How well a piece fits itself, shifted; 1 is perfectly."
     pieces = jnp.asarray(pieces)
     n, kept = pieces.shape[-1], slice(0, finer * num_lags)
-    power = jnp.square(magnitude(jnp.fft.rfft(pieces, 2 * n)))                         # twice the length, or the ends would meet
+    power = jnp.square(
+        magnitude(jnp.fft.rfft(pieces, 2 * n))
+    )  # twice the length, or the ends would meet
     overlap = finer * jnp.fft.irfft(power, 2 * n * finer)[..., kept]
     energy = jnp.repeat(jnp.square(pieces), finer, axis=-1) / finer
-    def before(e): return (jnp.cumsum(e, -1) - e)[..., kept]                           # energy before each place
+
+    def before(e):
+        return (jnp.cumsum(e, -1) - e)[..., kept]  # energy before each place
+
     both = 2 * energy.sum(-1, keepdims=True) - before(energy) - before(energy[..., ::-1])
     return 2 * overlap / jnp.maximum(both, 1e-12)
 
 # %% ../nbs/06_metrics.ipynb #0039
 def first_peak(
-    c, # a curve, (..., points)
+    c,  # a curve, (..., points)
     *,
-    start, # first point considered, 1 or more
-    share=0.9, # "nearly as high": of the highest peak
-): # place and height, (...); height 0 where there is none
+    start,  # first point considered, 1 or more
+    share=0.9,  # "nearly as high": of the highest peak
+):  # place and height, (...); height 0 where there is none
     "The first peak that is nearly as high as the highest."
     c = jnp.asarray(c)
     left, middle, right = c[..., start - 1 : -2], c[..., start:-1], c[..., start + 1 :]
-    peaks = jnp.where((middle < left) | (middle <= right), 0, middle)                  # of NaN both are false
+    peaks = jnp.where((middle < left) | (middle <= right), 0, middle)  # of NaN both are false
     top = largest(peaks, axis=-1)
     at = jnp.argmax((peaks > 0) & (peaks >= share * top[..., None]), axis=-1, keepdims=True)
     a, b, c = (jnp.take_along_axis(curve, at, -1)[..., 0] for curve in (left, middle, right))
@@ -216,68 +275,97 @@ def first_peak(
 @partial(jax.jit, static_argnames=("window_size", "num_lags", "start", "finer"))
 def _frame_pitch(x, window_size, num_lags, start, finer):
     pieces = frames(x, window_size=window_size, hop_size=window_size // 4, center=False)
-    place, clarity = first_peak(self_similarity(pieces, num_lags=num_lags, finer=finer), start=start)
+    place, clarity = first_peak(
+        self_similarity(pieces, num_lags=num_lags, finer=finer), start=start
+    )
     return finer / place, clarity, jnp.mean(jnp.square(pieces), -1)
 
 # %% ../nbs/06_metrics.ipynb #0043
 def estimate_f0_hz(
-    waveforms, # (n, t)
+    waveforms,  # (n, t)
     *,
-    sample_rate, # samples per second (Hz)
-    min_midi=36, # lowest pitch looked for (65 Hz)
-    max_midi=96, # highest (2093 Hz)
-    min_clarity=0.8, # frames that fit themselves worse have no pitch
-): # fundamental frequencies (Hz), (n,); NaN where there is no pitch
+    sample_rate,  # samples per second (Hz)
+    min_midi=36,  # lowest pitch looked for (65 Hz)
+    max_midi=96,  # highest (2093 Hz)
+    min_clarity=0.8,  # frames that fit themselves worse have no pitch
+):  # fundamental frequencies (Hz), (n,); NaN where there is no pitch
     "The pitch of each clip, by autocorrelation."
     x, rate, finer = check_batch(waveforms, "estimate_f0_hz"), check_sample_rate(sample_rate), 4
     shortest, longest = (rate / 440 * 2 ** ((69 - m) / 12) for m in (max_midi + 1, min_midi - 1))
     window_size, start = 4 * int(longest + 1), int(finer * shortest)
-    if start < 1 or shortest >= longest or min_midi >= max_midi: raise ValueError(f"got pitches from {min_midi} to {max_midi} at {rate} Hz; want min_midi < max_midi, and less than half the rate")
-    if x.shape[1] < window_size: raise ValueError(f"got clips of {x.shape[1]} samples; want at least {window_size}, four periods of MIDI {min_midi - 1}; raise min_midi or use longer clips")
-    f, clarity, power = in_batches(partial(_frame_pitch, window_size=window_size, num_lags=int(longest + 3), start=start, finer=finer), x)
-    heard = (clarity >= min_clarity) & (power > 0.01 * power.max(1, keepdims=True))                # within 20 dB of the loudest
+    if start < 1 or shortest >= longest or min_midi >= max_midi:
+        raise ValueError(
+            f"got pitches from {min_midi} to {max_midi} at {rate} Hz; want min_midi < max_midi, and less than half the rate"
+        )
+    if x.shape[1] < window_size:
+        raise ValueError(
+            f"got clips of {x.shape[1]} samples; want at least {window_size}, four periods of MIDI {min_midi - 1}; raise min_midi or use longer clips"
+        )
+    f, clarity, power = in_batches(
+        partial(
+            _frame_pitch,
+            window_size=window_size,
+            num_lags=int(longest + 3),
+            start=start,
+            finer=finer,
+        ),
+        x,
+    )
+    heard = (clarity >= min_clarity) & (
+        power > 0.01 * power.max(1, keepdims=True)
+    )  # within 20 dB of the loudest
     return np.array([np.median(a[ok]) * rate if ok.any() else np.nan for a, ok in zip(f, heard)])
 
 # %% ../nbs/06_metrics.ipynb #0045
 def pitch_error_cents(
-    f0_hz, # frequencies found (Hz), any shape
-    midi, # pitches wanted, same shape
-): # signed errors (cents); NaN where either is
+    f0_hz,  # frequencies found (Hz), any shape
+    midi,  # pitches wanted, same shape
+):  # signed errors (cents); NaN where either is
     "1200·log₂(f0 / wanted frequency)."
     return 1200 * np.log2(np.asarray(f0_hz) / 440) - 100 * (np.asarray(midi) - 69)
 
 # %% ../nbs/06_metrics.ipynb #0053
 def pitch_accuracy(
-    waveforms, # (n, t)
-    midi, # pitch asked of each, (n,); NaN for none
+    waveforms,  # (n, t)
+    midi,  # pitch asked of each, (n,); NaN for none
     *,
-    sample_rate, # samples per second (Hz)
-) -> dict: # {"cents": median error of those found, "within_50_cents": share of all}; empty where no pitch was asked
+    sample_rate,  # samples per second (Hz)
+) -> dict:  # {"cents": median error of those found, "within_50_cents": share of all}; empty where no pitch was asked
     "Are the clips in tune?"
     x, midi = check_batch(waveforms, "pitch_accuracy"), np.asarray(midi, float)
-    if midi.shape != (len(x),): raise ValueError(f"got midi of shape {midi.shape} for {len(x)} clips; want ({len(x)},), one for each clip, NaN for no pitch")
+    if midi.shape != (len(x),):
+        raise ValueError(
+            f"got midi of shape {midi.shape} for {len(x)} clips; want ({len(x)},), one for each clip, NaN for no pitch"
+        )
     asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
-    if not asked.any(): return {}
-    error = np.abs(pitch_error_cents(estimate_f0_hz(x[asked], sample_rate=sample_rate), midi[asked]))
+    if not asked.any():
+        return {}
+    error = np.abs(
+        pitch_error_cents(estimate_f0_hz(x[asked], sample_rate=sample_rate), midi[asked])
+    )
     median = {"cents": float(np.nanmedian(error))} if np.isfinite(error).any() else {}
     return median | {"within_50_cents": float((error < 50).mean())}
 
 # %% ../nbs/06_metrics.ipynb #0057
 @partial(jax.jit, static_argnames=("sample_rate", "num_mels"))
 def _mel_levels(x, sample_rate, num_mels):
-    return amplitude_to_db(jnp.sqrt(mel_spectrogram(x, sample_rate, num_mels=num_mels)), ref=full_scale(), top_db=80.0)
+    return amplitude_to_db(
+        jnp.sqrt(mel_spectrogram(x, sample_rate, num_mels=num_mels)), ref=full_scale(), top_db=80.0
+    )
 
 # %% ../nbs/06_metrics.ipynb #0058
 def log_mel_features(
-    waveforms, # (n, t)
+    waveforms,  # (n, t)
     *,
-    sample_rate, # samples per second (Hz)
-    num_mels=32, # bands
-    num_pools=4, # stretches of time
-): # (n, num_mels · num_pools), dB
+    sample_rate,  # samples per second (Hz)
+    num_mels=32,  # bands
+    num_pools=4,  # stretches of time
+):  # (n, num_mels · num_pools), dB
     "Levels of a log-mel spectrogram, averaged over stretches of time."
     x = check_batch(waveforms, "log_mel_features")
-    levels = in_batches(partial(_mel_levels, sample_rate=check_sample_rate(sample_rate), num_mels=num_mels), x)
+    levels = in_batches(
+        partial(_mel_levels, sample_rate=check_sample_rate(sample_rate), num_mels=num_mels), x
+    )
     edges = np.arange(num_pools + 1) * levels.shape[-1] / num_pools
     stretches = [slice(int(a), max(int(a) + 1, int(b))) for a, b in zip(edges, edges[1:])]
     return np.stack([levels[..., s].mean(-1) for s in stretches], axis=-1).reshape(len(x), -1)
@@ -285,44 +373,57 @@ def log_mel_features(
 # %% ../nbs/06_metrics.ipynb #0061
 class Judge(nnx.Module):
     "A classifier of log-mel features."
+
     def __init__(self, mean, num_classes, *, sample_rate, rngs):
         self.sample_rate, self.mean = sample_rate, nnx.Variable(mean)
-        self.net = nnx.Sequential(nnx.Linear(len(mean), 64, rngs=rngs), relu, nnx.Linear(64, num_classes, rngs=rngs))
+        self.net = nnx.Sequential(
+            nnx.Linear(len(mean), 64, rngs=rngs), relu, nnx.Linear(64, num_classes, rngs=rngs)
+        )
 
-    def __call__(self, features): # (n, d) -> logits (n, classes)
-        return self.net((features - self.mean[...]) / 10)                    # tens of decibels: about −1 … 1
+    def __call__(self, features):  # (n, d) -> logits (n, classes)
+        return self.net((features - self.mean[...]) / 10)  # tens of decibels: about −1 … 1
 
-Judge.__signature__ = inspect.signature(Judge.__init__.__get__(0))           # flax shows (*args, **kwargs)
+
+Judge.__signature__ = inspect.signature(Judge.__init__.__get__(0))  # flax shows (*args, **kwargs)
 
 # %% ../nbs/06_metrics.ipynb #0062
 @partial(jax.jit, static_argnames=("graphdef", "steps"))
 def _fit(graphdef, weights, rest, features, labels, steps):
     import optax
+
     optimizer = optax.adamw(3e-3, weight_decay=1e-2)
+
     def loss(weights):
         logits = nnx.merge(graphdef, weights, rest)(features)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
     def step(carry, _):
         weights, state = carry
         updates, state = optimizer.update(jax.grad(loss)(weights), state, weights)
         return (optax.apply_updates(weights, updates), state), None
+
     return jax.lax.scan(step, (weights, optimizer.init(weights)), length=steps)[0][0]
 
 # %% ../nbs/06_metrics.ipynb #0063
 def train_judge(
-    waveforms, # clips that the generator never saw, (n, t)
-    labels, # class of each, (n,)
+    waveforms,  # clips that the generator never saw, (n, t)
+    labels,  # class of each, (n,)
     *,
-    sample_rate, # samples per second (Hz)
-    num_classes, # how many classes there are
-    semitones=(-2, -1, 1, 2), # it is also shown copies, played so much higher
-    seed=0, # of its weights
-    steps=300, # of gradient descent
+    sample_rate,  # samples per second (Hz)
+    num_classes,  # how many classes there are
+    semitones=(-2, -1, 1, 2),  # it is also shown copies, played so much higher
+    seed=0,  # of its weights
+    steps=300,  # of gradient descent
 ) -> Judge:
     "Teach a small network to tell the classes apart."
-    labels = check_labels(labels, len(waveforms), "train_judge", check_count(num_classes, "num_classes"))
+    labels = check_labels(
+        labels, len(waveforms), "train_judge", check_count(num_classes, "num_classes")
+    )
     copies = [repitch(waveforms, s, sample_rate=sample_rate) for s in semitones]
-    x, labels = log_mel_features(np.concatenate([waveforms, *copies]), sample_rate=sample_rate), np.tile(labels, 1 + len(copies))
+    x, labels = (
+        log_mel_features(np.concatenate([waveforms, *copies]), sample_rate=sample_rate),
+        np.tile(labels, 1 + len(copies)),
+    )
     judge = Judge(x.mean(0), num_classes, sample_rate=sample_rate, rngs=nnx.Rngs(seed))
     graphdef, weights, rest = nnx.split(judge, nnx.Param, ...)
     nnx.update(judge, _fit(graphdef, weights, rest, x, labels, check_count(steps, "steps")))
@@ -330,10 +431,10 @@ def train_judge(
 
 # %% ../nbs/06_metrics.ipynb #0064
 def judge_accuracy(
-    judge:Judge, # from train_judge
-    waveforms, # (n, t)
-    labels, # class that each should be, (n,)
-) -> float: # share judged right
+    judge: Judge,  # from train_judge
+    waveforms,  # (n, t)
+    labels,  # class that each should be, (n,)
+) -> float:  # share judged right
     "How many clips does the judge take for what they should be?"
     logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
     labels = check_labels(labels, len(logits), "judge_accuracy", logits.shape[1])
@@ -341,14 +442,17 @@ def judge_accuracy(
 
 # %% ../nbs/06_metrics.ipynb #0071
 def frechet_distance(
-    features, # of one set, (n, d)
-    reference, # of another, (m, d)
-) -> float: # squared distance, in the features' unit squared
+    features,  # of one set, (n, d)
+    reference,  # of another, (m, d)
+) -> float:  # squared distance, in the features' unit squared
     "Fréchet distance of two sets of features, each taken for a Gaussian."
     from scipy.linalg import svdvals
+
     a, b = np.asarray(features, float), np.asarray(reference, float)
     if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"got features of shapes {a.shape} and {b.shape}; want (n, d) and (m, d), at least two clips in each")
+        raise ValueError(
+            f"got features of shapes {a.shape} and {b.shape}; want (n, d) and (m, d), at least two clips in each"
+        )
     A, B = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
     shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
     return float(np.maximum(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
@@ -357,86 +461,138 @@ def frechet_distance(
 def spread(clips, name, *, max_clips, seed):
     "Mean distance between two clips of a class: {class: dB}."
     from scipy.spatial.distance import pdist
+
     rng, answer = np.random.default_rng(seed), {}
     for label in np.unique(clips.labels):
         chosen = rng.permutation(np.flatnonzero(clips.labels == label))[:max_clips]
-        if len(chosen) < 2: raise ValueError(f"{name}: class {label} has one clip; want at least two of each class; make more, or leave it out")
+        if len(chosen) < 2:
+            raise ValueError(
+                f"{name}: class {label} has one clip; want at least two of each class; make more, or leave it out"
+            )
         rows = log_spectra(clips.waveforms[chosen])
         answer[label] = pdist(rows, "cityblock").mean() / rows.shape[1]
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0081
 def diversity(
-    generated, # waveforms and labels
-    reference, # real clips, likewise
+    generated,  # waveforms and labels
+    reference,  # real clips, likewise
     *,
-    max_clips=30, # of each class that are compared with each other
-    seed=0, # chooses them
-) -> float: # 0: one prototype a class; 1: as different as the reference
+    max_clips=30,  # of each class that are compared with each other
+    seed=0,  # chooses them
+) -> float:  # 0: one prototype a class; 1: as different as the reference
     "Mean distance between clips of a class, as a multiple of the reference's."
     generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
     if not np.isin(generated.labels, reference.labels).all():
-        raise ValueError(f"generated: got classes {np.unique(generated.labels).tolist()}; want some of the reference's, {np.unique(reference.labels).tolist()}")
+        raise ValueError(
+            f"generated: got classes {np.unique(generated.labels).tolist()}; want some of the reference's, {np.unique(reference.labels).tolist()}"
+        )
     ours = spread(generated, "generated", max_clips=max_clips, seed=seed)
-    theirs = spread(reference[np.isin(reference.labels, generated.labels)], "reference", max_clips=max_clips, seed=seed)
-    if sum(theirs.values()) == 0: raise ValueError("reference: all clips of a class are alike; want some that differ; is it silent?")
+    theirs = spread(
+        reference[np.isin(reference.labels, generated.labels)],
+        "reference",
+        max_clips=max_clips,
+        seed=seed,
+    )
+    if sum(theirs.values()) == 0:
+        raise ValueError(
+            "reference: all clips of a class are alike; want some that differ; is it silent?"
+        )
     return sum(ours.values()) / sum(theirs.values())
 
 # %% ../nbs/06_metrics.ipynb #0086
 def memorization(
-    generated, # waveforms and labels
-    held_out, # clips that the model never saw
-    train, # clips that it learned from
-) -> dict: # {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer than 95 % of the held-out}
+    generated,  # waveforms and labels
+    held_out,  # clips that the model never saw
+    train,  # clips that it learned from
+) -> dict:  # {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer than 95 % of the held-out}
     "Are generated clips nearer to training clips than new clips are?"
-    generated, held_out = check_clips(generated, "generated", like=train), check_clips(held_out, "held_out", like=train)
+    generated, held_out = (
+        check_clips(generated, "generated", like=train),
+        check_clips(held_out, "held_out", like=train),
+    )
     held_out = held_out[np.isin(held_out.labels, generated.labels)]
-    both = Clips(*(np.concatenate([getattr(c, key) for c in (generated, held_out)]) for key in ("waveforms", "labels")))
+    both = Clips(
+        *(
+            np.concatenate([getattr(c, key) for c in (generated, held_out)])
+            for key in ("waveforms", "labels")
+        )
+    )
     ours, theirs = np.split(nearest_distance(both, train), [len(generated)])
-    usual = [(ours[mine], theirs[others], max(np.median(theirs[others]), 1e-9)) for mine, others in same_class(generated, held_out)]
+    usual = [
+        (ours[mine], theirs[others], max(np.median(theirs[others]), 1e-9))
+        for mine, others in same_class(generated, held_out)
+    ]
     near = np.quantile(np.concatenate([b / u for _, b, u in usual]), 0.05)
     copied = np.concatenate([a / u < near for a, _, u in usual])
-    return {"nearest_training_db": float(np.median(ours)), "held_out_db": float(np.median(theirs)), "copied": float(copied.mean())}
+    return {
+        "nearest_training_db": float(np.median(ours)),
+        "held_out_db": float(np.median(theirs)),
+        "copied": float(copied.mean()),
+    }
 
 # %% ../nbs/06_metrics.ipynb #0092
 def figure_with(name, value, beside):
     "One figure and what stands beside it, as flat entries; None and NaN are left out."
     entries = {name: value} | {f"{name}/{key}": number for key, number in beside.items()}
-    return {key: float(number) for key, number in entries.items() if number is not None and np.isfinite(number)}
+    return {
+        key: float(number)
+        for key, number in entries.items()
+        if number is not None and np.isfinite(number)
+    }
 
 # %% ../nbs/06_metrics.ipynb #0094
 def reconstruction_figures(train, held_out, reconstructions, sample_rate):
     "How near to the held-out clips, and how well in tune?"
     baselines = distance_baselines(train, held_out, sample_rate=sample_rate)
-    if reconstructions is None: return figure_with("distance_db", None, baselines)
+    if reconstructions is None:
+        return figure_with("distance_db", None, baselines)
     x = check_batch(reconstructions, "reconstructions")
     if x.shape != held_out.waveforms.shape:
-        raise ValueError(f"reconstructions: got waveforms of shape {x.shape}; want {held_out.waveforms.shape}, one for each held-out clip")
-    figures = figure_with("distance_db", np.mean(multi_resolution_stft_distance(x, held_out.waveforms)), baselines)
+        raise ValueError(
+            f"reconstructions: got waveforms of shape {x.shape}; want {held_out.waveforms.shape}, one for each held-out clip"
+        )
+    figures = figure_with(
+        "distance_db", np.mean(multi_resolution_stft_distance(x, held_out.waveforms)), baselines
+    )
     return figures | pitch_figures("reconstruction_pitch_", x, held_out.midi, held_out, sample_rate)
 
 # %% ../nbs/06_metrics.ipynb #0095
 def pitch_figures(prefix, waveforms, midi, held_out, sample_rate):
     "In tune? Beside it the held-out clips as they are."
-    if midi is None: return {}
-    real = {} if held_out.midi is None else pitch_accuracy(held_out.waveforms, held_out.midi, sample_rate=sample_rate)
+    if midi is None:
+        return {}
+    real = (
+        {}
+        if held_out.midi is None
+        else pitch_accuracy(held_out.waveforms, held_out.midi, sample_rate=sample_rate)
+    )
     found = pitch_accuracy(waveforms, midi, sample_rate=sample_rate)
-    rows = [figure_with(prefix + key, found.get(key), {"held-out clips": real.get(key)}) for key in ("cents", "within_50_cents")]
+    rows = [
+        figure_with(prefix + key, found.get(key), {"held-out clips": real.get(key)})
+        for key in ("cents", "within_50_cents")
+    ]
     return rows[0] | rows[1] if found else {}
 
 # %% ../nbs/06_metrics.ipynb #0096
 def class_figures(train, held_out, generated, num_classes, sample_rate, seed):
     "Judged right? Beside it the judge's accuracy on real clips that it never saw, and chance."
-    known = np.unique(held_out.labels)                                      # classes that a judge can be taught
+    known = np.unique(held_out.labels)  # classes that a judge can be taught
     if len(known) < min(2, num_classes):
         return {}
+
     def number(clips):
         return np.searchsorted(known, clips.labels)
+
     settings = dict(sample_rate=sample_rate, num_classes=len(known), seed=seed)
     judge = train_judge(held_out.waveforms, number(held_out), **settings)
     real = train[np.isin(train.labels, known)]
-    made_right, real_right = (judge_accuracy(judge, x.waveforms, number(x)) for x in (generated, real))
-    return figure_with("class_accuracy", made_right, {"training clips": real_right, "chance": 1 / len(known)})
+    made_right, real_right = (
+        judge_accuracy(judge, x.waveforms, number(x)) for x in (generated, real)
+    )
+    return figure_with(
+        "class_accuracy", made_right, {"training clips": real_right, "chance": 1 / len(known)}
+    )
 
 # %% ../nbs/06_metrics.ipynb #0097
 def of_several(clips, reference):
@@ -446,33 +602,57 @@ def of_several(clips, reference):
     several = np.min(counts, axis=0) > 1
     return clips[several[clips.labels]]
 
+
 def diversity_figures(train, held_out, generated, seed):
     "Diversity, of the classes that have clips enough."
     made, real = of_several(generated, train), of_several(held_out, train)
     if not len(made):
         return {}
     beside = {"held-out clips": diversity(real, train, seed=seed)} if len(real) else {}
-    return figure_with("diversity", diversity(made, train, seed=seed), beside | {"one prototype a class": 0})
+    return figure_with(
+        "diversity", diversity(made, train, seed=seed), beside | {"one prototype a class": 0}
+    )
 
 # %% ../nbs/06_metrics.ipynb #c7c05e01
 def set_figures(train, held_out, generated, sample_rate, seed):
     "Fréchet distance, diversity, memorization."
-    def features(clips): return log_mel_features(clips.waveforms, sample_rate=sample_rate)
+
+    def features(clips):
+        return log_mel_features(clips.waveforms, sample_rate=sample_rate)
+
     rng, reference = np.random.default_rng(seed), features(held_out)
-    def some(k, n): return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
-    real = train[np.concatenate([some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))])]     # as many training clips, of the same classes
+
+    def some(k, n):
+        return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
+
+    real = train[
+        np.concatenate(
+            [some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))]
+        )
+    ]  # as many training clips, of the same classes
+
     def frechet(clips):
         return frechet_distance(features(clips), reference) if len(reference) > 1 else None
+
     memory = memorization(generated, held_out, train)
-    return (figure_with("frechet", frechet(generated), {"training clips": frechet(real)})
-            | diversity_figures(train, held_out, generated, seed)
-            | figure_with("nearest_training_db", memory["nearest_training_db"], {"held-out clips": memory["held_out_db"]})
-            | figure_with("copied", memory["copied"], {"held-out clips": 0.05}))
+    return (
+        figure_with("frechet", frechet(generated), {"training clips": frechet(real)})
+        | diversity_figures(train, held_out, generated, seed)
+        | figure_with(
+            "nearest_training_db",
+            memory["nearest_training_db"],
+            {"held-out clips": memory["held_out_db"]},
+        )
+        | figure_with("copied", memory["copied"], {"held-out clips": 0.05})
+    )
 
 # %% ../nbs/06_metrics.ipynb #0098
 def check_generated(train, held_out, waveforms, labels, midi, num_classes):
     "Refuse generated clips that can't be judged; keep those of classes that are held out."
-    if labels is None: raise ValueError("generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros")
+    if labels is None:
+        raise ValueError(
+            "generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros"
+        )
     generated = check_clips(Clips(waveforms, labels, midi), "generated", like=train)
     check_labels(generated.labels, len(generated), "generated", num_classes)
     for name, clips, least in ("train", train, 1), ("generated", generated, 2):
@@ -486,26 +666,36 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
 
 # %% ../nbs/06_metrics.ipynb #0099
 def evaluate_sounds(
-    train, # what the model learned from: waveforms (n, t), labels (n,), midi and group if known
-    held_out, # what it never saw, likewise
+    train,  # what the model learned from: waveforms (n, t), labels (n,), midi and group if known
+    held_out,  # what it never saw, likewise
     *,
-    sample_rate, # samples per second (Hz)
-    reconstructions=None, # the held-out clips as the model renders them, (len(held_out), t)
-    generated=None, # sounds that it made up, (m, t)
-    generated_labels=None, # the class asked of each, (m,)
-    generated_midi=None, # the pitch asked of each, (m,), NaN for none
-    seed=0, # of the judge and of all random choices
-) -> dict: # {figure: number}, {figure/baseline: number}
+    sample_rate,  # samples per second (Hz)
+    reconstructions=None,  # the held-out clips as the model renders them, (len(held_out), t)
+    generated=None,  # sounds that it made up, (m, t)
+    generated_labels=None,  # the class asked of each, (m,)
+    generated_midi=None,  # the pitch asked of each, (m,), NaN for none
+    seed=0,  # of the judge and of all random choices
+) -> dict:  # {figure: number}, {figure/baseline: number}
     "All figures of this chapter, each with its baselines."
     train, made = check_clips(train, "train"), generated is not None
     held_out = check_clips(held_out, "held_out", like=train)
     num_classes = int(max(train.labels.max(), held_out.labels.max())) + 1
-    if made: generated = check_generated(train, held_out, generated, generated_labels, generated_midi, num_classes)
-    figures = {"train_clips": len(train), "held_out_clips": len(held_out)} | reconstruction_figures(train, held_out, reconstructions, sample_rate)
+    if made:
+        generated = check_generated(
+            train, held_out, generated, generated_labels, generated_midi, num_classes
+        )
+    figures = {"train_clips": len(train), "held_out_clips": len(held_out)} | reconstruction_figures(
+        train, held_out, reconstructions, sample_rate
+    )
     if not made or not len(generated):
         return figures
-    return (figures | {"generated_clips": len(generated)} | class_figures(train, held_out, generated, num_classes, sample_rate, seed)
-            | pitch_figures("pitch_", generated.waveforms, generated.midi, held_out, sample_rate) | set_figures(train, held_out, generated, sample_rate, seed))
+    return (
+        figures
+        | {"generated_clips": len(generated)}
+        | class_figures(train, held_out, generated, num_classes, sample_rate, seed)
+        | pitch_figures("pitch_", generated.waveforms, generated.midi, held_out, sample_rate)
+        | set_figures(train, held_out, generated, sample_rate, seed)
+    )
 
 # %% ../nbs/06_metrics.ipynb #0101
 FIGURES = {  # key: (title, format)
@@ -527,13 +717,16 @@ FIGURES = {  # key: (title, format)
 
 # %% ../nbs/06_metrics.ipynb #0102
 def metrics_table(
-    figures:dict, # from evaluate_sounds
-) -> str: # Markdown
+    figures: dict,  # from evaluate_sounds
+) -> str:  # Markdown
     "The figures as a table, with their baselines."
     rows = ["| figure | value | beside it |", "|---|---|---|"]
     for key, (title, form) in FIGURES.items():
         beside = {k.partition("/")[2]: v for k, v in figures.items() if k.startswith(key + "/")}
-        if key not in figures and not beside: continue
+        if key not in figures and not beside:
+            continue
         value = format(figures[key], form) if key in figures else "–"
-        rows.append(f"| {title} | {value} | {' · '.join(f'{name} {number:{form}}' for name, number in beside.items())} |")
+        rows.append(
+            f"| {title} | {value} | {' · '.join(f'{name} {number:{form}}' for name, number in beside.items())} |"
+        )
     return "\n".join(rows)

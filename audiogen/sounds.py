@@ -19,42 +19,52 @@ from pathlib import Path
 
 import numpy as np
 
-from .waveform import (READABLE, check_count, check_memory, check_sample_rate, load_audio,
-                               quiet, repitch, resample, seconds_to_samples, time_axis)
+from audiogen.waveform import (
+    READABLE,
+    check_count,
+    check_memory,
+    check_sample_rate,
+    load_audio,
+    quiet,
+    repitch,
+    resample,
+    seconds_to_samples,
+    time_axis,
+)
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(
-    midi, # pitch in MIDI numbers, any shape
-): # frequency (Hz)
+    midi,  # pitch in MIDI numbers, any shape
+):  # frequency (Hz)
     "Frequency of a pitch: 440·2^((m−69)/12)."
     return 440 * 2 ** ((np.asarray(midi, float) - 69) / 12)
 
 # %% ../nbs/05_sounds.ipynb #0009
 def hz_to_midi(
-    frequency_hz, # frequency (Hz), any shape
-): # pitch in MIDI numbers
+    frequency_hz,  # frequency (Hz), any shape
+):  # pitch in MIDI numbers
     "The inverse of `midi_to_hz`."
     return 69 + 12 * np.log2(np.asarray(frequency_hz, float) / 440)
 
 # %% ../nbs/05_sounds.ipynb #0012
 def falling_phase(
-    t, # times (s), (t,)
-    f0_hz, # frequency that it settles at (Hz), (b, 1)
-    sweep, # how much higher it starts, as a multiple of f0_hz, (b, 1)
-    sweep_s, # time constant of the fall (s)
-): # phase (radians), (b, t)
+    t,  # times (s), (t,)
+    f0_hz,  # frequency that it settles at (Hz), (b, 1)
+    sweep,  # how much higher it starts, as a multiple of f0_hz, (b, 1)
+    sweep_s,  # time constant of the fall (s)
+):  # phase (radians), (b, t)
     "Phase of a tone that starts high and settles."
     return 2 * np.pi * f0_hz * (t + sweep * sweep_s * (1 - np.exp(-t / sweep_s)))
 
 # %% ../nbs/05_sounds.ipynb #0015
 def band_noise(
-    num_samples, # length
-    low_hz, # lower edge of the band (Hz), (b, 1)
-    high_hz, # upper edge (Hz), (b, 1)
+    num_samples,  # length
+    low_hz,  # lower edge of the band (Hz), (b, 1)
+    high_hz,  # upper edge (Hz), (b, 1)
     *,
-    sample_rate, # samples per second (Hz)
-    rng:np.random.Generator, # source of randomness
-): # waveforms of rms 1, (b, t)
+    sample_rate,  # samples per second (Hz)
+    rng: np.random.Generator,  # source of randomness
+):  # waveforms of rms 1, (b, t)
     "White noise through a band-pass filter of 12 dB per octave."
     f = np.fft.rfftfreq(num_samples, 1 / sample_rate).astype(np.float32)
     gain = f**2 / np.sqrt((f**4 + low_hz**4) * (1 + (f / high_hz) ** 4))
@@ -66,13 +76,19 @@ def band_noise(
 def kick(t, rate, rng, *, f0_hz, sweep, sweep_s, decay_s, click, drive):
     "A sine that falls, overdriven, with a click."
     skin = np.tanh(drive * np.exp(-t / decay_s) * np.sin(falling_phase(t, f0_hz, sweep, sweep_s)))
-    return skin + click * np.exp(-t / 0.02) * band_noise(len(t), 500 + 0 * click, 6000, sample_rate=rate, rng=rng)
+    return skin + click * np.exp(-t / 0.02) * band_noise(
+        len(t), 500 + 0 * click, 6000, sample_rate=rate, rng=rng
+    )
 
 # %% ../nbs/05_sounds.ipynb #0019
 def snare(t, rate, rng, *, f0_hz, tone, decay_s, low_hz, high_hz):
     "Two modes of a skin, and the rattle of wires."
-    skin = np.exp(-t / 0.06) * (np.sin(2 * np.pi * f0_hz * t) + 0.6 * np.sin(2 * np.pi * 1.6 * f0_hz * t))
-    return tone * skin + 0.4 * np.exp(-t / decay_s) * band_noise(len(t), low_hz, high_hz, sample_rate=rate, rng=rng)
+    skin = np.exp(-t / 0.06) * (
+        np.sin(2 * np.pi * f0_hz * t) + 0.6 * np.sin(2 * np.pi * 1.6 * f0_hz * t)
+    )
+    return tone * skin + 0.4 * np.exp(-t / decay_s) * band_noise(
+        len(t), low_hz, high_hz, sample_rate=rate, rng=rng
+    )
 
 # %% ../nbs/05_sounds.ipynb #0020
 def hat(t, rate, rng, *, decay_s, low_hz):
@@ -83,7 +99,9 @@ def hat(t, rate, rng, *, decay_s, low_hz):
 def tom(t, rate, rng, *, f0_hz, sweep, decay_s, stroke):
     "Two modes that fall in pitch, and the stroke of the stick."
     phase = falling_phase(t, f0_hz, sweep, 0.04)
-    skin = np.exp(-t / decay_s) * np.sin(phase) + 0.4 * np.exp(-t / (0.4 * decay_s)) * np.sin(1.59 * phase)
+    skin = np.exp(-t / decay_s) * np.sin(phase) + 0.4 * np.exp(-t / (0.4 * decay_s)) * np.sin(
+        1.59 * phase
+    )
     noise = band_noise(len(t), 200 + 0 * stroke, 3000, sample_rate=rate, rng=rng)
     return skin + stroke * np.exp(-t / (0.3 * decay_s)) * noise
 
@@ -97,27 +115,31 @@ def clap(t, rate, rng, *, gap_s, decay_s, low_hz, high_hz):
 # %% ../nbs/05_sounds.ipynb #0023
 def cowbell(t, rate, rng, *, f0_hz, ratio, decay_s):
     "Two square waves, up to their seventh harmonic."
-    def square(f): return sum((k * f < rate / 2) * np.sin(2 * np.pi * k * f * t) / k for k in (1, 3, 5, 7))
+
+    def square(f):
+        return sum((k * f < rate / 2) * np.sin(2 * np.pi * k * f * t) / k for k in (1, 3, 5, 7))
+
     return (np.exp(-t / decay_s) + np.exp(-t / 0.03)) * (square(f0_hz) + square(f0_hz * ratio))
 
 # %% ../nbs/05_sounds.ipynb #0028
 def harmonic_series(
-    w, # a complex number turning once a period, (b, t)
-    amplitudes, # of harmonics 1, 2, 3, …, (b, harmonics)
-): # waveforms, (b, t)
+    w,  # a complex number turning once a period, (b, t)
+    amplitudes,  # of harmonics 1, 2, 3, …, (b, harmonics)
+):  # waveforms, (b, t)
     "Im Σ aₖ wᵏ by Horner's rule."
     x = np.zeros_like(w)
-    for a in amplitudes.T[::-1]: x = w * (a[:, None] + x)
+    for a in amplitudes.T[::-1]:
+        x = w * (a[:, None] + x)
     return x.imag
 
 # %% ../nbs/05_sounds.ipynb #0029
 def audible_harmonics(
-    f0_hz, # fundamental frequency (Hz), (b, 1)
-    rate, # samples per second (Hz)
-    amplitude, # a function of the harmonic's number
+    f0_hz,  # fundamental frequency (Hz), (b, 1)
+    rate,  # samples per second (Hz)
+    amplitude,  # a function of the harmonic's number
     *,
-    count=32, # harmonics at most
-): # (b, count), float32
+    count=32,  # harmonics at most
+):  # (b, count), float32
     "Amplitudes of harmonics, none at or above the Nyquist frequency."
     k = np.arange(1, count + 1)
     return np.where(k * f0_hz < 0.95 * rate / 2, amplitude(k), 0).astype(np.float32)
@@ -127,13 +149,15 @@ def pluck(t, rate, rng, *, midi, position, damping, decay_s):
     "A plucked string: higher harmonics die sooner."
     f0 = midi_to_hz(midi)
     w = np.exp((2j * np.pi * f0 - damping / decay_s) * t).astype(np.complex64)
-    return np.exp(-(1 - damping) * t / decay_s) * harmonic_series(w, audible_harmonics(f0, rate, lambda k: np.sin(np.pi * k * position) / k))
+    return np.exp(-(1 - damping) * t / decay_s) * harmonic_series(
+        w, audible_harmonics(f0, rate, lambda k: np.sin(np.pi * k * position) / k)
+    )
 
 # %% ../nbs/05_sounds.ipynb #0033
 def brass(t, rate, rng, *, midi, index, attack_s, droop):
     "A sine, its phase modulated by another of the same frequency: the louder, the brighter."
     f0 = midi_to_hz(midi)
-    index = np.minimum(index, 0.95 * rate / 2 / f0 - 2)                      # Carson's rule: or it would alias
+    index = np.minimum(index, 0.95 * rate / 2 / f0 - 2)  # Carson's rule: or it would alias
     swell = (1 - np.exp(-t / attack_s)) * np.exp(-droop * t) * np.minimum(1, (t[-1] - t) / 0.05)
     return swell * np.sin(2 * np.pi * f0 * t + index * swell * np.sin(2 * np.pi * f0 * t))
 
@@ -141,136 +165,251 @@ def brass(t, rate, rng, *, midi, index, attack_s, droop):
 def organ(t, rate, rng, *, midi, brightness, even, attack_s, vibrato_cents):
     "Harmonics with few even ones, vibrato of 5.5 Hz, a release."
     f0, depth = midi_to_hz(midi), np.log(2) * vibrato_cents / 1200
-    w = np.exp(2j * np.pi * f0 * (t - depth * np.cos(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5))).astype(np.complex64)
+    w = np.exp(
+        2j * np.pi * f0 * (t - depth * np.cos(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5))
+    ).astype(np.complex64)
     a = audible_harmonics(f0, rate, lambda k: k ** -(3 - 2 * brightness) * np.where(k % 2, 1, even))
     return (1 - np.exp(-t / attack_s)) * np.minimum(1, (t[-1] - t) / 0.05) * harmonic_series(w, a)
 
 # %% ../nbs/05_sounds.ipynb #0036
-VOICES = {                                                                   # {name: (function, {parameter: (lowest, highest)})}
-    "kick": (kick, dict(f0_hz=(40, 70), sweep=(2, 6), sweep_s=(0.01, 0.04), decay_s=(0.1, 0.4), click=(0.01, 0.3), drive=(0.5, 4))),
-    "snare": (snare, dict(f0_hz=(150, 260), tone=(0.2, 1), decay_s=(0.04, 0.2), low_hz=(300, 1500), high_hz=(3000, 9000))),
+VOICES = {  # {name: (function, {parameter: (lowest, highest)})}
+    "kick": (
+        kick,
+        dict(
+            f0_hz=(40, 70),
+            sweep=(2, 6),
+            sweep_s=(0.01, 0.04),
+            decay_s=(0.1, 0.4),
+            click=(0.01, 0.3),
+            drive=(0.5, 4),
+        ),
+    ),
+    "snare": (
+        snare,
+        dict(
+            f0_hz=(150, 260),
+            tone=(0.2, 1),
+            decay_s=(0.04, 0.2),
+            low_hz=(300, 1500),
+            high_hz=(3000, 9000),
+        ),
+    ),
     "hat": (hat, dict(decay_s=(0.02, 0.3), low_hz=(3000, 7000))),
     "tom": (tom, dict(f0_hz=(70, 220), sweep=(0.2, 1), decay_s=(0.12, 0.45), stroke=(0.02, 0.3))),
-    "clap": (clap, dict(gap_s=(0.008, 0.016), decay_s=(0.03, 0.15), low_hz=(500, 1200), high_hz=(1500, 4000))),
+    "clap": (
+        clap,
+        dict(gap_s=(0.008, 0.016), decay_s=(0.03, 0.15), low_hz=(500, 1200), high_hz=(1500, 4000)),
+    ),
     "cowbell": (cowbell, dict(f0_hz=(450, 700), ratio=(1.4, 1.6), decay_s=(0.08, 0.4))),
-    "pluck": (pluck, dict(midi=(48, 78), position=(0.06, 0.45), damping=(0.1, 0.5), decay_s=(0.2, 1))),
+    "pluck": (
+        pluck,
+        dict(midi=(48, 78), position=(0.06, 0.45), damping=(0.1, 0.5), decay_s=(0.2, 1)),
+    ),
     "brass": (brass, dict(midi=(48, 78), index=(2, 6), attack_s=(0.04, 0.15), droop=(0.1, 2))),
-    "organ": (organ, dict(midi=(48, 78), brightness=(0.1, 0.9), even=(0.1, 1), attack_s=(0.002, 0.02), vibrato_cents=(1, 30))),
+    "organ": (
+        organ,
+        dict(
+            midi=(48, 78),
+            brightness=(0.1, 0.9),
+            even=(0.1, 1),
+            attack_s=(0.002, 0.02),
+            vibrato_cents=(1, 30),
+        ),
+    ),
 }
 DRUMS, TONES = tuple(VOICES)[:6], tuple(VOICES)[6:]
 
 # %% ../nbs/05_sounds.ipynb #0037
 def draw_parameters(
-    voice, # a name in VOICES
-    count, # how many
+    voice,  # a name in VOICES
+    count,  # how many
     *,
-    rng:np.random.Generator, # source of randomness
-): # {parameter: (count,)}
+    rng: np.random.Generator,  # source of randomness
+):  # {parameter: (count,)}
     "Random parameters of a voice."
+
     def draw(name, low, high):
         u = rng.uniform(size=count)
         return low + (high - low) * u if name == "midi" else low * (high / low) ** u
+
     return {name: draw(name, *limits) for name, limits in VOICES[voice][1].items()}
 
 # %% ../nbs/05_sounds.ipynb #0038
 def render_voice(
-    voice, # a name in VOICES
-    parameters, # {parameter: (b,), or one number for all}, as from draw_parameters
+    voice,  # a name in VOICES
+    parameters,  # {parameter: (b,), or one number for all}, as from draw_parameters
     *,
-    sample_rate=16000, # samples per second (Hz)
-    duration=0.5, # length (s)
-    rng:np.random.Generator, # source of the noise
-): # waveforms of peak 0.9, (b, t), float32
+    sample_rate=16000,  # samples per second (Hz)
+    duration=0.5,  # length (s)
+    rng: np.random.Generator,  # source of the noise
+):  # waveforms of peak 0.9, (b, t), float32
     "Make the sounds that parameters stand for."
-    if voice not in VOICES: raise ValueError(f"no voice is called {voice!r}; want one of {', '.join(VOICES)}")
-    if odd := set(parameters) ^ set(VOICES[voice][1]): raise ValueError(f"{voice}: {min(odd)!r} is missing or not a parameter; want {', '.join(VOICES[voice][1])}")
-    t = time_axis(seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate).astype(np.float32)
-    values = np.broadcast_arrays(*(np.atleast_1d(v).astype(np.float32) for v in parameters.values()))
+    if voice not in VOICES:
+        raise ValueError(f"no voice is called {voice!r}; want one of {', '.join(VOICES)}")
+    if odd := set(parameters) ^ set(VOICES[voice][1]):
+        raise ValueError(
+            f"{voice}: {min(odd)!r} is missing or not a parameter; want {', '.join(VOICES[voice][1])}"
+        )
+    t = time_axis(
+        seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate
+    ).astype(np.float32)
+    values = np.broadcast_arrays(
+        *(np.atleast_1d(v).astype(np.float32) for v in parameters.values())
+    )
     columns = {name: v[:, None] for name, v in zip(parameters, values)}
-    def render(part): return VOICES[voice][0](t, sample_rate, rng, **{name: c[part] for name, c in columns.items()})
-    blocks = range(0, len(values[0]), 16)                                    # a few at a time, to save memory
-    x = np.concatenate([render(slice(i, i + 16)) for i in blocks]) * np.minimum(1, (t[-1] - t) / 0.005)
+
+    def render(part):
+        return VOICES[voice][0](
+            t, sample_rate, rng, **{name: c[part] for name, c in columns.items()}
+        )
+
+    blocks = range(0, len(values[0]), 16)  # a few at a time, to save memory
+    x = np.concatenate([render(slice(i, i + 16)) for i in blocks]) * np.minimum(
+        1, (t[-1] - t) / 0.005
+    )
     return (0.9 * x / np.abs(x).max(-1, keepdims=True)).astype(np.float32)
 
 # %% ../nbs/05_sounds.ipynb #0044
 @dataclass(frozen=True)
 class SoundSet:
     "Clips of one length and rate, with what is known of each."
-    waveforms: np.ndarray # (n, t), float32, in [-1, 1]
-    labels: np.ndarray # (n,), which of the classes
-    classes: tuple # their names
-    sample_rate: int # samples per second (Hz)
-    midi: np.ndarray # pitch in MIDI numbers, (n,); NaN where there is none
-    group: np.ndarray # which recording a clip was made from, (n,)
-    details: dict = field(default_factory=dict) # whatever else is known: {name: (n,)}
-    skipped: tuple = () # one line for each file that was left out
-    notes: tuple = () # one line for whatever else a reader should know
+
+    waveforms: np.ndarray  # (n, t), float32, in [-1, 1]
+    labels: np.ndarray  # (n,), which of the classes
+    classes: tuple  # their names
+    sample_rate: int  # samples per second (Hz)
+    midi: np.ndarray  # pitch in MIDI numbers, (n,); NaN where there is none
+    group: np.ndarray  # which recording a clip was made from, (n,)
+    details: dict = field(default_factory=dict)  # whatever else is known: {name: (n,)}
+    skipped: tuple = ()  # one line for each file that was left out
+    notes: tuple = ()  # one line for whatever else a reader should know
 
     def __post_init__(self):
         n = len(self.waveforms)
-        if not n: raise ValueError("got no clips; want at least one")
+        if not n:
+            raise ValueError("got no clips; want at least one")
         arrays = dict(labels=self.labels, midi=self.midi, group=self.group, **self.details)
         for name, a in arrays.items():
-            if len(a) != n: raise ValueError(f"got {len(a)} {name} for {n} clips; want one for each")
+            if len(a) != n:
+                raise ValueError(f"got {len(a)} {name} for {n} clips; want one for each")
         if not (0 <= np.min(self.labels) and np.max(self.labels) < len(self.classes)):
-            raise ValueError(f"labels go from {np.min(self.labels)} to {np.max(self.labels)}; want 0 to {len(self.classes) - 1}, for {len(self.classes)} classes")
+            raise ValueError(
+                f"labels go from {np.min(self.labels)} to {np.max(self.labels)}; want 0 to {len(self.classes) - 1}, for {len(self.classes)} classes"
+            )
 
-    def __len__(self): return len(self.waveforms)
+    def __len__(self):
+        return len(self.waveforms)
 
-    def __getitem__(self, index): # a mask, a slice or an array of numbers -> SoundSet
-        kept = {name: np.asarray(getattr(self, name))[index] for name in ("waveforms", "labels", "midi", "group")}
+    def __getitem__(self, index):  # a mask, a slice or an array of numbers -> SoundSet
+        kept = {
+            name: np.asarray(getattr(self, name))[index]
+            for name in ("waveforms", "labels", "midi", "group")
+        }
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
 # %% ../nbs/05_sounds.ipynb #0045
 def make_sounds(
-    voices=tuple(VOICES), # names in VOICES
+    voices=tuple(VOICES),  # names in VOICES
     *,
-    per_class=223, # clips of each
-    sample_rate=16000, # samples per second (Hz)
-    duration=0.5, # length (s)
-    seed=0, # the same seed makes the same sounds
+    per_class=223,  # clips of each
+    sample_rate=16000,  # samples per second (Hz)
+    duration=0.5,  # length (s)
+    seed=0,  # the same seed makes the same sounds
 ) -> SoundSet:
     "A set of sounds made by formula."
-    check_memory(12 * len(voices) * check_count(per_class, "per_class") * duration * sample_rate, f"a set of {len(voices) * per_class:,} clips")
-    waveforms, details = [], {name: np.full(len(voices) * per_class, np.nan) for v in voices for name in VOICES[v][1]}
+    check_memory(
+        12 * len(voices) * check_count(per_class, "per_class") * duration * sample_rate,
+        f"a set of {len(voices) * per_class:,} clips",
+    )
+    waveforms, details = (
+        [],
+        {name: np.full(len(voices) * per_class, np.nan) for v in voices for name in VOICES[v][1]},
+    )
     for i, voice in enumerate(voices):
-        rng = np.random.default_rng([seed, list(VOICES).index(voice)])       # a voice doesn't depend on the others
+        rng = np.random.default_rng(
+            [seed, list(VOICES).index(voice)]
+        )  # a voice doesn't depend on the others
         parameters = draw_parameters(voice, per_class, rng=rng)
-        waveforms.append(render_voice(voice, parameters, sample_rate=sample_rate, duration=duration, rng=rng))
-        for name, values in parameters.items(): details[name][i * per_class : (i + 1) * per_class] = values
+        waveforms.append(
+            render_voice(voice, parameters, sample_rate=sample_rate, duration=duration, rng=rng)
+        )
+        for name, values in parameters.items():
+            details[name][i * per_class : (i + 1) * per_class] = values
     n = len(voices) * per_class
-    return SoundSet(np.concatenate(waveforms), np.arange(n) // per_class, tuple(voices), sample_rate, details.pop("midi", np.full(n, np.nan)), np.arange(n), details)
+    return SoundSet(
+        np.concatenate(waveforms),
+        np.arange(n) // per_class,
+        tuple(voices),
+        sample_rate,
+        details.pop("midi", np.full(n, np.nan)),
+        np.arange(n),
+        details,
+    )
 
 # %% ../nbs/05_sounds.ipynb #0049
 FLUIDR3 = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
-FAMILIES = ("piano", "mallet", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad")
-OCTAVES_BELOW = {"Drawbar Organ": 2, "B3": 1, "Rock Organ": 1}               # recordings of FluidR3 that sound octaves below their keys, by how their names begin
+FAMILIES = (
+    "piano",
+    "mallet",
+    "organ",
+    "guitar",
+    "bass",
+    "strings",
+    "ensemble",
+    "brass",
+    "reed",
+    "pipe",
+    "lead",
+    "pad",
+)
+OCTAVES_BELOW = {
+    "Drawbar Organ": 2,
+    "B3": 1,
+    "Rock Organ": 1,
+}  # recordings of FluidR3 that sound octaves below their keys, by how their names begin
 
 # %% ../nbs/05_sounds.ipynb #0050
 def sample_zones(
-    soundfont, # path of an .sf2 file
-) -> dict: # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
+    soundfont,  # path of an .sf2 file
+) -> (
+    dict
+):  # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
     "Which recording a soundfont plays for each key of each instrument."
     from sf2utils.sf2parse import Sf2File
-    def keys(bag): return set(range((bag.key_range or (0, 127))[0], (bag.key_range or (0, 127))[1] + 1))
+
+    def keys(bag):
+        return set(range((bag.key_range or (0, 127))[0], (bag.key_range or (0, 127))[1] + 1))
+
     def recordings(preset):
-        bags = [(bag, zone) for bag in preset.bags if bag.instrument for zone in bag.instrument.bags if zone.sample]
-        return {key: zone.sample.name for bag, zone in bags[::-1] for key in keys(bag) & keys(zone)}   # of two channels, the first
-    with quiet("sf2utils"), open(soundfont, "rb") as file:                   # it has remarks on many a loop
+        bags = [
+            (bag, zone)
+            for bag in preset.bags
+            if bag.instrument
+            for zone in bag.instrument.bags
+            if zone.sample
+        ]
+        return {
+            key: zone.sample.name for bag, zone in bags[::-1] for key in keys(bag) & keys(zone)
+        }  # of two channels, the first
+
+    with quiet("sf2utils"), open(soundfont, "rb") as file:  # it has remarks on many a loop
         return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
 
 # %% ../nbs/05_sounds.ipynb #0052
 def render_notes(
-    synth, # a tinysoundfont.Synth at 48 kHz, with one font loaded
-    program, # General MIDI number of the instrument
-    keys, # MIDI keys
+    synth,  # a tinysoundfont.Synth at 48 kHz, with one font loaded
+    program,  # General MIDI number of the instrument
+    keys,  # MIDI keys
     *,
-    sample_rate, # samples per second (Hz)
-    duration, # length (s); the key is let go after three quarters of it
-): # waveforms, (keys, t)
+    sample_rate,  # samples per second (Hz)
+    duration,  # length (s); the key is let go after three quarters of it
+):  # waveforms, (keys, t)
     "Notes of one instrument, left channel."
     synth.program_select(0, 0, 0, program)
-    def play(seconds): return np.frombuffer(synth.generate(round(48000 * seconds)), np.float32)[::2].copy()
+
+    def play(seconds):
+        return np.frombuffer(synth.generate(round(48000 * seconds)), np.float32)[::2].copy()
+
     notes = []
     for key in keys:
         synth.sounds_off()
@@ -282,60 +421,82 @@ def render_notes(
 
 # %% ../nbs/05_sounds.ipynb #0053
 def open_soundfont(
-    path, # an .sf2 file
-): # a tinysoundfont.Synth
+    path,  # an .sf2 file
+):  # a tinysoundfont.Synth
     "Load a soundfont; say what is missing, if something is."
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; elsewhere, give the path of a General MIDI .sf2 file")
-    try: import tinysoundfont, sf2utils
+        raise FileNotFoundError(
+            f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; elsewhere, give the path of a General MIDI .sf2 file"
+        )
+    try:
+        import tinysoundfont, sf2utils
     except ImportError as e:
-        raise ValueError(f"{e.name} is missing; pip install sf2utils && pip install --no-deps tinysoundfont") from None
+        raise ValueError(
+            f"{e.name} is missing; pip install sf2utils && pip install --no-deps tinysoundfont"
+        ) from None
     with open(path, "rb") as file:
-        if file.read(4) != b"RIFF": raise ValueError(f"{path}: not a soundfont; want a General MIDI .sf2 file")
+        if file.read(4) != b"RIFF":
+            raise ValueError(f"{path}: not a soundfont; want a General MIDI .sf2 file")
     synth = tinysoundfont.Synth(samplerate=48000)
     synth.sfload(str(path))
     return synth
 
 # %% ../nbs/05_sounds.ipynb #0054
 def fade_out(
-    x, # waveforms, (..., t)
+    x,  # waveforms, (..., t)
     *,
-    sample_rate, # samples per second (Hz)
-    seconds=0.005, # length of the fade
-): # the same, ending in silence
+    sample_rate,  # samples per second (Hz)
+    seconds=0.005,  # length of the fade
+):  # the same, ending in silence
     "Let waveforms end without a click."
-    return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(np.float32)
+    return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(
+        np.float32
+    )
 
 # %% ../nbs/05_sounds.ipynb #0056
 def load_soundfont(
-    path=FLUIDR3, # a General MIDI .sf2 file
+    path=FLUIDR3,  # a General MIDI .sf2 file
     *,
-    keys=tuple(range(40, 85)), # MIDI keys
-    per_family=4, # instruments of each family, up to 8
-    sample_rate=16000, # samples per second (Hz)
-    duration=1.0, # length of a note (s)
-) -> SoundSet: # group: the recording behind each note
+    keys=tuple(range(40, 85)),  # MIDI keys
+    per_family=4,  # instruments of each family, up to 8
+    sample_rate=16000,  # samples per second (Hz)
+    duration=1.0,  # length of a note (s)
+) -> SoundSet:  # group: the recording behind each note
     "Notes of recorded instruments, families as classes; keys out of an instrument's range are silent, and left out."
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     for program in (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family)):
         notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))
         rows += [(program, key, zones.get(program, {}).get(key, "")) for key in keys]
-    x, (program, key, zone) = fade_out(np.concatenate(notes), sample_rate=sample_rate), map(np.array, zip(*rows))
-    midi = key - 12.0 * np.array([sum(n * name.startswith(begin) for begin, n in OCTAVES_BELOW.items()) for name in zone])
+    x, (program, key, zone) = (
+        fade_out(np.concatenate(notes), sample_rate=sample_rate),
+        map(np.array, zip(*rows)),
+    )
+    midi = key - 12.0 * np.array(
+        [sum(n * name.startswith(begin) for begin, n in OCTAVES_BELOW.items()) for name in zone]
+    )
     loudest = np.abs(x).max(-1, keepdims=True)
     group = np.unique(zone, return_inverse=True)[1]
-    notes = SoundSet(0.9 * x / np.maximum(loudest, 1e-3), program // 8, FAMILIES, sample_rate, midi, group, dict(program=program, key=key, zone=zone))
+    notes = SoundSet(
+        0.9 * x / np.maximum(loudest, 1e-3),
+        program // 8,
+        FAMILIES,
+        sample_rate,
+        midi,
+        group,
+        dict(program=program, key=key, zone=zone),
+    )
     return notes[loudest[:, 0] > 1e-3]
 
 # %% ../nbs/05_sounds.ipynb #0064
 def fit_clip(
-    x, # waveform, (t,)
-    num_samples, # length wanted
+    x,  # waveform, (t,)
+    num_samples,  # length wanted
     *,
-    sample_rate, # samples per second (Hz)
-): # waveform of peak 0.9, (num_samples,)
+    sample_rate,  # samples per second (Hz)
+):  # waveform of peak 0.9, (num_samples,)
     "Cut with a short fade, or append silence, and bring to one level."
-    if len(x) > num_samples: x = fade_out(x[:num_samples], sample_rate=sample_rate)
+    if len(x) > num_samples:
+        x = fade_out(x[:num_samples], sample_rate=sample_rate)
     loudest = np.abs(x).max(initial=0)
     if loudest < 1e-4:
         raise ValueError("silent in the part that is used; want a sound")
@@ -343,14 +504,17 @@ def fit_clip(
 
 # %% ../nbs/05_sounds.ipynb #a7c05e01
 def walk_files(
-    folder, # where to look
-): # paths of all files beneath it, sorted; a line for each folder that can't be read
+    folder,  # where to look
+):  # paths of all files beneath it, sorted; a line for each folder that can't be read
     "Find files, through links too; leave hidden files and folders out."
     files, skipped = [], []
+
     def note(error):
         skipped.append(plain_name(f"{error.filename}: {error.strerror}"))
+
     def shown(name):
         return not name.startswith(".") and name != "__MACOSX"
+
     for here, folders, names in os.walk(folder, followlinks=True, onerror=note):
         folders[:] = [name for name in folders if shown(name) and not leads_up(Path(here, name))]
         files += [Path(here, name) for name in names if shown(name)]
@@ -359,14 +523,15 @@ def walk_files(
 # %% ../nbs/05_sounds.ipynb #a7c05e02
 def leads_up(path):
     "Is it a link to a folder that it lies in?"
-    if not path.is_symlink(): return False
+    if not path.is_symlink():
+        return False
     target = path.resolve()
     return any(parent.resolve().is_relative_to(target) for parent in path.absolute().parents)
 
 # %% ../nbs/05_sounds.ipynb #a7c05e04
 def decode_text(
-    data:bytes, # of a text file, or of a file's name
-) -> tuple: # the text, and the name of its encoding
+    data: bytes,  # of a text file, or of a file's name
+) -> tuple:  # the text, and the name of its encoding
     "Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252."
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace"), "UTF-16"
@@ -380,10 +545,12 @@ def plain_name(path):
     "A path as text that can be printed and saved, whatever bytes its name is made of."
     return decode_text(os.fsencode(path))[0]
 
+
 def spelling(path):
     "What stays of a path when it is written on another system: other slashes, capitals, accents."
     name = os.path.normpath(plain_name(path).replace("\\", "/"))
     return unicodedata.normalize("NFC", name).casefold()
+
 
 def name_in(path, folder):
     "The name of a file as seen from a folder; its whole path, if it lies elsewhere."
@@ -397,11 +564,13 @@ def find_delimiter(first):
         return first[4:5].strip() or ","
     return max(",;\t", key=first.count)
 
+
 def table_reader(text):
     "Reads a table row by row; it counts the lines."
     lines = io.StringIO(text.strip(), newline=None).readlines()
     delimiter = find_delimiter(lines[0] if lines else "")
     return csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
+
 
 def table_rows(reader):
     "The rows of a table: {column: value}."
@@ -415,6 +584,7 @@ def table_rows(reader):
         else:
             yield dict(zip(columns, row))
     check_columns(columns or [])
+
 
 def check_columns(columns):
     "Refuse a table without the two columns that it needs."
@@ -431,8 +601,9 @@ def parse_row(row):
         raise ValueError(f"there is no file for {label!r}; want one in each line")
     if not label:
         raise ValueError(f"{file} has no label; want one in each line")
-    midi = (row.get("midi") or "nan").replace(",", ".")                     # a decimal comma
+    midi = (row.get("midi") or "nan").replace(",", ".")  # a decimal comma
     return file, (label, float(midi))
+
 
 def add_row(table, file, row):
     "Add a file's (label, midi) to what is known of it; refuse a contradiction."
@@ -464,24 +635,24 @@ def read_table(path):
 
 # %% ../nbs/05_sounds.ipynb #0065
 def read_labels(
-    path, # a CSV file with columns file, label and, if known, midi
-) -> dict: # {file: (label, midi)}
+    path,  # a CSV file with columns file, label and, if known, midi
+) -> dict:  # {file: (label, midi)}
     "Labels from a table, as spreadsheets write them."
     return read_table(path)[0]
 
 # %% ../nbs/05_sounds.ipynb #0066
 def find_clips(
-    folder, # where the files are
+    folder,  # where the files are
     *,
-    labels=None, # a CSV file; the names of sub-folders if None
-): # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
+    labels=None,  # a CSV file; the names of sub-folders if None
+):  # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
     "Which files of a folder to read, and what they are."
     folder = Path(folder)
     if labels is not None:
         table, encoding = read_table(labels)
         return find_labelled(folder, labels, table), [], encoding_note(labels, encoding)
     files, skipped = walk_files(folder)
-    loose = folder.resolve().name                                           # the class of files in no sub-folder
+    loose = folder.resolve().name  # the class of files in no sub-folder
     found = {}
     for path in files:
         if path.suffix.lower() in READABLE:
@@ -493,11 +664,13 @@ def find_clips(
 def find_labelled(folder, labels, table):
     "The files of a table, as read from the file `labels`: {path: (label, midi)}."
     places = (folder, Path(labels).parent, Path())
+
     def exact(name):
         paths = (place / name for place in places)
         return next(filter(os.path.isfile, paths), None)
+
     paths = {name: exact(name) for name in table}
-    if None in paths.values():                                              # in another spelling?
+    if None in paths.values():  # in another spelling?
         known = {spelling(path.relative_to(folder)): path for path in walk_files(folder)[0]}
         paths = {name: path or known.get(spelling(name)) for name, path in paths.items()}
     if not any(paths.values()):
@@ -506,6 +679,7 @@ def find_labelled(folder, labels, table):
         )
     rows = [(paths[name] or folder / name, row) for name, row in table.items()]
     return merge_names(labels, rows)
+
 
 def merge_names(labels, rows):
     "From rows (path, (label, midi)), one for each file, though it may have several names."
@@ -519,17 +693,19 @@ def merge_names(labels, rows):
     return merged
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0a
-READERS = min(8, 2 * (os.cpu_count() or 1))                                 # threads that read files
+READERS = min(8, 2 * (os.cpu_count() or 1))  # threads that read files
+
 
 def load_clip(path, num_samples, sample_rate):
     "The beginning of a file as a clip, or else a line that says what is wrong with it."
     try:
         check_file(path)
-        seconds = num_samples / sample_rate + 0.01                          # fit_clip cuts, with a fade
+        seconds = num_samples / sample_rate + 0.01  # fit_clip cuts, with a fade
         x, _ = load_audio(path, sample_rate=sample_rate, duration=seconds)
         return fit_clip(x, num_samples, sample_rate=sample_rate)
     except (ValueError, OSError) as e:
         return plain_name(str(e) if str(path) in str(e) else f"{path}: {e}")
+
 
 def check_file(path):
     "Refuse what isn't a file; reading a pipe might never end."
@@ -538,29 +714,33 @@ def check_file(path):
     if not os.path.isfile(path):
         raise ValueError("not a file: a broken link or a pipe; want a sound file")
 
+
 def load_clips(paths, num_samples, sample_rate):
     "A clip or a line for each file, in order."
     from tqdm import tqdm
+
     def load(path):
         return load_clip(path, num_samples, sample_rate)
+
     pool = ThreadPoolExecutor(READERS)
-    silent = sys.stderr is None or None      # None: no bar in a log file
+    silent = sys.stderr is None or None  # None: no bar in a log file
     bar = dict(desc="audiogen: reading", unit="file", disable=silent)
     try:
         return list(tqdm(pool.map(load, paths), total=len(paths), **bar))
     finally:
-        pool.shutdown(cancel_futures=True)                                  # after Ctrl-C, don't read the rest
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, don't read the rest
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0c
 def same_recordings(
-    waveforms, # clips, brought to one level, (n, t)
+    waveforms,  # clips, brought to one level, (n, t)
     *,
-    tolerance=0.002, # how much samples of copies may differ
-): # numbers of the recordings, (n,), from 0 in the order of the clips
+    tolerance=0.002,  # how much samples of copies may differ
+):  # numbers of the recordings, (n,), from 0 in the order of the clips
     "Which clips are copies of one another, or of a copy?"
     from scipy.spatial import KDTree
+
     digests = (sha256(np.ascontiguousarray(x)).digest() for x in waveforms)
-    first = {}                                                              # of equal clips
+    first = {}  # of equal clips
     group = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)])
     distinct = np.unique(group)
     places = short_vectors(waveforms)[distinct]
@@ -580,6 +760,7 @@ def short_vectors(waveforms):
     directions = rng.standard_normal((waveforms.shape[1], 8), dtype=np.float32)
     return waveforms @ (directions / np.linalg.norm(directions, axis=0))
 
+
 def nearly_equal(x, y, tolerance):
     "Do two clips differ by no more than the tolerance anywhere?"
     return np.abs(x - y).max() <= tolerance
@@ -597,11 +778,13 @@ def copies_note(group, file):
     together = "copies are held out together or not at all"
     return [f"copies of other clips: {len(copies)}, such as {copies[0]}; {together}"]
 
+
 def encoding_note(labels, encoding):
     "A line about a table of labels, if it's neither UTF-8 nor UTF-16."
     if encoding != "Windows-1252":
         return []
     return [f"{labels}: read as Windows-1252, since it isn't UTF-8"]
+
 
 def first_pitches(midi, group):
     "Give copies the pitch of the first of them that has one."
@@ -631,12 +814,12 @@ def gather_clips(waveforms, rows, sample_rate, skipped, notes):
 
 # %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
-    folder, # holds sound files, in sub-folders named after their class
+    folder,  # holds sound files, in sub-folders named after their class
     *,
-    labels=None, # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
-    sample_rate=16000, # samples per second (Hz)
-    duration=0.5, # length of a clip (s)
-) -> SoundSet: # skipped: what was left out, and why; group: the same for copies
+    labels=None,  # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
+    sample_rate=16000,  # samples per second (Hz)
+    duration=0.5,  # length of a clip (s)
+) -> SoundSet:  # skipped: what was left out, and why; group: the same for copies
     "A set of sounds from files."
     folder = Path(folder)
     if not folder.is_dir():
@@ -659,20 +842,22 @@ def load_folder(
 
 # %% ../nbs/05_sounds.ipynb #0073
 def hold_out_pitches(
-    sounds:SoundSet, # clips, pitched or not
+    sounds: SoundSet,  # clips, pitched or not
     *,
-    every=5, # one semitone in so many
-): # mask, (n,)
+    every=5,  # one semitone in so many
+):  # mask, (n,)
     "Every clip whose key, or the nearest to its pitch, is a multiple of `every`."
-    return np.isfinite(sounds.midi) & (np.round(sounds.details.get("key", sounds.midi)) % every == 0)
+    return np.isfinite(sounds.midi) & (
+        np.round(sounds.details.get("key", sounds.midi)) % every == 0
+    )
 
 # %% ../nbs/05_sounds.ipynb #0074
 def hold_out_groups(
-    sounds:SoundSet, # any clips
+    sounds: SoundSet,  # any clips
     *,
-    fraction=0.2, # of each class's groups, about
-    seed=0, # which ones
-): # mask, (n,)
+    fraction=0.2,  # of each class's groups, about
+    seed=0,  # which ones
+):  # mask, (n,)
     "All clips of some of the groups, from every class that has four or more."
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
@@ -687,6 +872,7 @@ def serves_several_keys(sounds):
     known = [(g, m) for g, m in zip(sounds.group, sounds.midi) if np.isfinite(m)]
     return len({*known}) > len({g for g, _ in known})
 
+
 def hold_out_clips(sounds, random):
     "By pitch, where that parts a class, else at random; copies together."
     held = np.where(np.isfinite(sounds.midi), hold_out_pitches(sounds), random)
@@ -699,10 +885,10 @@ def hold_out_clips(sounds, random):
 
 # %% ../nbs/05_sounds.ipynb #0076
 def split_sounds(
-    sounds:SoundSet, # any clips
+    sounds: SoundSet,  # any clips
     *,
-    seed=0, # of the random part
-): # the sounds to train on, of every class; {name: sounds held out}, if there are any
+    seed=0,  # of the random part
+):  # the sounds to train on, of every class; {name: sounds held out}, if there are any
     "A training set, and sets of what is new to it."
     random = hold_out_groups(sounds, seed=seed)
     if serves_several_keys(sounds):
@@ -710,7 +896,7 @@ def split_sounds(
     else:
         held = {"held out": hold_out_clips(sounds, random)}
     training = ~np.any([*held.values()], axis=0)
-    untaught = ~np.isin(sounds.labels, sounds.labels[training])             # all of their class is held out
+    untaught = ~np.isin(sounds.labels, sounds.labels[training])  # all of their class is held out
     released = np.isin(sounds.group, sounds.group[untaught])
     held = {name: mask & ~released for name, mask in held.items()}
     parts = {name: sounds[mask] for name, mask in held.items() if mask.any()}
@@ -718,56 +904,84 @@ def split_sounds(
 
 # %% ../nbs/05_sounds.ipynb #38ad6341
 def choose_classes(
-    sounds:SoundSet, # any clips
-    classes, # names, in the order of their new numbers
-) -> SoundSet: # fewer clips
+    sounds: SoundSet,  # any clips
+    classes,  # names, in the order of their new numbers
+) -> SoundSet:  # fewer clips
     "Only the sounds of these classes."
-    if odd := set(classes) - set(sounds.classes): raise ValueError(f"the data has no class {min(odd)!r}; want some of {', '.join(sounds.classes)}")
-    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[sounds.labels]
+    if odd := set(classes) - set(sounds.classes):
+        raise ValueError(
+            f"the data has no class {min(odd)!r}; want some of {', '.join(sounds.classes)}"
+        )
+    number = np.array([classes.index(c) if c in classes else -1 for c in sounds.classes])[
+        sounds.labels
+    ]
     return replace(sounds[number >= 0], labels=number[number >= 0], classes=tuple(classes))
 
 # %% ../nbs/05_sounds.ipynb #0081
 def detune(
-    sounds:SoundSet, # any clips
+    sounds: SoundSet,  # any clips
     *,
-    semitones=(-1, -0.5, 0.5, 1), # how much higher or lower, one copy each
-) -> SoundSet: # the clips, then their copies
+    semitones=(-1, -0.5, 0.5, 1),  # how much higher or lower, one copy each
+) -> SoundSet:  # the clips, then their copies
     "Add copies of all clips, played faster or slower."
-    def copy(shift): return fade_out(repitch(sounds.waveforms, shift, sample_rate=sounds.sample_rate), sample_rate=sounds.sample_rate)
+
+    def copy(shift):
+        return fade_out(
+            repitch(sounds.waveforms, shift, sample_rate=sounds.sample_rate),
+            sample_rate=sounds.sample_rate,
+        )
+
     everything = sounds[np.tile(np.arange(len(sounds)), 1 + len(semitones))]
     shifts = np.repeat((0, *semitones), len(sounds))
-    return replace(everything, waveforms=np.concatenate([sounds.waveforms, *map(copy, semitones)]), midi=everything.midi + shifts)
+    return replace(
+        everything,
+        waveforms=np.concatenate([sounds.waveforms, *map(copy, semitones)]),
+        midi=everything.midi + shifts,
+    )
 
 # %% ../nbs/05_sounds.ipynb #0084
 def batch_source(
-    arrays, # {name: (n, ...)}, one row a clip
+    arrays,  # {name: (n, ...)}, one row a clip
     *,
-    batch_size=32, # rows in a batch, over all hosts
-    seed=0, # of the order
-    host=0, # which host this is …
-    hosts=1, # … of how many
-): # batches[step] -> {name: (batch_size / hosts, ...)}
+    batch_size=32,  # rows in a batch, over all hosts
+    seed=0,  # of the order
+    host=0,  # which host this is …
+    hosts=1,  # … of how many
+):  # batches[step] -> {name: (batch_size / hosts, ...)}
     "Random batches without end; every pass through the data has an order of its own."
     import grain
+
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
     if len(sizes := {len(a) for a in arrays.values()}) != 1 or not min(sizes):
         raise ValueError(f"got arrays of {sorted(sizes)} rows; want one length, 1 or more")
-    if check_count(batch_size, "batch_size") % hosts: raise ValueError(f"batch_size is {batch_size}; want a multiple of the {hosts} hosts")
-    rows = grain.MapDataset.range(*sizes).seed(seed).shuffle().repeat()[host::hosts].batch(batch_size // hosts)
+    if check_count(batch_size, "batch_size") % hosts:
+        raise ValueError(f"batch_size is {batch_size}; want a multiple of the {hosts} hosts")
+    rows = (
+        grain.MapDataset.range(*sizes)
+        .seed(seed)
+        .shuffle()
+        .repeat()[host::hosts]
+        .batch(batch_size // hosts)
+    )
     return rows.map(lambda row: {name: a[row] for name, a in arrays.items()})
 
 # %% ../nbs/05_sounds.ipynb #0088
 def load_sounds(
-    name, # "drums", "tones", "sounds", "fluidr3", or a folder
+    name,  # "drums", "tones", "sounds", "fluidr3", or a folder
     *,
-    seed=0, # of sounds made by formula
-    per_class=223, # of sounds made by formula: clips of each class
-    labels=None, # of a folder: a CSV file with columns file, label and, if known, midi
-    soundfont=FLUIDR3, # of fluidr3: the file
+    seed=0,  # of sounds made by formula
+    per_class=223,  # of sounds made by formula: clips of each class
+    labels=None,  # of a folder: a CSV file with columns file, label and, if known, midi
+    soundfont=FLUIDR3,  # of fluidr3: the file
 ) -> SoundSet:
     "The sounds that a word stands for."
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}
-    if name in made: return make_sounds(made[name], per_class=per_class, seed=seed)
-    if name == "fluidr3": return load_soundfont(soundfont)
-    if not Path(name).is_dir(): raise FileNotFoundError(f"{name}: no such folder; want drums, tones, sounds, fluidr3, or a folder of audio files")
+    if name in made:
+        return make_sounds(made[name], per_class=per_class, seed=seed)
+    if name == "fluidr3":
+        return load_soundfont(soundfont)
+    if not Path(name).is_dir():
+        raise FileNotFoundError(
+            f"{name}: no such folder; want drums, tones, sounds, fluidr3, or a folder of audio files"
+        )
     return load_folder(name, labels=labels)

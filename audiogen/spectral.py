@@ -23,11 +23,11 @@ from .waveform import check_count, check_memory, check_sample_rate, seconds_to_s
 
 # %% ../nbs/08_spectral.ipynb #0012
 def log_magnitude(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    window_size=512, # samples per frame (32 ms at 16 kHz)
-    hop_size=128, # samples between frames (8 ms at 16 kHz)
-): # (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
+    window_size=512,  # samples per frame (32 ms at 16 kHz)
+    hop_size=128,  # samples between frames (8 ms at 16 kHz)
+):  # (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
     "Natural logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001)."
     S = spectrogram(x, window_size=window_size, hop_size=hop_size) / full_scale(window_size)
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
@@ -36,40 +36,64 @@ def log_magnitude(
 @dataclass(frozen=True)
 class SpectralConfig:
     "The settings of a `SpectralGenerator`."
-    sample_rate: int = 16000 # samples per second (Hz)
-    duration: float = 0.5 # length of a waveform (s)
-    latent_dim: int = 32 # size of the latent vector
-    hidden_dims: tuple = (128, 256, 512) # widths of the hidden layers
-    rank: int = 4 # brush strokes in a spectrogram
-    window_size: int = 512 # samples per frame
-    hop_size: int = 128 # samples between frames
-    pool: int = 16 # frames that are averaged before a sound is encoded
-    remembered: int = 64 # latent vectors kept of each class
-    classes: tuple = ("sound",) # names of the classes of sound
+
+    sample_rate: int = 16000  # samples per second (Hz)
+    duration: float = 0.5  # length of a waveform (s)
+    latent_dim: int = 32  # size of the latent vector
+    hidden_dims: tuple = (128, 256, 512)  # widths of the hidden layers
+    rank: int = 4  # brush strokes in a spectrogram
+    window_size: int = 512  # samples per frame
+    hop_size: int = 128  # samples between frames
+    pool: int = 16  # frames that are averaged before a sound is encoded
+    remembered: int = 64  # latent vectors kept of each class
+    classes: tuple = ("sound",)  # names of the classes of sound
 
     def __post_init__(self):
-        checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), classes=as_tuple(self.classes, "classes", str),
-                       hidden_dims=as_tuple(self.hidden_dims, "hidden_dims", lambda d: check_count(d, "a hidden width")))
-        counts = {name: check_count(getattr(self, name), name) for name in ("latent_dim", "rank", "window_size", "hop_size", "pool", "remembered")}
-        for name, value in (checked | counts).items(): object.__setattr__(self, name, value)
-        check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
-        n = sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:])) + (self.num_features + len(self.classes) * (self.latent_dim + self.remembered)) * self.latent_dim
+        checked = dict(
+            sample_rate=check_sample_rate(self.sample_rate),
+            duration=float(self.duration),
+            classes=as_tuple(self.classes, "classes", str),
+            hidden_dims=as_tuple(
+                self.hidden_dims, "hidden_dims", lambda d: check_count(d, "a hidden width")
+            ),
+        )
+        counts = {
+            name: check_count(getattr(self, name), name)
+            for name in ("latent_dim", "rank", "window_size", "hop_size", "pool", "remembered")
+        }
+        for name, value in (checked | counts).items():
+            object.__setattr__(self, name, value)
+        check_count(
+            self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz"
+        )
+        n = (
+            sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
+            + (self.num_features + len(self.classes) * (self.latent_dim + self.remembered))
+            * self.latent_dim
+        )
         check_memory(8 * n, f"a generator of {n:,} parameters")
 
     @property
-    def num_samples(self): return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
+    def num_samples(self):
+        return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
-    def framing(self): return dict(window_size=self.window_size, hop_size=self.hop_size)
+    def framing(self):
+        return dict(window_size=self.window_size, hop_size=self.hop_size)
 
     @property
-    def picture(self): return num_frames(self.num_samples, **self.framing), self.window_size // 2 + 1   # frames, bins
+    def picture(self):
+        return num_frames(
+            self.num_samples, **self.framing
+        ), self.window_size // 2 + 1  # frames, bins
 
     @property
-    def layer_sizes(self): return (self.latent_dim, *self.hidden_dims, self.rank * sum(self.picture))
+    def layer_sizes(self):
+        return (self.latent_dim, *self.hidden_dims, self.rank * sum(self.picture))
 
     @property
-    def num_features(self): return -(-self.picture[0] // self.pool) * self.picture[1]
+    def num_features(self):
+        return -(-self.picture[0] // self.pool) * self.picture[1]
 
 # %% ../nbs/08_spectral.ipynb #0022
 def as_tuple(values, name, convert):
@@ -80,34 +104,40 @@ def as_tuple(values, name, convert):
 
 # %% ../nbs/08_spectral.ipynb #0024
 def steady_phases(
-    magnitudes, # (..., bin, frame)
+    magnitudes,  # (..., bin, frame)
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-): # phases (radians), (..., bin, frame)
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+):  # phases (radians), (..., bin, frame)
     "Phases of partials that keep on turning, each at the frequency where the power nearby has its centre."
     K, power = magnitudes.shape[-2], jnp.square(magnitudes) + 1e-20
     k = jnp.arange(K)[:, None]
+
     def nearby(a):
         a = jnp.pad(a, [(0, 0)] * (a.ndim - 2) + [(2, 2), (0, 0)])
         return sum(a[..., i : i + K, :] for i in range(5))
-    turns = nearby(k * power) / nearby(power) * hop_size / window_size       # of each partial, from one frame to the next
+
+    turns = (
+        nearby(k * power) / nearby(power) * hop_size / window_size
+    )  # of each partial, from one frame to the next
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
 
 # %% ../nbs/08_spectral.ipynb #loudest
-LOUDEST = 20.0                                                               # 174 dB above full scale: no sound comes near, and its exponential is finite
+LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponential is finite
 
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
-    L, # log-magnitudes, (..., frame, bin), as from log_magnitude
+    L,  # log-magnitudes, (..., frame, bin), as from log_magnitude
     *,
-    num_samples, # length wanted
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-): # waveform, (..., num_samples), in [-1, 1]
+    num_samples,  # length wanted
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+):  # waveform, (..., num_samples), in [-1, 1]
     "Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping."
     framing = dict(window_size=window_size, hop_size=hop_size)
-    S = full_scale(window_size) * jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0).swapaxes(-1, -2)
+    S = full_scale(window_size) * jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0).swapaxes(
+        -1, -2
+    )
     x = griffin_lim(S, phases=steady_phases(S, **framing), length=num_samples, **framing)
     return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
@@ -118,89 +148,112 @@ class Fixed(nnx.Variable):
 # %% ../nbs/08_spectral.ipynb #0031
 class Clouds(nnx.Module):
     "Where the latent vectors of each class lie: a mean, a spread, and some that are remembered."
+
     def __init__(self, classes, remembered, latent_dim):
         self.means = Fixed(jnp.zeros((classes, latent_dim)))
         self.spreads = Fixed(jnp.tile(jnp.eye(latent_dim), (classes, 1, 1)))
         self.known = Fixed(jnp.zeros((classes, remembered, latent_dim)))
 
-    def fit(self, z, labels): # (n, latent_dim), (n,)
+    def fit(self, z, labels):  # (n, latent_dim), (n,)
         clouds = [z[labels == c] for c in range(len(self.means))]
         self.means[...] = np.stack([cloud.mean(0) for cloud in clouds])
-        self.spreads[...] = np.stack([np.linalg.cholesky(np.cov(cloud.T) + 1e-4 * np.eye(z.shape[-1])) for cloud in clouds])
+        self.spreads[...] = np.stack(
+            [np.linalg.cholesky(np.cov(cloud.T) + 1e-4 * np.eye(z.shape[-1])) for cloud in clouds]
+        )
         self.known[...] = remember(z, labels, self.known.shape[:2])
 
-    def sample(self, key, c, *, which=None, bandwidth=0.2): # numbers of classes, (count,) -> (count, latent_dim)
+    def sample(
+        self, key, c, *, which=None, bandwidth=0.2
+    ):  # numbers of classes, (count,) -> (count, latent_dim)
         draw, how = jax.random.split(key)
-        if which is None: which = jax.random.randint(draw, c.shape, 0, self.known.shape[1])
+        if which is None:
+            which = jax.random.randint(draw, c.shape, 0, self.known.shape[1])
         start = self.known[c, which] - self.means[c]
         steps = jnp.einsum("nij,nj->ni", self.spreads[c], jax.random.normal(how, start.shape))
         return self.means[c] + jnp.sqrt(1 - bandwidth**2) * start + bandwidth * steps
 
-Clouds.__signature__ = inspect.signature(Clouds.__init__.__get__(0))                                  # flax shows (*args, **kwargs)
+
+Clouds.__signature__ = inspect.signature(Clouds.__init__.__get__(0))  # flax shows (*args, **kwargs)
 
 # %% ../nbs/08_spectral.ipynb #0033
 class LatentSpace(Clouds):
     "Latent vectors of sounds: principal components of pooled log-spectrograms, and the cloud of each class."
+
     def __init__(self, config):
         super().__init__(len(config.classes), config.remembered, config.latent_dim)
         self.config = config
-        self.centre, self.directions = Fixed(jnp.zeros(config.num_features)), Fixed(jnp.zeros((config.num_features, config.latent_dim)))
+        self.centre, self.directions = (
+            Fixed(jnp.zeros(config.num_features)),
+            Fixed(jnp.zeros((config.num_features, config.latent_dim))),
+        )
 
-    def features(self, waveforms): # (..., t) -> (..., num_features)
+    def features(self, waveforms):  # (..., t) -> (..., num_features)
         return pooled(log_magnitude(waveforms, **self.config.framing), self.config.pool)
 
-    def encode(self, waveforms): # (..., t) -> (..., latent_dim)
+    def encode(self, waveforms):  # (..., t) -> (..., latent_dim)
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
 
-LatentSpace.__signature__ = inspect.signature(LatentSpace.__init__.__get__(0))                        # flax shows (*args, **kwargs)
+
+LatentSpace.__signature__ = inspect.signature(
+    LatentSpace.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/08_spectral.ipynb #0034
 def remember(
-    values, # one row a clip, (n, ...)
-    labels, # numbers of their classes, (n,)
-    shape, # classes, rows to keep of each
-): # (classes, rows, ...)
+    values,  # one row a clip, (n, ...)
+    labels,  # numbers of their classes, (n,)
+    shape,  # classes, rows to keep of each
+):  # (classes, rows, ...)
     "Some rows of each class, always the same; again and again, if it has too few."
-    kept = [np.resize(np.random.default_rng(0).permutation(np.flatnonzero(labels == c)), shape[1]) for c in range(shape[0])]
+    kept = [
+        np.resize(np.random.default_rng(0).permutation(np.flatnonzero(labels == c)), shape[1])
+        for c in range(shape[0])
+    ]
     return np.stack([values[rows] for rows in kept])
 
 # %% ../nbs/08_spectral.ipynb #0035
 def pooled(
-    L, # log-magnitudes, (..., frame, bin)
-    pool, # frames to average
-): # (..., blocks of frames × bins)
+    L,  # log-magnitudes, (..., frame, bin)
+    pool,  # frames to average
+):  # (..., blocks of frames × bins)
     "Means over blocks of frames, in one vector; the last frame fills up the last block."
     L = jnp.pad(L, [(0, 0)] * (L.ndim - 2) + [(0, -L.shape[-2] % pool), (0, 0)], mode="edge")
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
 
 # %% ../nbs/08_spectral.ipynb #0037
 def fit_latents(
-    space:LatentSpace, # is changed
-    waveforms, # (n, t)
-    labels, # numbers of their classes, (n,)
+    space: LatentSpace,  # is changed
+    waveforms,  # (n, t)
+    labels,  # numbers of their classes, (n,)
 ):
     "Find the directions of a latent space, and the cloud of each class in it."
     from scipy.sparse.linalg import svds
+
     n, features = space.config.latent_dim, in_blocks(LatentSpace.features, space, waveforms)
-    if len(features) <= n: raise ValueError(f"got {len(features)} clips for a latent space of {n} dimensions; want more clips, or a smaller latent_dim")
+    if len(features) <= n:
+        raise ValueError(
+            f"got {len(features)} clips for a latent space of {n} dimensions; want more clips, or a smaller latent_dim"
+        )
     centre = features.mean(0)
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
     order = np.argsort(-scales)
     scales, directions = scales[order], directions[order].T
-    empty = scales <= max(1e-3 * scales[0], 1e-6)                            # a few sounds and their copies have few directions
-    stretch = np.sqrt(len(features)) / np.where(empty, np.inf, scales)       # for variance 1 in each
+    empty = scales <= max(
+        1e-3 * scales[0], 1e-6
+    )  # a few sounds and their copies have few directions
+    stretch = np.sqrt(len(features)) / np.where(empty, np.inf, scales)  # for variance 1 in each
     directions = directions * stretch
     space.centre[...], space.directions[...] = centre, directions
     space.fit((features - centre) @ directions, labels)
 
 # %% ../nbs/08_spectral.ipynb #0038
 def in_blocks(
-    f, # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
-    model, # any nnx.Module; its weights are arguments of the program, so that other weights need no other
-    *arrays, # (n, ...) each
-    size=64, # rows at once
-    **settings, # of the function, that can be hashed
-): # NumPy array, (n, ...)
+    f,  # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
+    model,  # any nnx.Module; its weights are arguments of the program, so that other weights need no other
+    *arrays,  # (n, ...) each
+    size=64,  # rows at once
+    **settings,  # of the function, that can be hashed
+):  # NumPy array, (n, ...)
     "Apply a compiled function to long arrays, block by block."
     arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
     blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
@@ -216,61 +269,115 @@ def apply_block(f, settings, graphdef, state, *arrays):
 # %% ../nbs/08_spectral.ipynb #0040
 class SpectralGenerator(nnx.Module):
     "A feed-forward network from a latent vector to a spectrogram, and on to a waveform."
-    def __init__(self, sample_rate=16000, duration=0.5, latent_dim=32, *, hidden_dims=(128, 256, 512), rank=4,
-                 window_size=512, hop_size=128, pool=16, remembered=64, classes=("sound",), rngs):
-        self.config = c = SpectralConfig(sample_rate, duration, latent_dim, hidden_dims, rank, window_size, hop_size, pool, remembered, classes)
-        self.sample_rate, self.latent_dim, self.latents = c.sample_rate, c.latent_dim, LatentSpace(c)
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        duration=0.5,
+        latent_dim=32,
+        *,
+        hidden_dims=(128, 256, 512),
+        rank=4,
+        window_size=512,
+        hop_size=128,
+        pool=16,
+        remembered=64,
+        classes=("sound",),
+        rngs,
+    ):
+        self.config = c = SpectralConfig(
+            sample_rate,
+            duration,
+            latent_dim,
+            hidden_dims,
+            rank,
+            window_size,
+            hop_size,
+            pool,
+            remembered,
+            classes,
+        )
+        self.sample_rate, self.latent_dim, self.latents = (
+            c.sample_rate,
+            c.latent_dim,
+            LatentSpace(c),
+        )
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, check_rngs(rngs)).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
-    def draw(self, z): # (..., latent_dim) -> log-magnitudes (..., frame, bin)
+    def draw(self, z):  # (..., latent_dim) -> log-magnitudes (..., frame, bin)
         frames, bins = self.config.picture
         strokes = self.generator(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
-        u, v = jnp.split(strokes, [frames], axis=-1)                         # (..., rank, frame), (..., rank, bin)
+        u, v = jnp.split(strokes, [frames], axis=-1)  # (..., rank, frame), (..., rank, bin)
         return self.base[...] + u.swapaxes(-1, -2) @ v
 
-    def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in [-1, 1]
-        return to_waveform(self.draw(check_latent(z, self)), num_samples=self.config.num_samples, **self.config.framing)
+    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in [-1, 1]
+        return to_waveform(
+            self.draw(check_latent(z, self)),
+            num_samples=self.config.num_samples,
+            **self.config.framing,
+        )
 
-    def encode(self, waveforms): # (n, num_samples) -> (n, latent_dim)
-        return in_blocks(LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config))
+    def encode(self, waveforms):  # (n, num_samples) -> (n, latent_dim)
+        return in_blocks(
+            LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config)
+        )
 
-    def sample_prior(self, key, count, label=None): # -> (count, latent_dim), of one class or of random ones
+    def sample_prior(
+        self, key, count, label=None
+    ):  # -> (count, latent_dim), of one class or of random ones
         which, how = jax.random.split(key)
-        c = jax.random.randint(which, count, 0, len(self.config.classes)) if label is None else jnp.full(count, self.config.classes.index(label))
+        c = (
+            jax.random.randint(which, count, 0, len(self.config.classes))
+            if label is None
+            else jnp.full(count, self.config.classes.index(label))
+        )
         return self.latents.sample(how, c)
 
-SpectralGenerator.__signature__ = inspect.signature(SpectralGenerator.__init__.__get__(0))             # flax shows (*args, **kwargs)
+
+SpectralGenerator.__signature__ = inspect.signature(
+    SpectralGenerator.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/08_spectral.ipynb #0041
 def check_length(waveforms, config):
     "Refuse waveforms of another length than the model's."
     if np.ndim(waveforms) != 2 or np.shape(waveforms)[1] != config.num_samples:
-        raise ValueError(f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s")
+        raise ValueError(
+            f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s"
+        )
     return waveforms
 
 # %% ../nbs/08_spectral.ipynb #chkfittd
 def check_fitted(space):
     "Refuse a latent space without directions."
     if not np.any(space.directions[...]):
-        raise ValueError("the latent space is not fitted, so no sound has a place in it; build the model by spectral_model, or call fit_latents, or load a trained one")
+        raise ValueError(
+            "the latent space is not fitted, so no sound has a place in it; build the model by spectral_model, or call fit_latents, or load a trained one"
+        )
     return space
 
 # %% ../nbs/08_spectral.ipynb #0043
 def spectral_model(
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    classes, # names of the classes
-    sample_rate, # samples per second (Hz)
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    classes,  # names of the classes
+    sample_rate,  # samples per second (Hz)
     *,
-    midi=None, # not needed
-    rngs:nnx.Rngs, # source of randomness for the weights
-    **settings, # further settings of SpectralConfig
+    midi=None,  # not needed
+    rngs: nnx.Rngs,  # source of randomness for the weights
+    **settings,  # further settings of SpectralConfig
 ) -> SpectralGenerator:
     "An untrained generator whose latent space is fitted to a set of sounds."
     waveforms, labels = np.asarray(waveforms), np.asarray(labels)
     check_enough_clips(labels, classes)
-    model = SpectralGenerator(sample_rate, waveforms.shape[-1] / sample_rate, classes=tuple(classes), rngs=rngs, **settings)
+    model = SpectralGenerator(
+        sample_rate,
+        waveforms.shape[-1] / sample_rate,
+        classes=tuple(classes),
+        rngs=rngs,
+        **settings,
+    )
     fit_latents(model.latents, waveforms, labels)
     return model
 
@@ -278,31 +385,36 @@ def spectral_model(
 def check_enough_clips(labels, classes):
     "Refuse classes of fewer than two clips."
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    if min(counts) < 2: raise ValueError(f"class {classes[counts.index(min(counts))]!r} has {min(counts)} clip{'s' * (min(counts) != 1)}; want two or more of each class")
+    if min(counts) < 2:
+        raise ValueError(
+            f"class {classes[counts.index(min(counts))]!r} has {min(counts)} clip{'s' * (min(counts) != 1)}; want two or more of each class"
+        )
 
 # %% ../nbs/08_spectral.ipynb #0045
 def spectral_targets(
-    model:SpectralGenerator, # its latent space is fitted
-    waveforms, # training clips, (n, t)
-    labels=None, # not needed: the latent vector says it all
-    midi=None, # not needed either,
-    instruments=None, # nor is this
-) -> dict: # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
+    model: SpectralGenerator,  # its latent space is fitted
+    waveforms,  # training clips, (n, t)
+    labels=None,  # not needed: the latent vector says it all
+    midi=None,  # not needed either,
+    instruments=None,  # nor is this
+) -> dict:  # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
     "What the generator learns from."
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
 
 # %% ../nbs/08_spectral.ipynb #halfpict
-def half_picture(model, x, *, zoom=1): # of a window and a hop so many times longer
+def half_picture(model, x, *, zoom=1):  # of a window and a hop so many times longer
     "Log-magnitudes as a model draws them, in half precision."
     k = model.config
-    return log_magnitude(x, window_size=zoom * k.window_size, hop_size=zoom * k.hop_size).astype(jnp.float16)
+    return log_magnitude(x, window_size=zoom * k.window_size, hop_size=zoom * k.hop_size).astype(
+        jnp.float16
+    )
 
 # %% ../nbs/08_spectral.ipynb #0046
 def spectral_loss(
-    model:SpectralGenerator,
-    batch, # from spectral_targets
-    key, # for the noise on z
-): # scalar, {part: scalar}
+    model: SpectralGenerator,
+    batch,  # from spectral_targets
+    key,  # for the noise on z
+):  # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference of log-magnitudes."
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
     difference = model.draw(z) - batch["L"]

@@ -29,12 +29,16 @@ from audiogen.waveform import (
 # %% ../nbs/03_stft.ipynb #windowed
 def static_window(window):
     "The same window as something that `jit` can compare: a name, a tuple of a name and its parameters, or of numbers."
-    if isinstance(window, str): return window
-    if isinstance(window, (tuple, list)) and window and isinstance(window[0], str): return tuple(window)
-    numbers = np.zeros(())                                                          # of no window
+    if isinstance(window, str):
+        return window
+    if isinstance(window, (tuple, list)) and window and isinstance(window[0], str):
+        return tuple(window)
+    numbers = np.zeros(())  # of no window
     try:
-        if not np.iscomplexobj(window): numbers = np.asarray(window, np.float32)
-    except (ValueError, TypeError): pass
+        if not np.iscomplexobj(window):
+            numbers = np.asarray(window, np.float32)
+    except (ValueError, TypeError):
+        pass
     if numbers.ndim != 1 or not numbers.size:
         raise ValueError(
             f"window is {str(window)[:40]}; want a name such as 'hann', 'hamming' or 'boxcar',"
@@ -42,43 +46,62 @@ def static_window(window):
         )
     return tuple(numbers.tolist())
 
+
 def check_window(numbers, window_size):
     "Refuse a window of another length, or of NaN."
     w = np.array(numbers, np.float32)
     if len(w) != window_size or not np.isfinite(w).all():
-        raise ValueError(f"window is {len(w)} numbers{'' if np.isfinite(w).all() else ', some NaN or infinite'}; want {window_size} finite ones, as window_size says")
+        raise ValueError(
+            f"window is {len(w)} numbers{'' if np.isfinite(w).all() else ', some NaN or infinite'}; want {window_size} finite ones, as window_size says"
+        )
     return w
 
-def compiled(**options): # of jax.jit
+
+def compiled(**options):  # of jax.jit
     "Compile a function, whose waveform may be a list, and whose window an array."
     static = options["static_argnames"]
-    def plain(value): return np.asarray(value) if isinstance(value, (list, tuple)) else value
+
+    def plain(value):
+        return np.asarray(value) if isinstance(value, (list, tuple)) else value
+
     def prepared(name, value):
-        if name not in static: return plain(value)
+        if name not in static:
+            return plain(value)
         return static_window(value) if name == "window" else value
+
     def decorate(function):
         fast = jax.jit(function, **options)
+
         @wraps(function)
         def call(*args, **named):
             named = {name: prepared(name, value) for name, value in named.items()}
             return fast(*map(plain, args), **named)
+
         return call
+
     return decorate
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
-    window, # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
-    window_size:int, # samples
-): # (window_size,), float32
+    window,  # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
+    window_size: int,  # samples
+):  # (window_size,), float32
     "A periodic window, as the Fourier transform wants it."
     n = np.arange(check_count(window_size, "window_size"))
     if isinstance(window := static_window(window), tuple) and not isinstance(window[0], str):
         return check_window(window, window_size)
-    if window_size == 1: return np.ones(1, np.float32)
-    if window == "hann": return (0.5 - 0.5 * np.cos(2 * np.pi * n / window_size)).astype(np.float32)
+    if window_size == 1:
+        return np.ones(1, np.float32)
+    if window == "hann":
+        return (0.5 - 0.5 * np.cos(2 * np.pi * n / window_size)).astype(np.float32)
     from scipy.signal import get_window as scipy_window
-    try: return scipy_window(window, window_size, fftbins=True).astype(np.float32)
-    except (ValueError, TypeError) as e: raise ValueError(f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers") from None
+
+    try:
+        return scipy_window(window, window_size, fftbins=True).astype(np.float32)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers"
+        ) from None
 
 # %% ../nbs/03_stft.ipynb #0013
 def check_framing(window_size, hop_size):
@@ -92,57 +115,64 @@ def check_framing(window_size, hop_size):
 def check_samples(x):
     "Refuse what is no waveform (..., t); return it as float."
     if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
-        raise ValueError(f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample")
+        raise ValueError(
+            f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample"
+        )
     return as_float(x)
 
 # %% ../nbs/03_stft.ipynb #0015
 def num_frames(
-    num_samples:int, # length of the waveform
+    num_samples: int,  # length of the waveform
     *,
-    window_size:int, # samples per frame
-    hop_size:int, # samples between frames
-    center=True, # are frames centred on multiples of the hop?
-) -> int: # number of frames
+    window_size: int,  # samples per frame
+    hop_size: int,  # samples between frames
+    center=True,  # are frames centred on multiples of the hop?
+) -> int:  # number of frames
     "How many frames it takes for every sample to be seen."
     check_count(num_samples, "num_samples"), check_framing(window_size, hop_size)
-    if center: return 1 + max(num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size))
+    if center:
+        return 1 + max(
+            num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size)
+        )
     return 1 + math.ceil(max(num_samples - window_size, 0) / hop_size)
 
 # %% ../nbs/03_stft.ipynb #0016
 def frames(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    window_size:int, # samples per frame
-    hop_size:int, # samples between frames
-    center=True, # are frames centred on multiples of the hop?
-): # (..., frame, window_size)
+    window_size: int,  # samples per frame
+    hop_size: int,  # samples between frames
+    center=True,  # are frames centred on multiples of the hop?
+):  # (..., frame, window_size)
     "Overlapping pieces of a waveform, with silence beyond its ends."
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
     left = window_size // 2 if center else 0
     right = max(0, (n - 1) * hop_size + window_size - left - x.shape[-1])
-    check_memory(8 * x.size // x.shape[-1] * n * window_size, f"a transform of {n:,} frames of {window_size}")
+    check_memory(
+        8 * x.size // x.shape[-1] * n * window_size, f"a transform of {n:,} frames of {window_size}"
+    )
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(left, right)])
     return x[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)]
 
 # %% ../nbs/03_stft.ipynb #0018
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    window_size=512, # samples per frame (32 ms at 16 kHz)
-    hop_size=128, # samples between frames (8 ms at 16 kHz)
-    window="hann", # as for get_window
-    center=True, # are frames centred on multiples of the hop?
-): # (..., window_size // 2 + 1, frame), complex64
+    window_size=512,  # samples per frame (32 ms at 16 kHz)
+    hop_size=128,  # samples between frames (8 ms at 16 kHz)
+    window="hann",  # as for get_window
+    center=True,  # are frames centred on multiples of the hop?
+):  # (..., window_size // 2 + 1, frame), complex64
     "Short-time Fourier transform."
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
 # %% ../nbs/03_stft.ipynb #0025
 def magnitude(
-    S, # complex numbers, any shape
-): # their absolute values
+    S,  # complex numbers, any shape
+):  # their absolute values
     "|S|, with gradient 0 where S is 0."
     S = jnp.asarray(S)
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
@@ -150,66 +180,78 @@ def magnitude(
 # %% ../nbs/03_stft.ipynb #0026
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    window_size=512, # samples per frame (32 ms at 16 kHz)
-    hop_size=128, # samples between frames (8 ms at 16 kHz)
-    window="hann", # as for get_window
-    center=True, # are frames centred on multiples of the hop?
-): # (..., window_size // 2 + 1, frame)
+    window_size=512,  # samples per frame (32 ms at 16 kHz)
+    hop_size=128,  # samples between frames (8 ms at 16 kHz)
+    window="hann",  # as for get_window
+    center=True,  # are frames centred on multiples of the hop?
+):  # (..., window_size // 2 + 1, frame)
     "Magnitude of the short-time Fourier transform."
-    def one(x): return magnitude(stft(x, window_size=window_size, hop_size=hop_size, window=window, center=center))
+
+    def one(x):
+        return magnitude(
+            stft(x, window_size=window_size, hop_size=hop_size, window=window, center=center)
+        )
+
     x = check_samples(x)
     check_framing(window_size, hop_size)
-    at_once = max(1, 500_000 * hop_size // (x.shape[-1] * window_size))             # 2 MB of pieces
-    if x.size // x.shape[-1] <= at_once or jax.default_backend() != "cpu": return one(x)
+    at_once = max(1, 500_000 * hop_size // (x.shape[-1] * window_size))  # 2 MB of pieces
+    if x.size // x.shape[-1] <= at_once or jax.default_backend() != "cpu":
+        return one(x)
     S = jax.lax.map(one, x.reshape(-1, x.shape[-1]), batch_size=at_once)
     return S.reshape(*x.shape[:-1], *S.shape[-2:])
 
 # %% ../nbs/03_stft.ipynb #0029
 def full_scale(
-    window_size=512, # samples
-    window="hann", # as for get_window
-) -> float: # Σw/2
+    window_size=512,  # samples
+    window="hann",  # as for get_window
+) -> float:  # Σw/2
     "What the spectrogram of a sine of amplitude 1 reads at its peak."
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
 @compiled(static_argnames=("top_db",))
 def amplitude_to_db(
-    amplitude, # magnitudes, any shape
+    amplitude,  # magnitudes, any shape
     *,
-    ref=1.0, # the amplitude to call 0 dB
-    top_db=80.0, # what lies further below ref is raised to −top_db; None: no floor
-): # decibels
+    ref=1.0,  # the amplitude to call 0 dB
+    top_db=80.0,  # what lies further below ref is raised to −top_db; None: no floor
+):  # decibels
     "20·log₁₀(amplitude / ref), not below −top_db."
-    if jnp.iscomplexobj(amplitude): raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
+    if jnp.iscomplexobj(amplitude):
+        raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
     ratio = jnp.asarray(amplitude) / ref
     return 20 * jnp.log10(ratio if top_db is None else jnp.maximum(ratio, 10 ** (-top_db / 20)))
 
 # %% ../nbs/03_stft.ipynb #0031
 def db_to_amplitude(
-    db, # decibels, any shape
+    db,  # decibels, any shape
     *,
-    ref=1.0, # the amplitude called 0 dB
-): # magnitudes
+    ref=1.0,  # the amplitude called 0 dB
+):  # magnitudes
     "The amplitude of a level in decibels: ref·10^(dB/20)."
     return ref * 10 ** (jnp.asarray(db) / 20)
 
 # %% ../nbs/03_stft.ipynb #0036
 def draw_spectrogram(
-    ax, # matplotlib axes to draw on
-    db, # levels (dB), (frequency, frame)
-    sample_rate, # samples per second (Hz)
+    ax,  # matplotlib axes to draw on
+    db,  # levels (dB), (frequency, frame)
+    sample_rate,  # samples per second (Hz)
     *,
-    hop_size, # samples between frames
-    window_size=None, # samples per frame; twice the bins if None
-    first=0.0, # time of the first column (s)
-    range_db=(-80, 0), # darkest and brightest level
-): # the matplotlib image
+    hop_size,  # samples between frames
+    window_size=None,  # samples per frame; twice the bins if None
+    first=0.0,  # time of the first column (s)
+    range_db=(-80, 0),  # darkest and brightest level
+):  # the matplotlib image
     "Draw levels over seconds and hertz, frame centres at their times."
     column, row = hop_size / sample_rate, sample_rate / (window_size or 2 * max(1, db.shape[0] - 1))
-    extent = (first - column / 2, first + (db.shape[1] - 0.5) * column, -row / 2, (db.shape[0] - 0.5) * row)
+    extent = (
+        first - column / 2,
+        first + (db.shape[1] - 0.5) * column,
+        -row / 2,
+        (db.shape[0] - 0.5) * row,
+    )
     image = ax.imshow(
         np.asarray(db),
         origin="lower",
@@ -230,38 +272,50 @@ def draw_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0037
 def plot_spectrogram(
-    ax, # matplotlib axes to draw on
-    x, # waveform, (t,)
-    sample_rate, # samples per second (Hz)
+    ax,  # matplotlib axes to draw on
+    x,  # waveform, (t,)
+    sample_rate,  # samples per second (Hz)
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-    top_db=80.0, # range of levels below full scale
-): # the matplotlib image
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+    top_db=80.0,  # range of levels below full scale
+):  # the matplotlib image
     "Draw the spectrogram of a waveform, in dBFS."
     if np.ndim(x) != 1:
-        raise ValueError(f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one")
+        raise ValueError(
+            f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one"
+        )
     S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window)
     db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
     return draw_spectrogram(
-        ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=(-top_db, 0)
+        ax,
+        db,
+        check_sample_rate(sample_rate),
+        hop_size=hop_size,
+        window_size=window_size,
+        range_db=(-top_db, 0),
     )
 
 # %% ../nbs/03_stft.ipynb #0038
 def visualize_spectrogram(
-    db, # levels (dB), (frequency, frame)
-    sample_rate, # samples per second (Hz)
+    db,  # levels (dB), (frequency, frame)
+    sample_rate,  # samples per second (Hz)
     *,
-    hop_size=128, # samples between frames
-    window_size=None, # samples per frame; twice the bins if None
-    range_db=(-80, 0), # darkest and brightest level
-    title="Spectrogram", # above the picture
-): # matplotlib Figure
+    hop_size=128,  # samples between frames
+    window_size=None,  # samples per frame; twice the bins if None
+    range_db=(-80, 0),  # darkest and brightest level
+    title="Spectrogram",  # above the picture
+):  # matplotlib Figure
     "Draw levels that you have computed, with a colour bar."
     figure, (ax,) = new_figure(size=(9, 3))
     image = draw_spectrogram(
-        ax, db, check_sample_rate(sample_rate), hop_size=hop_size, window_size=window_size, range_db=range_db
+        ax,
+        db,
+        check_sample_rate(sample_rate),
+        hop_size=hop_size,
+        window_size=window_size,
+        range_db=range_db,
     )
     figure.colorbar(image, ax=ax, label="Level (dBFS)")
     ax.set_title(title)
@@ -269,26 +323,32 @@ def visualize_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0039
 def generate_spectrogram(
-    waveform, # (t,)
-    sample_rate, # samples per second (Hz)
+    waveform,  # (t,)
+    sample_rate,  # samples per second (Hz)
     *,
-    window_size=512, # samples per frame (32 ms at 16 kHz)
-    hop_size=128, # samples between frames (8 ms at 16 kHz)
-    window="hann", # as for get_window
-    top_db=80.0, # range of levels below full scale
-    title="Spectrogram", # above the picture
-): # matplotlib Figure
+    window_size=512,  # samples per frame (32 ms at 16 kHz)
+    hop_size=128,  # samples between frames (8 ms at 16 kHz)
+    window="hann",  # as for get_window
+    top_db=80.0,  # range of levels below full scale
+    title="Spectrogram",  # above the picture
+):  # matplotlib Figure
     "Compute and draw the spectrogram of a waveform, in dBFS."
     figure, (ax,) = new_figure(size=(9, 3))
     image = plot_spectrogram(
-        ax, waveform, sample_rate, window_size=window_size, hop_size=hop_size, window=window, top_db=top_db
+        ax,
+        waveform,
+        sample_rate,
+        window_size=window_size,
+        hop_size=hop_size,
+        window=window,
+        top_db=top_db,
     )
     figure.colorbar(image, ax=ax, label="Level (dBFS)")
     ax.set_title(title)
     return figure
 
 # %% ../nbs/03_stft.ipynb #0047
-def overlap_add(pieces, hop_size): # (..., frame, window_size) -> (..., t)
+def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
     "The sum of pieces that begin a hop apart."
     n, window_size = pieces.shape[-2:]
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
@@ -308,14 +368,14 @@ def check_overlap(window, window_size, hop_size):
 # %% ../nbs/03_stft.ipynb #0049
 @compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
-    S, # (..., window_size // 2 + 1, frame), complex
+    S,  # (..., window_size // 2 + 1, frame), complex
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-    center=True, # are frames centred on multiples of the hop?
-    length=None, # samples wanted; if None, as far as the frames' centres (or the last frame) reach
-): # waveform, (..., length)
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+    center=True,  # are frames centred on multiples of the hop?
+    length=None,  # samples wanted; if None, as far as the frames' centres (or the last frame) reach
+):  # waveform, (..., length)
     "Inverse short-time Fourier transform."
     check_overlap(window, window_size, hop_size)
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
@@ -323,7 +383,8 @@ def istft(
             f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
         )
     w, start = get_window(window, window_size), window_size // 2 if center else 0
-    if length is None: length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
+    if length is None:
+        length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
     check_count(length, "length")
     x = overlap_add(jnp.fft.irfft(S.swapaxes(-1, -2), window_size) * w, hop_size)
     power = overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
@@ -332,29 +393,31 @@ def istft(
 
 # %% ../nbs/03_stft.ipynb #0054
 def hz_to_mel(
-    frequency_hz, # frequencies (Hz)
-): # mel
+    frequency_hz,  # frequencies (Hz)
+):  # mel
     "Slaney's mel scale."
     f = np.asarray(frequency_hz, np.float64)
-    return np.where(f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4))
+    return np.where(
+        f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4)
+    )
 
 # %% ../nbs/03_stft.ipynb #0055
 def mel_to_hz(
-    mel, # mel
-): # frequencies (Hz)
+    mel,  # mel
+):  # frequencies (Hz)
     "The inverse of `hz_to_mel`."
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
 
 # %% ../nbs/03_stft.ipynb #0057
 def mel_filters(
-    sample_rate, # samples per second (Hz)
+    sample_rate,  # samples per second (Hz)
     *,
-    window_size=512, # samples per frame
-    num_mels=80, # number of filters
-    min_hz=0.0, # lower corner of the first (Hz)
-    max_hz=None, # upper corner of the last (Hz); half the rate if None
-): # (num_mels, window_size // 2 + 1), float32
+    window_size=512,  # samples per frame
+    num_mels=80,  # number of filters
+    min_hz=0.0,  # lower corner of the first (Hz)
+    max_hz=None,  # upper corner of the last (Hz); half the rate if None
+):  # (num_mels, window_size // 2 + 1), float32
     "Triangular filters, evenly spaced in mel, of equal area."
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
@@ -362,7 +425,9 @@ def mel_filters(
         raise ValueError(
             f"got min_hz {min_hz}, max_hz {max_hz}; want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
         )
-    corners = mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2))
+    corners = mel_to_hz(
+        np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2)
+    )
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     bins = np.fft.rfftfreq(window_size, 1 / sample_rate)
     triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
@@ -373,100 +438,124 @@ def mel_filters(
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
 # %% ../nbs/03_stft.ipynb #0058
-@compiled(static_argnums=1, static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"))
+@compiled(
+    static_argnums=1,
+    static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"),
+)
 def mel_spectrogram(
-    x, # waveform, (..., t)
-    sample_rate, # samples per second (Hz)
+    x,  # waveform, (..., t)
+    sample_rate,  # samples per second (Hz)
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-    center=True, # are frames centred on multiples of the hop?
-    num_mels=80, # number of filters
-    min_hz=0.0, # lower corner of the first (Hz)
-    max_hz=None, # upper corner of the last (Hz); half the rate if None
-    power=2.0, # of the magnitudes that are summed: 2 energy, 1 magnitude
-): # (..., num_mels, frame)
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+    center=True,  # are frames centred on multiples of the hop?
+    num_mels=80,  # number of filters
+    min_hz=0.0,  # lower corner of the first (Hz)
+    max_hz=None,  # upper corner of the last (Hz); half the rate if None
+    power=2.0,  # of the magnitudes that are summed: 2 energy, 1 magnitude
+):  # (..., num_mels, frame)
     "Spectrogram through mel filters."
-    filters = mel_filters(sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz)
-    return filters @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center) ** power
+    filters = mel_filters(
+        sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
+    )
+    return (
+        filters
+        @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center)
+        ** power
+    )
 
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
-    magnitudes, # (..., window_size // 2 + 1, frame)
+    magnitudes,  # (..., window_size // 2 + 1, frame)
     *,
-    num_iters=32, # rounds
-    momentum=0.99, # how far to overshoot; 0 is the original method
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-    length=None, # samples wanted; as in istft if None
-    key=None, # for random phases to begin with
-    phases=None, # phases to begin with instead (radians), of the magnitudes' shape
-): # waveform, (..., length)
+    num_iters=32,  # rounds
+    momentum=0.99,  # how far to overshoot; 0 is the original method
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+    length=None,  # samples wanted; as in istft if None
+    key=None,  # for random phases to begin with
+    phases=None,  # phases to begin with instead (radians), of the magnitudes' shape
+):  # waveform, (..., length)
     "Find a waveform whose spectrogram is close to the one given."
-    if (key is None) == (phases is None): raise ValueError("got both a key and phases, or neither; want one of them to begin with")
+    if (key is None) == (phases is None):
+        raise ValueError("got both a key and phases, or neither; want one of them to begin with")
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
-    if length is None: length = max(1, (magnitudes.shape[-1] - 1) * hop_size)
-    if (n := num_frames(length, window_size=window_size, hop_size=hop_size)) != magnitudes.shape[-1]:
+    if length is None:
+        length = max(1, (magnitudes.shape[-1] - 1) * hop_size)
+    if (n := num_frames(length, window_size=window_size, hop_size=hop_size)) != magnitudes.shape[
+        -1
+    ]:
         raise ValueError(
             f"length {length} makes {n} frames, and {magnitudes.shape[-1]} are given; want another length, or None"
         )
-    def sound(S): return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
+
+    def sound(S):
+        return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
+
     def step(_, state):
         S, previous = state
         rebuilt = stft(sound(S), **framing)
         return rebuilt + momentum * (rebuilt - previous), rebuilt
-    if phases is None: phases = 2 * jnp.pi * jax.random.uniform(key, magnitudes.shape)
+
+    if phases is None:
+        phases = 2 * jnp.pi * jax.random.uniform(key, magnitudes.shape)
     S = jnp.exp(1j * phases)
     return sound(jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))[0])
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
-    x, # waveform, (..., t)
-    y, # waveform, (..., t)
+    x,  # waveform, (..., t)
+    y,  # waveform, (..., t)
     *,
-    window_size=512, # samples per frame; the hop is a quarter of it
-    floor_db=-60.0, # levels below this count as this (dBFS)
-): # (...), dB
+    window_size=512,  # samples per frame; the hop is a quarter of it
+    floor_db=-60.0,  # levels below this count as this (dBFS)
+):  # (...), dB
     "Mean absolute difference of two spectrograms in decibels."
     if np.shape(x)[-1:] != np.shape(y)[-1:]:
         raise ValueError(
             f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; cut the longer one"
         )
+
     def levels(x):
         S = spectrogram(x, window_size=window_size, hop_size=max(1, window_size // 4))
         return amplitude_to_db(S, ref=full_scale(window_size), top_db=-floor_db)
+
     return jnp.abs(levels(x) - levels(y)).mean((-2, -1))
 
 # %% ../nbs/03_stft.ipynb #0069
 def multi_resolution_stft_distance(
-    x, # waveform, (..., t)
-    y, # waveform, (..., t)
+    x,  # waveform, (..., t)
+    y,  # waveform, (..., t)
     *,
-    window_sizes=(256, 512, 1024), # samples per frame, one transform each
-    floor_db=-60.0, # levels below this count as this (dBFS)
-): # (...), dB
+    window_sizes=(256, 512, 1024),  # samples per frame, one transform each
+    floor_db=-60.0,  # levels below this count as this (dBFS)
+):  # (...), dB
     "Mean of `log_stft_distance` over several window sizes."
-    return sum(log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes) / len(window_sizes)
+    return sum(
+        log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
+    ) / len(window_sizes)
 
 # %% ../nbs/03_stft.ipynb #0074
 def spectrogram_blocks(
-    path, # a sound file, as for open_audio; channels are averaged
+    path,  # a sound file, as for open_audio; channels are averaged
     *,
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-    block_frames=2048, # frames in a block
-): # yields (window_size // 2 + 1, up to block_frames), one after the other
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+    block_frames=2048,  # frames in a block
+):  # yields (window_size // 2 + 1, up to block_frames), one after the other
     "The spectrogram of a file of any length, block by block."
     check_count(block_frames, "block_frames")
     with open_audio(path) as audio:
         remaining = num_frames(audio.num_samples, window_size=window_size, hop_size=hop_size)
         samples, blocks = np.zeros(window_size // 2, np.float32), audio.blocks()
         while remaining > 0:
-            n = min(block_frames, 1 << (remaining - 1).bit_length())  # a power of two, or a whole block
+            n = min(
+                block_frames, 1 << (remaining - 1).bit_length()
+            )  # a power of two, or a whole block
             need = (n - 1) * hop_size + window_size
             while len(samples) < need:
                 block = next(blocks, None)
@@ -476,20 +565,24 @@ def spectrogram_blocks(
                     more = block.mean(0)
                 samples = np.append(samples, more)
             S = spectrogram(
-                samples[:need], window_size=window_size, hop_size=hop_size, window=window, center=False
+                samples[:need],
+                window_size=window_size,
+                hop_size=hop_size,
+                window=window,
+                center=False,
             )
             yield np.asarray(S)[:, :remaining]
             samples, remaining = samples[n * hop_size :], remaining - n
 
 # %% ../nbs/03_stft.ipynb #0077
 def spectrogram_overview(
-    path, # a sound file, as for open_audio; channels are averaged
+    path,  # a sound file, as for open_audio; channels are averaged
     *,
-    max_columns=1600, # frames in the answer, at most
-    window_size=512, # samples per frame
-    hop_size=128, # samples between frames
-    window="hann", # as for get_window
-): # magnitudes (window_size // 2 + 1, columns), samples per column
+    max_columns=1600,  # frames in the answer, at most
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    window="hann",  # as for get_window
+):  # magnitudes (window_size // 2 + 1, columns), samples per column
     "The spectrogram of a file of any length, pooled over time to fit a picture."
     framing, columns = dict(window_size=window_size, hop_size=hop_size), []
     with open_audio(path) as audio:

@@ -34,47 +34,66 @@ def shapes(tree):
 # %% ../nbs/07_training.ipynb #0014
 def check_loss(loss, model, batch):
     "Refuse a loss that doesn't return (scalar, {part: scalar})."
-    def call(state, batch, key): return loss(nnx.merge(graphdef, state), batch, key)
+
+    def call(state, batch, key):
+        return loss(nnx.merge(graphdef, state), batch, key)
+
     graphdef, state = nnx.split(model)
     if not jax.tree.leaves(nnx.state(model, nnx.Param)):
         raise ValueError("the model has no nnx.Param; there's nothing to train")
     answer = jax.eval_shape(call, state, batch, jax.random.key(0))
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
-        raise ValueError(f"the loss returned {answer!r:.80}; want a scalar and a dictionary of its parts, as (loss, {{}})")
+        raise ValueError(
+            f"the loss returned {answer!r:.80}; want a scalar and a dictionary of its parts, as (loss, {{}})"
+        )
     for name, shape in shapes({"loss": answer[0], **answer[1]}).items():
-        if shape: raise ValueError(f"the loss returned {name!r} of shape {tuple(shape)}; want a scalar, such as the mean")
+        if shape:
+            raise ValueError(
+                f"the loss returned {name!r} of shape {tuple(shape)}; want a scalar, such as the mean"
+            )
 
 # %% ../nbs/07_training.ipynb #0015
 def get_batch(batches, step):
     "batches[step], if it is a batch: arrays with as many examples each on axis 0."
-    try: batch = jax.tree.map(np.asarray, batches[step])
+    try:
+        batch = jax.tree.map(np.asarray, batches[step])
     except (IndexError, KeyError):
-        raise ValueError(f"there is no batches[{step}]; want one for each step; make more, or train for fewer steps") from None
+        raise ValueError(
+            f"there is no batches[{step}]; want one for each step; make more, or train for fewer steps"
+        ) from None
     except TypeError as e:
-        raise ValueError(f"batches[{step}] fails ({e}); want a list of batches, or what else can be indexed by the step") from None
+        raise ValueError(
+            f"batches[{step}] fails ({e}); want a list of batches, or what else can be indexed by the step"
+        ) from None
     lengths = {shape[0] if shape else None for shape in shapes(batch).values()}
     if len(lengths) != 1 or not min(lengths):
-        raise ValueError(f"batches[{step}] has arrays of shape {shapes(batch)}; want at least one example, on axis 0 of each")
+        raise ValueError(
+            f"batches[{step}] has arrays of shape {shapes(batch)}; want at least one example, on axis 0 of each"
+        )
     return batch
 
 # %% ../nbs/07_training.ipynb #0018
 def cosine_decay(
-    progress, # share of the run that is done, 0 to 1
-): # factor for the learning rate, 1 to 0
+    progress,  # share of the run that is done, 0 to 1
+):  # factor for the learning rate, 1 to 0
     "Half a period of a cosine, from 1 to 0."
     return 0.5 * (1 + np.cos(np.pi * progress))
 
 # %% ../nbs/07_training.ipynb #0020
 def move_average(
-    average, # of the weights so far, any nested structure
-    weights, # the new ones
+    average,  # of the weights so far, any nested structure
+    weights,  # the new ones
     *,
-    step, # steps done before
-    decay, # d, the upper limit
-): # the new average
+    step,  # steps done before
+    decay,  # d, the upper limit
+):  # the new average
     "Exponential moving average, with a warm-up for short runs."
     d = jnp.minimum(decay, (1 + step) / (10 + step))
-    return jax.tree.map(lambda old, new: jnp.asarray(d * old + (1 - d) * new, jnp.result_type(old)), average, weights)
+    return jax.tree.map(
+        lambda old, new: jnp.asarray(d * old + (1 - d) * new, jnp.result_type(old)),
+        average,
+        weights,
+    )
 
 # %% ../nbs/07_training.ipynb #0023
 def make_optimizer(max_grad_norm):
@@ -84,19 +103,25 @@ def make_optimizer(max_grad_norm):
 # %% ../nbs/07_training.ipynb #0025
 def make_step(loss, graphdef, optimizer, *, seed, ema_decay):
     "A function from (state, rest, batch, learning rate) to the state after a step of training, and what to log of it."
+
     def update(state, grads, rate):
         updates, memory = optimizer.update(grads, state["optimizer"])
         params = jax.tree.map(lambda w, u: w - (rate * u).astype(w.dtype), state["params"], updates)
         ema = move_average(state["ema"], params, step=state["step"], decay=ema_decay)
         return dict(params=params, ema=ema, optimizer=memory, step=state["step"] + 1)
+
     def step(state, rest, batch, rate):
         key = jax.random.fold_in(jax.random.key(seed), state["step"])
-        def objective(params): return loss(nnx.merge(graphdef, params, jax.tree.map(lambda w: w, rest)), batch, key)
+
+        def objective(params):
+            return loss(nnx.merge(graphdef, params, jax.tree.map(lambda w: w, rest)), batch, key)
+
         (value, parts), grads = jax.value_and_grad(objective, has_aux=True)(state["params"])
         norm = optax.tree.norm(grads)
         finite = jnp.isfinite(value) & jnp.isfinite(norm)
         state = jax.lax.cond(finite, update, lambda state, *_: state, state, grads, rate)
         return state, dict(loss=value, parts=parts, gradient_norm=norm, learning_rate=rate)
+
     return step
 
 # %% ../nbs/07_training.ipynb #0026
@@ -115,18 +140,25 @@ def split_over_devices(batch):
     "Put this process's part of a batch on its devices."
     size, devices = len(jax.tree.leaves(batch)[0]), jax.local_device_count()
     if size % devices:
-        raise ValueError(f"the batch has {size} examples for {devices} devices; want a multiple of {devices}")
+        raise ValueError(
+            f"the batch has {size} examples for {devices} devices; want a multiple of {devices}"
+        )
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(placed("batch"), x), batch)
 
 # %% ../nbs/07_training.ipynb #0040
 def join_hosts(
     *,
-    cluster=False, # ask SLURM, Kubernetes, … instead, as JAX detects them
+    cluster=False,  # ask SLURM, Kubernetes, … instead, as JAX detects them
 ):
     "Become one of several processes that train together, if the environment says so."
-    address, *numbers = (os.environ.get(f"JAX_{name}") for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"))
-    if cluster: return jax.distributed.initialize()
-    if address is None: return
+    address, *numbers = (
+        os.environ.get(f"JAX_{name}")
+        for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
+    )
+    if cluster:
+        return jax.distributed.initialize()
+    if address is None:
+        return
     if not all(n and n.isdecimal() for n in numbers) or not int(numbers[1]) < int(numbers[0]):
         raise ValueError(
             f"JAX_COORDINATOR_ADDRESS is set, JAX_NUM_PROCESSES is {numbers[0]} and JAX_PROCESS_ID is {numbers[1]}; "
@@ -136,15 +168,18 @@ def join_hosts(
 
 # %% ../nbs/07_training.ipynb #0043
 def read_log(
-    path, # a run's folder, or its log.jsonl
-) -> list: # a dictionary for each step
+    path,  # a run's folder, or its log.jsonl
+) -> list:  # a dictionary for each step
     "The log of a run, without a last line that was torn."
     path = Path(path)
     records, lines = [], (path / "log.jsonl" if path.is_dir() else path).read_bytes().split(b"\n")
-    for line in lines[:-1]:                                      # after the last newline there's nothing, or a torn line
-        try: records.append(json.loads(line))
+    for line in lines[:-1]:  # after the last newline there's nothing, or a torn line
+        try:
+            records.append(json.loads(line))
         except ValueError:
-            raise ValueError(f"{path}: line {len(records) + 1} is no JSON; want a log as train writes it") from None
+            raise ValueError(
+                f"{path}: line {len(records) + 1} is no JSON; want a log as train writes it"
+            ) from None
     return records
 
 # %% ../nbs/07_training.ipynb #0044
@@ -152,33 +187,40 @@ def append_record(path, record):
     "Add a line to a log, at once."
     line = json.dumps(record).encode() + b"\n"
     with open(path, "ab", buffering=0) as file:
-        if file.write(line) < len(line): raise OSError("no space left for the log")
+        if file.write(line) < len(line):
+            raise OSError("no space left for the log")
 
 # %% ../nbs/07_training.ipynb #0046
 def cut_log(path, step):
     "Drop the lines of a log from a step on, and a torn one."
     kept = [record for record in (read_log(path) if path.exists() else []) if record["step"] < step]
-    with atomic_path(path) as temporary: temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
 
 # %% ../nbs/07_training.ipynb #0049
 def plot_losses(
-    log, # a run's folder, its log.jsonl, or what read_log returns
+    log,  # a run's folder, its log.jsonl, or what read_log returns
     *,
-    ax=None, # axes to draw on; a new figure if None
-): # the figure
+    ax=None,  # axes to draw on; a new figure if None
+):  # the figure
     "Loss and its parts over the steps of a run."
     records = log if isinstance(log, list) else read_log(log)
-    if not records: raise ValueError("the log is empty; want at least one step")
+    if not records:
+        raise ValueError("the log is empty; want at least one step")
     ax = ax or new_figure(size=(9, 2.6))[1][0]
     curves = {"loss": [r["loss"] for r in records]}
-    for part in records[0]["parts"]: curves[part] = [r["parts"][part] for r in records]
+    for part in records[0]["parts"]:
+        curves[part] = [r["parts"][part] for r in records]
     width = max(1, len(records) // 25)
     for name, values in curves.items():
-        if name != "loss" and values == curves["loss"]: continue       # the only part
+        if name != "loss" and values == curves["loss"]:
+            continue  # the only part
         color = ax.plot(values, alpha=0.25, linewidth=0.8)[0].get_color()
         smooth = np.convolve(values, np.ones(width) / width, "valid")
         ax.plot(np.arange(len(smooth)) + (width - 1) / 2, smooth, color=color, label=name)
-    ax.set(xlabel="Step", ylabel="Loss", yscale="log"); ax.legend(); ax.grid(alpha=0.3)
+    ax.set(xlabel="Step", ylabel="Loss", yscale="log")
+    ax.legend()
+    ax.grid(alpha=0.3)
     return ax.figure
 
 # %% ../nbs/07_training.ipynb #0052
@@ -186,6 +228,7 @@ def plot_losses(
 def checkpoint_manager(folder):
     "Orbax's keeper of the checkpoints in a folder, for this process alone, and without what it logs."
     import orbax.checkpoint as ocp
+
     process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=process, active_processes={process}, barrier_sync_key_prefix="audiogen"
@@ -196,32 +239,51 @@ def checkpoint_manager(folder):
         enable_async_checkpointing=False,
         multiprocessing_options=alone,
     )
-    with quiet("orbax", logger="absl"), ocp.CheckpointManager(folder.resolve(), options=options) as manager:
+    with (
+        quiet("orbax", logger="absl"),
+        ocp.CheckpointManager(folder.resolve(), options=options) as manager,
+    ):
         yield manager
 
 # %% ../nbs/07_training.ipynb #0053
 def save_checkpoint(folder, step, tree):
     "Write the arrays of a nested structure as the checkpoint after `step` steps; False if it's there already."
     import orbax.checkpoint as ocp
+
     folder.mkdir(exist_ok=True)
-    data = np.frombuffer(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)), np.uint8)
+    data = np.frombuffer(
+        b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)), np.uint8
+    )
     with checkpoint_manager(folder) as manager:
-        return step not in manager.all_steps() and manager.save(step, args=ocp.args.StandardSave({"state": data}))
+        return step not in manager.all_steps() and manager.save(
+            step, args=ocp.args.StandardSave({"state": data})
+        )
 
 # %% ../nbs/07_training.ipynb #0054
 def load_checkpoint(folder, tree):
     "The newest checkpoint of a folder in the structure of `tree`; `tree` itself if there is none."
     import orbax.checkpoint as ocp
-    if not folder.exists(): return tree
-    for half_written in folder.glob("*.orbax-checkpoint-tmp*"): shutil.rmtree(half_written)
+
+    if not folder.exists():
+        return tree
+    for half_written in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(half_written)
     with checkpoint_manager(folder) as manager:
-        if manager.latest_step() is None: return tree
-        data = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())["state"].tobytes()
+        if manager.latest_step() is None:
+            return tree
+        data = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())[
+            "state"
+        ].tobytes()
     leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, tree))
     ends = np.cumsum([leaf.nbytes for leaf in leaves])
     if len(data) != ends[-1]:
-        raise ValueError(f"{folder}: {len(data):,} bytes, not {ends[-1]:,}; resume with the version of optax that began the run")
-    parts = [np.frombuffer(data[end - x.nbytes : end], x.dtype).reshape(x.shape) for x, end in zip(leaves, ends)]
+        raise ValueError(
+            f"{folder}: {len(data):,} bytes, not {ends[-1]:,}; resume with the version of optax that began the run"
+        )
+    parts = [
+        np.frombuffer(data[end - x.nbytes : end], x.dtype).reshape(x.shape)
+        for x, end in zip(leaves, ends)
+    ]
     return structure.unflatten(parts)
 
 # %% ../nbs/07_training.ipynb #0057
@@ -230,25 +292,45 @@ def check_settings(settings, *, save_every=10.0):
     if not isinstance(save_every, (int, float)) or not save_every >= 0:
         raise ValueError(f"save_every is {save_every!r:.20}; want a number of seconds, 0 or more")
     if settings["steps"] is None and settings["seconds"] is None:
-        raise ValueError("steps and seconds are both None; want one of them, or both for whichever ends first")
+        raise ValueError(
+            "steps and seconds are both None; want one of them, or both for whichever ends first"
+        )
     if settings["seconds"] and jax.process_count() > 1:
-        raise ValueError("several processes can't agree on when seconds are over; train for a number of steps")
+        raise ValueError(
+            "several processes can't agree on when seconds are over; train for a number of steps"
+        )
     for name, value in settings.items():
-        if value is None: continue
+        if value is None:
+            continue
         least = {"steps": 1, "seed": 0}.get(name)
         if least is not None:
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2**31:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, np.integer))
+                or not least <= value < 2**31
+            ):
                 raise ValueError(f"{name} is {value!r:.20}; want a whole number, {least} or more")
-        elif not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf or not (value or name == "ema_decay"):
+        elif (
+            not isinstance(value, (int, float, np.number))
+            or not 0 <= value < math.inf
+            or not (value or name == "ema_decay")
+        ):
             raise ValueError(f"{name} is {value!r:.20}; want a number above 0")
-    if settings["ema_decay"] >= 1: raise ValueError(f"ema_decay is {settings['ema_decay']}; want less than 1, such as 0.999")
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+    if settings["ema_decay"] >= 1:
+        raise ValueError(f"ema_decay is {settings['ema_decay']}; want less than 1, such as 0.999")
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in settings.items()
+    }
 
 # %% ../nbs/07_training.ipynb #0058
 def run_shapes(params, batch):
     "The shapes of parameters and batches, for all processes together, as settings of a run."
     found = {f"shape of {name}": shape for name, shape in shapes(params).items()}
-    return found | {f"shape of {name} in a batch": [n * jax.process_count(), *more] for name, (n, *more) in shapes(batch).items()}
+    return found | {
+        f"shape of {name} in a batch": [n * jax.process_count(), *more]
+        for name, (n, *more) in shapes(batch).items()
+    }
 
 # %% ../nbs/07_training.ipynb #0059
 def check_same_run(old, new, folder):
@@ -265,6 +347,7 @@ def run_files(folder):
     "Which of the things that make a run are in a folder."
     return [name for name in ("run.json", "log.jsonl", "checkpoints") if (folder / name).exists()]
 
+
 def read_settings(path):
     "The settings that a run was begun with."
     try:
@@ -272,35 +355,49 @@ def read_settings(path):
     except ValueError as e:
         settings = e
     if not isinstance(settings, dict):
-        raise ValueError(f"{path}: damaged ({settings!s:.60}); bring it back from a copy, or begin a run in another folder")
+        raise ValueError(
+            f"{path}: damaged ({settings!s:.60}); bring it back from a copy, or begin a run in another folder"
+        )
     return settings
+
 
 def resume_call(folder):
     "What to write in order to go on with a run."
     return f"train(..., out={str(folder)!r}, resume=True)"
 
+
 def open_run(folder, settings, *, resume):
     "Start a run in a folder, or find the one that's there."
     there = run_files(folder)
     if there and not resume:
-        raise ValueError(f"{folder} holds a run already; go on with {resume_call(folder)}, or choose another folder")
+        raise ValueError(
+            f"{folder} holds a run already; go on with {resume_call(folder)}, or choose another folder"
+        )
     if resume and not there:
         message = f"{folder} holds no run to resume; training starts from the beginning"
-        warnings.warn(message, stacklevel=4)                            # at the line that called train
+        warnings.warn(message, stacklevel=4)  # at the line that called train
     if there and "run.json" not in there:
         raise ValueError(f"{folder} holds {there[0]}, but no run.json; choose another folder")
     if there:
         return check_same_run(read_settings(folder / "run.json"), settings, folder)
-    with atomic_path(folder / "run.json") as temporary: temporary.write_text(json.dumps(settings, indent=1))
+    with atomic_path(folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(settings, indent=1))
 
 # %% ../nbs/07_training.ipynb #0061
 @contextmanager
 def writing(folder):
     "Turn whatever fails when the block writes to a folder into one line."
-    try: yield
-    except (OSError, ValueError, RuntimeError) as e:                    # the last two are from Orbax's storage
-        system = re.search(r"([^:]+) \[os_error_code", str(e))          # how Orbax's storage quotes the operating system
-        reason = system[1].strip() if system else getattr(e, "strerror", None) or " ".join(str(e).split())[:200]
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as e:  # the last two are from Orbax's storage
+        system = re.search(
+            r"([^:]+) \[os_error_code", str(e)
+        )  # how Orbax's storage quotes the operating system
+        reason = (
+            system[1].strip()
+            if system
+            else getattr(e, "strerror", None) or " ".join(str(e).split())[:200]
+        )
         raise OSError(
             f"{folder}: couldn't be written ({reason}); is the disk full? "
             "The last checkpoint is whole: make room, then resume"
@@ -313,39 +410,55 @@ def restore_run(folder, settings, state, *, resume):
     if jax.process_index() == 0:
         open_run(folder, settings, resume=resume)
         state = load_checkpoint(folder / "checkpoints", state)
-        with writing(folder): cut_log(folder / "log.jsonl", int(state[0]["step"]))
+        with writing(folder):
+            cut_log(folder / "log.jsonl", int(state[0]["step"]))
     if jax.process_count() > 1:
         from jax.experimental.multihost_utils import broadcast_one_to_all
+
         state = broadcast_one_to_all(state)
     return jax.device_put(state[0], placed()), float(state[1])
 
 # %% ../nbs/07_training.ipynb #0064
 def save_run(folder, state, trained):
     "Write a checkpoint, and the log before it; False if it's there already."
-    if jax.process_index(): return False
+    if jax.process_index():
+        return False
     with writing(folder):
-        with open(folder / "log.jsonl", "ab") as file: os.fsync(file.fileno())
-        return save_checkpoint(folder / "checkpoints", int(state["step"]), (state, np.float32(trained)))
+        with open(folder / "log.jsonl", "ab") as file:
+            os.fsync(file.fileno())
+        return save_checkpoint(
+            folder / "checkpoints", int(state["step"]), (state, np.float32(trained))
+        )
 
 # %% ../nbs/07_training.ipynb #0067
 def describe_batch(batch):
     "Shape and range of each array, and how much of it isn't finite."
+
     def describe(name, x):
         good = np.isfinite(x)
         ends = f" from {x[good].min():.4g} to {x[good].max():.4g}" if good.any() else ""
-        count = f", {(~good).sum():,} of {x.size:,} not finite, the first in example " if not good.all() else ""
-        return f"{name or 'array'} {x.shape}{ends}{count}{np.argwhere(~good)[0, 0] if count else ''}"
+        count = (
+            f", {(~good).sum():,} of {x.size:,} not finite, the first in example "
+            if not good.all()
+            else ""
+        )
+        return (
+            f"{name or 'array'} {x.shape}{ends}{count}{np.argwhere(~good)[0, 0] if count else ''}"
+        )
+
     return "; ".join(describe(name, x) for name, x in named_leaves(batch).items())
 
 # %% ../nbs/07_training.ipynb #0068
 def check_finite(record, batch):
     "Stop training when the loss or its gradient is NaN or infinite."
     step, loss, norm = (record[name] for name in ("step", "loss", "gradient_norm"))
-    if math.isfinite(loss) and math.isfinite(norm): return
+    if math.isfinite(loss) and math.isfinite(norm):
+        return
     if all(np.isfinite(x).all() for x in jax.tree.leaves(batch)):
         advice = f"The batch is finite: try a lower learning rate (it was {record['learning_rate']:.2g}), "
         advice += "and look for a logarithm, a root or a division in the loss"
-    else: advice = "The batch itself is bad: mend the data"
+    else:
+        advice = "The batch itself is bad: mend the data"
     raise ValueError(
         f"training diverged in step {step}: loss {loss}, gradient norm {norm}. "
         f"batches[{step}] holds {describe_batch(batch)}. {advice}. The model and the last checkpoint have the weights from before this step"
@@ -356,24 +469,31 @@ def check_finite(record, batch):
 def noting_interrupts():
     "Yield a list that gets what Ctrl-C would have done now; the second one does it at once."
     noted, before = [], {}
+
     def note(number, frame):
         if noted:
             return before[number](number, frame)
         noted.append(partial(before[number], number, frame))
+
     try:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):                  # Windows has no SIGHUP
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
             number = getattr(signal, name, None)
             if number and callable(handler := signal.getsignal(number)):
                 before[number] = handler
                 signal.signal(number, note)
-    except ValueError: before.clear()                                 # only the main thread gets signals
-    try: yield noted
+    except ValueError:
+        before.clear()  # only the main thread gets signals
+    try:
+        yield noted
     finally:
-        for number, handler in before.items(): signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 def stop_run(interrupt, steps, folder):
     "Let an interrupt happen that was noted; KeyboardInterrupt says how to go on."
-    try: interrupt()
+    try:
+        interrupt()
     except KeyboardInterrupt:
         message = f"stopped after {steps:,} steps; go on with {resume_call(folder)}"
         raise KeyboardInterrupt(message) from None
@@ -381,21 +501,30 @@ def stop_run(interrupt, steps, folder):
 # %% ../nbs/07_training.ipynb #0073
 def training_steps(step, state, rest, batches, settings, *, trained):
     "Yield progress, state, log record and batch after each step, until the budget is spent."
-    steps, seconds, learning_rate = (settings[name] for name in ("steps", "seconds", "learning_rate"))
+    steps, seconds, learning_rate = (
+        settings[name] for name in ("steps", "seconds", "learning_rate")
+    )
     n, compiled, rest = int(state["step"]), None, jax.device_put(rest, placed())
-    def done(): return max(n / (steps or math.inf), trained / (seconds or math.inf))
+
+    def done():
+        return max(n / (steps or math.inf), trained / (seconds or math.inf))
+
     while (progress := done()) < 1:
         if compiled is None:
             first = get_batch(batches, n)
-            traced = jax.jit(step, donate_argnums=0, out_shardings=placed()).lower(state, rest, split_over_devices(first), np.float32(0))
+            traced = jax.jit(step, donate_argnums=0, out_shardings=placed()).lower(
+                state, rest, split_over_devices(first), np.float32(0)
+            )
             compiled = traced.compile()
         start = time.perf_counter()
         batch = get_batch(batches, n)
         if shapes(batch) != shapes(first):
-            raise ValueError(f"batches[{n}] has the shapes {shapes(batch)}, others {shapes(first)}; want them all equal")
+            raise ValueError(
+                f"batches[{n}] has the shapes {shapes(batch)}, others {shapes(first)}; want them all equal"
+            )
         rate = np.float32(learning_rate * cosine_decay(progress))
         state, metrics = compiled(state, rest, split_over_devices(batch), rate)
-        metrics = jax.tree.map(float, jax.device_get(metrics))       # waits until the step is done
+        metrics = jax.tree.map(float, jax.device_get(metrics))  # waits until the step is done
         trained, n = trained + time.perf_counter() - start, n + 1
         yield done(), state, dict(step=n - 1, seconds=round(trained, 6)) | metrics, batch
 
@@ -403,6 +532,7 @@ def training_steps(step, state, rest, batches, settings, *, trained):
 def progress_bar():
     "A bar from 0 to 1, on a terminal or in a notebook; none in a log file, and none for any process but the first."
     from tqdm.auto import tqdm
+
     form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
     silent = jax.process_index() > 0 or sys.stderr is None
     return tqdm(total=1, disable=silent or None, bar_format=form, smoothing=0)
@@ -410,9 +540,12 @@ def progress_bar():
 # %% ../nbs/07_training.ipynb #0076
 def show_progress(bar, progress, record):
     "Move a bar on; a resumed run's begins where the run was."
-    if not bar.n: bar.initial = progress
+    if not bar.n:
+        bar.initial = progress
     rate = (record["step"] + 1) / (record["seconds"] + 1e-9)
-    bar.set_postfix_str(f"step {record['step'] + 1:,}, loss {record['loss']:.3g}, {rate:.3g} steps/s", refresh=False)
+    bar.set_postfix_str(
+        f"step {record['step'] + 1:,}, loss {record['loss']:.3g}, {rate:.3g} steps/s", refresh=False
+    )
     bar.update(min(1, progress) - bar.n)
 
 # %% ../nbs/07_training.ipynb #0077
@@ -428,14 +561,16 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
                 check_finite(record, batch)
                 trained = record["seconds"]
                 if jax.process_index() == 0:
-                    with writing(folder): append_record(folder / "log.jsonl", record)
+                    with writing(folder):
+                        append_record(folder / "log.jsonl", record)
                 show_progress(bar, progress, record)
                 if interrupted or trained - saved >= save_every:
                     checkpoint(state, trained)
                     saved = trained
                 if interrupted:
                     stop_run(interrupted.pop(), int(state["step"]), folder)
-        except OSError: raise                                         # most likely it's the disk: don't write again
+        except OSError:
+            raise  # most likely it's the disk: don't write again
         except Exception:
             checkpoint(state, trained)
             raise
@@ -445,23 +580,30 @@ def follow(made_steps, folder, *, checkpoint, state, trained, save_every):
 
 # %% ../nbs/07_training.ipynb #0079
 def train(
-    model, # any nnx.Module; its nnx.Param variables are trained, all others stay as they are
-    loss, # loss(model, batch, key) -> (scalar, {part: scalar})
-    batches, # batches[step] -> arrays with examples on axis 0; of several processes each gives its own part
+    model,  # any nnx.Module; its nnx.Param variables are trained, all others stay as they are
+    loss,  # loss(model, batch, key) -> (scalar, {part: scalar})
+    batches,  # batches[step] -> arrays with examples on axis 0; of several processes each gives its own part
     *,
-    out, # the run's folder
-    steps=None, # how many steps to train, at most
-    seconds=None, # how long to train, at most, without compiling and saving (s)
-    seed=0, # of the keys that the loss gets
-    learning_rate=2e-3, # of the first step; falls to 0 along a cosine
-    max_grad_norm=5.0, # longer gradients are shortened to this
-    ema_decay=0.999, # of the average of the weights
-    save_every=10.0, # time of training between checkpoints (s)
-    listen=None, # listen(model, step), called at the start, at each checkpoint and at the end
-    resume=False, # go on with the run in `out`; where there is none, begin one, with a warning
+    out,  # the run's folder
+    steps=None,  # how many steps to train, at most
+    seconds=None,  # how long to train, at most, without compiling and saving (s)
+    seed=0,  # of the keys that the loss gets
+    learning_rate=2e-3,  # of the first step; falls to 0 along a cosine
+    max_grad_norm=5.0,  # longer gradients are shortened to this
+    ema_decay=0.999,  # of the average of the weights
+    save_every=10.0,  # time of training between checkpoints (s)
+    listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
+    resume=False,  # go on with the run in `out`; where there is none, begin one, with a warning
 ):
     "Train a model; it ends up with the average of its weights over the last steps."
-    settings = dict(steps=steps, seconds=seconds, seed=seed, learning_rate=learning_rate, max_grad_norm=max_grad_norm, ema_decay=ema_decay)
+    settings = dict(
+        steps=steps,
+        seconds=seconds,
+        seed=seed,
+        learning_rate=learning_rate,
+        max_grad_norm=max_grad_norm,
+        ema_decay=ema_decay,
+    )
     settings = check_settings(settings, save_every=save_every)
     check_loss(loss, model, batch := get_batch(batches, 0))
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
@@ -469,8 +611,15 @@ def train(
     out, optimizer = Path(out), make_optimizer(max_grad_norm)
     state, trained = restore_run(out, settings, initial_state(params, optimizer), resume=resume)
     step = make_step(loss, graphdef, optimizer, seed=seed, ema_decay=ema_decay)
+
     def checkpoint(state, trained):
-        nnx.update(model, jax.tree.map(jnp.array, jax.device_get(state["ema"])))       # copies: the next step overwrites the state
-        if save_run(out, state, trained) and listen: listen(model, int(state["step"]))
+        nnx.update(
+            model, jax.tree.map(jnp.array, jax.device_get(state["ema"]))
+        )  # copies: the next step overwrites the state
+        if save_run(out, state, trained) and listen:
+            listen(model, int(state["step"]))
+
     made_steps = training_steps(step, state, rest, batches, settings, trained=trained)
-    follow(made_steps, out, checkpoint=checkpoint, state=state, trained=trained, save_every=save_every)
+    follow(
+        made_steps, out, checkpoint=checkpoint, state=state, trained=trained, save_every=save_every
+    )

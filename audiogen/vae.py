@@ -15,23 +15,33 @@ import numpy as np
 from flax import nnx
 
 from .generator import check_rngs, mlp
-from .spectral import Clouds, SpectralConfig, SpectralGenerator, check_enough_clips, check_length, half_picture, in_blocks, log_magnitude, pooled
+from audiogen.spectral import (
+    Clouds,
+    SpectralConfig,
+    SpectralGenerator,
+    check_enough_clips,
+    check_length,
+    half_picture,
+    in_blocks,
+    log_magnitude,
+    pooled,
+)
 from .waveform import check_count, check_memory
 
 # %% ../nbs/09_vae.ipynb #0008
 def gaussian_kl(
-    mean, # of a Gaussian with independent components, (..., d)
-    log_var, # logarithms of their variances, (..., d)
-): # (...), nats
+    mean,  # of a Gaussian with independent components, (..., d)
+    log_var,  # logarithms of their variances, (..., d)
+):  # (...), nats
     "Kullback–Leibler divergence from N(0, I): ½ Σ (mean² + variance − 1 − log variance)."
     return 0.5 * jnp.sum(jnp.square(mean) + jnp.exp(log_var) - 1 - log_var, axis=-1)
 
 # %% ../nbs/09_vae.ipynb #0014
 def reparameterize(
-    key, # for the noise
-    mean, # (..., d)
-    log_var, # (..., d)
-): # a draw, (..., d)
+    key,  # for the noise
+    mean,  # (..., d)
+    log_var,  # (..., d)
+):  # a draw, (..., d)
     "Draw from a Gaussian so that gradients reach its mean and variance: mean + standard deviation × noise."
     return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
 
@@ -39,102 +49,142 @@ def reparameterize(
 @dataclass(frozen=True)
 class VAEConfig(SpectralConfig):
     "The settings of an `AudioVAE`: those of a `SpectralGenerator`, smaller, and two of its own."
-    latent_dim: int = 16 # size of the latent vector
-    hidden_dims: tuple = (128, 256) # widths of the decoder's hidden layers
-    rank: int = 3 # brush strokes in a spectrogram
-    pool: int = 32 # frames that are averaged before a sound is encoded
-    encoder_dim: int = 96 # width of the encoder's hidden layer
-    beta: float = 5e-4 # price of a nat, in units of the mean square (of log-magnitudes)
+
+    latent_dim: int = 16  # size of the latent vector
+    hidden_dims: tuple = (128, 256)  # widths of the decoder's hidden layers
+    rank: int = 3  # brush strokes in a spectrogram
+    pool: int = 32  # frames that are averaged before a sound is encoded
+    encoder_dim: int = 96  # width of the encoder's hidden layer
+    beta: float = 5e-4  # price of a nat, in units of the mean square (of log-magnitudes)
 
     def __post_init__(self):
         super().__post_init__()
-        check_memory(8 * self.num_features * check_count(self.encoder_dim, "encoder_dim"), f"an encoder of width {self.encoder_dim:,}")
+        check_memory(
+            8 * self.num_features * check_count(self.encoder_dim, "encoder_dim"),
+            f"an encoder of width {self.encoder_dim:,}",
+        )
         object.__setattr__(self, "beta", float(self.beta))
-        if not 0 <= self.beta < math.inf: raise ValueError(f"beta is {self.beta}; want a number from 0, such as 0.0005")
+        if not 0 <= self.beta < math.inf:
+            raise ValueError(f"beta is {self.beta}; want a number from 0, such as 0.0005")
 
     @property
-    def encoder_sizes(self): return (self.num_features, self.encoder_dim, 2 * self.latent_dim)
+    def encoder_sizes(self):
+        return (self.num_features, self.encoder_dim, 2 * self.latent_dim)
 
 # %% ../nbs/09_vae.ipynb #0019
 class AudioVAE(SpectralGenerator):
     "A `SpectralGenerator` as decoder, and an encoder from a sound to a Gaussian over latent vectors."
-    def __init__(self, *, rngs, **settings): # settings of VAEConfig
+
+    def __init__(self, *, rngs, **settings):  # settings of VAEConfig
         self.config = c = VAEConfig(**settings)
-        self.sample_rate, self.latent_dim, self.latents = c.sample_rate, c.latent_dim, Clouds(len(c.classes), c.remembered, c.latent_dim)
+        self.sample_rate, self.latent_dim, self.latents = (
+            c.sample_rate,
+            c.latent_dim,
+            Clouds(len(c.classes), c.remembered, c.latent_dim),
+        )
         self.encoder = nnx.Sequential(*mlp(c.encoder_sizes, check_rngs(rngs)).layers[:-1])
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
-    def posterior(self, features): # (..., num_features) -> mean and log variance, (..., latent_dim) each
-        mean, log_var = jnp.split(self.encoder((features + 4) / 2), 2, axis=-1)                           # log-magnitudes go from −7 to 0
+    def posterior(
+        self, features
+    ):  # (..., num_features) -> mean and log variance, (..., latent_dim) each
+        mean, log_var = jnp.split(
+            self.encoder((features + 4) / 2), 2, axis=-1
+        )  # log-magnitudes go from −7 to 0
         return mean, log_var - 2
 
-    def encode(self, waveforms): # (n, num_samples) -> means, (n, latent_dim)
+    def encode(self, waveforms):  # (n, num_samples) -> means, (n, latent_dim)
         return in_blocks(posterior_means, self, check_length(waveforms, self.config))
 
-    def decode(self, z): # another name for calling the model
+    def decode(self, z):  # another name for calling the model
         return self(z)
 
-AudioVAE.__signature__ = inspect.signature(AudioVAE.__init__.__get__(0))                              # flax shows (*args, **kwargs)
+
+AudioVAE.__signature__ = inspect.signature(
+    AudioVAE.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/09_vae.ipynb #postmean
-def posterior_means(model, waveforms): # (..., num_samples) -> (..., latent_dim)
+def posterior_means(model, waveforms):  # (..., num_samples) -> (..., latent_dim)
     "The means of the posteriors of sounds."
-    return model.posterior(pooled(log_magnitude(waveforms, **model.config.framing), model.config.pool))[0]
+    return model.posterior(
+        pooled(log_magnitude(waveforms, **model.config.framing), model.config.pool)
+    )[0]
 
 # %% ../nbs/09_vae.ipynb #0020
 def vae_model(
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    classes, # names of the classes
-    sample_rate, # samples per second (Hz)
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    classes,  # names of the classes
+    sample_rate,  # samples per second (Hz)
     *,
-    midi=None, # pitches: not used
-    rngs:nnx.Rngs, # source of randomness for the weights
-    **settings, # further settings of VAEConfig
+    midi=None,  # pitches: not used
+    rngs: nnx.Rngs,  # source of randomness for the weights
+    **settings,  # further settings of VAEConfig
 ) -> AudioVAE:
     "An untrained autoencoder for a set of sounds."
     check_enough_clips(labels, classes)
-    return AudioVAE(sample_rate=sample_rate, duration=np.shape(waveforms)[-1] / sample_rate, classes=tuple(classes), rngs=rngs, **settings)
+    return AudioVAE(
+        sample_rate=sample_rate,
+        duration=np.shape(waveforms)[-1] / sample_rate,
+        classes=tuple(classes),
+        rngs=rngs,
+        **settings,
+    )
 
 # %% ../nbs/09_vae.ipynb #0022
 def vae_targets(
-    model:AudioVAE, # its settings are used, not its weights
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    midi=None, # their pitches: not used, the picture shows them
-    instruments=None, # that made them: not used
-) -> dict: # {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
+    model: AudioVAE,  # its settings are used, not its weights
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    midi=None,  # their pitches: not used, the picture shows them
+    instruments=None,  # that made them: not used
+) -> dict:  # {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
     "What the autoencoder learns from: a sound as its encoder sees it, and as its decoder shall draw it."
     L = in_blocks(half_picture, model, waveforms)
-    return {"features": in_blocks(half_pooled, model, L), "L": L, "label": np.asarray(labels, np.int32)}
+    return {
+        "features": in_blocks(half_pooled, model, L),
+        "L": L,
+        "label": np.asarray(labels, np.int32),
+    }
 
 # %% ../nbs/09_vae.ipynb #halfpool
-def half_pooled(model, L): # (b, frame, bin) -> (b, num_features)
+def half_pooled(model, L):  # (b, frame, bin) -> (b, num_features)
     "Means over blocks of frames, in half precision."
     return pooled(L.astype(jnp.float32), model.config.pool).astype(jnp.float16)
 
 # %% ../nbs/09_vae.ipynb #0023
 def vae_loss(
-    model:AudioVAE,
-    batch, # from vae_targets
-    key, # for the latent vectors
-): # scalar, {part: scalar}
+    model: AudioVAE,
+    batch,  # from vae_targets
+    key,  # for the latent vectors
+):  # scalar, {part: scalar}
     "The loss of chapter 08, with z drawn from the posterior, plus β × KL."
     mean, log_var = model.posterior(batch["features"].astype(jnp.float32))
     difference = model.draw(reparameterize(key, mean, log_var)) - batch["L"]
-    square, absolute, nats = jnp.mean(jnp.square(difference)), jnp.mean(jnp.abs(difference)), jnp.mean(gaussian_kl(mean, log_var))
-    return square + 0.3 * absolute + model.config.beta * nats, {"square": square, "decibels": absolute * 20 / np.log(10), "nats": nats}
+    square, absolute, nats = (
+        jnp.mean(jnp.square(difference)),
+        jnp.mean(jnp.abs(difference)),
+        jnp.mean(gaussian_kl(mean, log_var)),
+    )
+    return square + 0.3 * absolute + model.config.beta * nats, {
+        "square": square,
+        "decibels": absolute * 20 / np.log(10),
+        "nats": nats,
+    }
 
 # %% ../nbs/09_vae.ipynb #0025
 def fit_prior(
-    model:AudioVAE, # the clouds of its latents are changed
-    arrays, # from vae_targets
+    model: AudioVAE,  # the clouds of its latents are changed
+    arrays,  # from vae_targets
 ):
     "Find where each class lies in the latent space, as the encoder has it now."
-    model.latents.fit(in_blocks(feature_means, model, arrays["features"], size=1024), arrays["label"])
+    model.latents.fit(
+        in_blocks(feature_means, model, arrays["features"], size=1024), arrays["label"]
+    )
 
 # %% ../nbs/09_vae.ipynb #featmean
-def feature_means(model, features, *conditions): # (b, num_features), … -> (b, latent_dim)
+def feature_means(model, features, *conditions):  # (b, num_features), … -> (b, latent_dim)
     "The means of the posteriors of features."
     return model.posterior(features.astype(jnp.float32), *conditions)[0]

@@ -27,43 +27,49 @@ from audiogen.waveform import (
 
 # %% ../nbs/02_variation.ipynb #0010
 def cosine_similarity(
-    x, # vectors, such as waveforms, (..., t)
-    y, # vectors, (..., t)
-): # (...), from -1 to 1
+    x,  # vectors, such as waveforms, (..., t)
+    y,  # vectors, (..., t)
+):  # (...), from -1 to 1
     "Cosine of the angle between vectors; 0 if one of them is 0."
+
     def unit(x):
         x = jnp.asarray(x, jnp.float32)
         largest = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
         x = x / jnp.where(largest > 0, largest, 1)
         length = safe_sqrt(jnp.sum(x**2, axis=-1, keepdims=True))
         return x / jnp.where(length > 0, length, 1)
+
     return jnp.clip(jnp.sum(unit(x) * unit(y), axis=-1), -1, 1)
 
 # %% ../nbs/02_variation.ipynb #0011
 def variation_curve(
-    model, # called as model(z)
-    base_latent, # where to start, (latent_dim,)
-    scales, # standard deviations σ, (s,)
+    model,  # called as model(z)
+    base_latent,  # where to start, (latent_dim,)
+    scales,  # standard deviations σ, (s,)
     *,
-    num_variations=32, # for each scale
-    key, # for the directions
-): # cosine similarity to the start, (s, num_variations)
+    num_variations=32,  # for each scale
+    key,  # for the directions
+):  # cosine similarity to the start, (s, num_variations)
     "How far from a sound does a step of scale σ lead?"
     scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
     if base_latent.ndim != 1:
-        raise ValueError(f"base_latent has shape {base_latent.shape}; want one vector, ({model.latent_dim},)")
+        raise ValueError(
+            f"base_latent has shape {base_latent.shape}; want one vector, ({model.latent_dim},)"
+        )
     if not (np.isfinite(scales).all() and (scales >= 0).all()):
         raise ValueError(f"scales are {scales}; want finite numbers, 0 or more")
-    steps = jax.random.normal(key, (len(scales), check_count(num_variations, "num_variations"), model.latent_dim))
+    steps = jax.random.normal(
+        key, (len(scales), check_count(num_variations, "num_variations"), model.latent_dim)
+    )
     varied = base_latent + jnp.asarray(scales)[:, None, None] * steps
     return cosine_similarity(synthesize(model, varied), synthesize(model, base_latent))
 
 # %% ../nbs/02_variation.ipynb #0018
 def lerp(
-    a, # latent vector, (..., d)
-    b, # latent vector, (..., d)
-    alpha, # from 0 (a) to 1 (b): a number, or (n,) for n points
-): # (d,) or (n, d)
+    a,  # latent vector, (..., d)
+    b,  # latent vector, (..., d)
+    alpha,  # from 0 (a) to 1 (b): a number, or (n,) for n points
+):  # (d,) or (n, d)
     "Linear interpolation."
     alpha = jnp.asarray(alpha)[..., None]
     return (1 - alpha) * a + alpha * b
@@ -71,23 +77,25 @@ def lerp(
 # %% ../nbs/02_variation.ipynb #0019
 @jax.jit
 def slerp(
-    a, # latent vector, (..., d)
-    b, # latent vector, (..., d)
-    alpha, # from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
-): # (..., d) or (n, d)
+    a,  # latent vector, (..., d)
+    b,  # latent vector, (..., d)
+    alpha,  # from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
+):  # (..., d) or (n, d)
     "Spherical interpolation: along the great circle, at even speed."
     alpha, cosine = jnp.asarray(alpha)[..., None], cosine_similarity(a, b)[..., None]
-    straight = jnp.abs(cosine) > 0.9999  # (nearly) the same or opposite direction: no circle to go along
+    straight = (
+        jnp.abs(cosine) > 0.9999
+    )  # (nearly) the same or opposite direction: no circle to go along
     theta = jnp.arccos(jnp.where(straight, 0, cosine))
     curved = (jnp.sin((1 - alpha) * theta) * a + jnp.sin(alpha * theta) * b) / jnp.sin(theta)
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), curved)
 
 # %% ../nbs/02_variation.ipynb #0027
 def latent_walk(
-    waypoints, # latent vectors to visit, (n, d)
+    waypoints,  # latent vectors to visit, (n, d)
     *,
-    steps=8, # points from one to the next
-): # ((n - 1) · steps + 1, d); each waypoint is met exactly
+    steps=8,  # points from one to the next
+):  # ((n - 1) · steps + 1, d); each waypoint is met exactly
     "A path through latent space along great circles."
     waypoints = np.asarray(waypoints)
     if waypoints.ndim != 2 or len(waypoints) < 2:
@@ -98,11 +106,12 @@ def latent_walk(
 
 # %% ../nbs/02_variation.ipynb #0030
 def crossfade(
-    x, # the end of one sound, (..., t)
-    y, # the beginning of the next, (..., t)
-): # (..., t)
+    x,  # the end of one sound, (..., t)
+    y,  # the beginning of the next, (..., t)
+):  # (..., t)
     "Fade from x to y, at constant power unless they are in opposite phase."
     return _crossfade(jnp.asarray(x), jnp.asarray(y))
+
 
 @jax.jit
 def _crossfade(x, y):
@@ -112,10 +121,10 @@ def _crossfade(x, y):
 
 # %% ../nbs/02_variation.ipynb #0034
 def join_segments(
-    segments, # waveforms (t,) in [-1, 1], one after the other
+    segments,  # waveforms (t,) in [-1, 1], one after the other
     *,
-    fade:int, # samples that neighbours overlap, up to half a segment
-): # yields waveforms, (block,)
+    fade: int,  # samples that neighbours overlap, up to half a segment
+):  # yields waveforms, (block,)
     "Join segments by cross-fades, out of silence and back; 3 dB softer, so that nothing can clip."
     tail = None
     for x in segments:
@@ -127,32 +136,40 @@ def join_segments(
         tail = np.zeros_like(x[:fade]) if tail is None else tail
         yield np.concatenate([np.asarray(crossfade(tail, x[:fade])), x[fade:-fade]])
         tail = x[-fade:]
-    if tail is not None: yield np.asarray(crossfade(tail, np.zeros_like(tail)))
+    if tail is not None:
+        yield np.asarray(crossfade(tail, np.zeros_like(tail)))
 
 # %% ../nbs/02_variation.ipynb #0036
 def walk_blocks(
-    model, # called as model(z); its waveforms are the segments
+    model,  # called as model(z); its waveforms are the segments
     *,
-    key, # for the waypoints
-    steps=8, # segments from one waypoint to the next
-    overlap=0.1, # length of a cross-fade (s), up to half a segment
-): # yields waveforms, (block,), without end
+    key,  # for the waypoints
+    steps=8,  # segments from one waypoint to the next
+    overlap=0.1,  # length of a cross-fade (s), up to half a segment
+):  # yields waveforms, (block,), without end
     "An endless walk through the sounds of a model, without seams."
-    def waypoint(n): return jax.random.normal(jax.random.fold_in(key, n), (model.latent_dim,))
+
+    def waypoint(n):
+        return jax.random.normal(jax.random.fold_in(key, n), (model.latent_dim,))
+
     def segments():
         for n in itertools.count():
             path = latent_walk(jnp.stack([waypoint(n), waypoint(n + 1)]), steps=steps)
             yield from np.asarray(synthesize(model, path[:-1]))
-    return join_segments(segments(), fade=seconds_to_samples(overlap, sample_rate=model.sample_rate))
+
+    return join_segments(
+        segments(), fade=seconds_to_samples(overlap, sample_rate=model.sample_rate)
+    )
 
 # %% ../nbs/02_variation.ipynb #0038
 def check_room(
-    path, # a sound file about to be written
-    num_bytes, # its size, before any compression
+    path,  # a sound file about to be written
+    num_bytes,  # its size, before any compression
 ):
     "Refuse a file that its format can't hold, or the disk has no room for."
     path = Path(path)
-    if path.is_dir(): raise IsADirectoryError(f"{path}: a folder; want the name of a sound file")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder; want the name of a sound file")
     if sound_format(path) in ("WAV", "AIFF") and num_bytes > 2**32 - 2**16:
         raise ValueError(
             f"{path}: a {sound_format(path)} file ends at 4.3 GB, and this needs {num_bytes / 1e9:,.1f} GB; write .flac or .w64"
@@ -165,16 +182,18 @@ def check_room(
 
 # %% ../nbs/02_variation.ipynb #0040
 def stream_walk(
-    path, # where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
-    model, # called as model(z)
+    path,  # where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
+    model,  # called as model(z)
     *,
-    duration, # length (s)
-    key, # for the waypoints
-    steps=8, # segments from one waypoint to the next
-    overlap=0.1, # length of a cross-fade (s)
+    duration,  # length (s)
+    key,  # for the waypoints
+    steps=8,  # segments from one waypoint to the next
+    overlap=0.1,  # length of a cross-fade (s)
 ):
     "Write a walk of any length to a sound file, in constant memory."
-    remaining = check_count(seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples")
+    remaining = check_count(
+        seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples"
+    )
     check_room(path, 2 * remaining)
     with audio_writer(path, sample_rate=model.sample_rate) as write:
         for block in walk_blocks(model, key=key, steps=steps, overlap=overlap):

@@ -21,21 +21,27 @@ import numpy as np
 
 # %% ../nbs/00_waveform.ipynb #0008
 def check_count(
-    value, # what was given
-    name, # what it is
-) -> int: # the same, as an int
+    value,  # what was given
+    name,  # what it is
+) -> int:  # the same, as an int
     "Refuse what is no whole number from 1 up to 10¹⁵."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= 10**15:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not 1 <= value <= 10**15
+    ):
         raise ValueError(f"{name} is {repr(value)[:20]}; want a whole number, 1 or more")
     return int(value)
 
 # %% ../nbs/00_waveform.ipynb #0009
 def check_sample_rate(
-    sample_rate, # samples per second (Hz)
-) -> int: # the same rate, as an int
+    sample_rate,  # samples per second (Hz)
+) -> int:  # the same rate, as an int
     "Refuse a rate that is no whole number of hertz from 1 to 768,000."
-    try: whole = int(sample_rate)
-    except (TypeError, ValueError, OverflowError): whole = 0
+    try:
+        whole = int(sample_rate)
+    except (TypeError, ValueError, OverflowError):
+        whole = 0
     if isinstance(sample_rate, (bool, str)) or whole != sample_rate or not 1 <= whole <= 768_000:
         raise ValueError(
             f"sample_rate is {sample_rate!r}; want a whole number of hertz from 1 to 768000, such as 16000"
@@ -44,10 +50,10 @@ def check_sample_rate(
 
 # %% ../nbs/00_waveform.ipynb #0010
 def seconds_to_samples(
-    duration, # length of time (s)
+    duration,  # length of time (s)
     *,
-    sample_rate, # samples per second (Hz)
-) -> int: # the nearest number of samples
+    sample_rate,  # samples per second (Hz)
+) -> int:  # the nearest number of samples
     "Number of samples in `duration` seconds, rounded to the nearest."
     samples = float(duration) * check_sample_rate(sample_rate)
     if not (math.isfinite(samples) and samples >= 0):
@@ -56,11 +62,12 @@ def seconds_to_samples(
 
 # %% ../nbs/00_waveform.ipynb #0015
 def check_memory(
-    num_bytes, # bytes about to be asked for
-    what, # what they are for, as the subject of a sentence
+    num_bytes,  # bytes about to be asked for
+    what,  # what they are for, as the subject of a sentence
 ):
     "Refuse, before it's tried, a request for more memory than the machine has free."
     import psutil
+
     free = psutil.virtual_memory().available
     if num_bytes > free:
         raise ValueError(
@@ -69,61 +76,67 @@ def check_memory(
 
 # %% ../nbs/00_waveform.ipynb #0016
 def samples_to_seconds(
-    num_samples, # number of samples
+    num_samples,  # number of samples
     *,
-    sample_rate, # samples per second (Hz)
-) -> float: # length of time (s)
+    sample_rate,  # samples per second (Hz)
+) -> float:  # length of time (s)
     "Duration of `num_samples` samples."
     return num_samples / check_sample_rate(sample_rate)
 
 # %% ../nbs/00_waveform.ipynb #0017
 def time_axis(
-    num_samples:int, # number of samples
+    num_samples: int,  # number of samples
     *,
-    sample_rate, # samples per second (Hz)
-): # times (s), (num_samples,)
+    sample_rate,  # samples per second (Hz)
+):  # times (s), (num_samples,)
     "The instant of each sample, from 0 on."
-    check_memory(32 * num_samples, f"a waveform of {num_samples:,} samples")      # with what it takes on the way
+    check_memory(
+        32 * num_samples, f"a waveform of {num_samples:,} samples"
+    )  # with what it takes on the way
     return np.arange(num_samples) / check_sample_rate(sample_rate)
 
 # %% ../nbs/00_waveform.ipynb #0020
 def sine(
-    frequency_hz, # frequency (Hz): a number, or an array (...)
+    frequency_hz,  # frequency (Hz): a number, or an array (...)
     *,
-    duration, # length (s)
-    sample_rate, # samples per second (Hz)
-    amplitude=1.0, # height of the crests
-): # waveform, (..., t)
+    duration,  # length (s)
+    sample_rate,  # samples per second (Hz)
+    amplitude=1.0,  # height of the crests
+):  # waveform, (..., t)
     "A pure tone: A·sin(2πft)."
     n = seconds_to_samples(duration, sample_rate=sample_rate)
-    check_memory(32 * n * np.size(frequency_hz), f"{np.size(frequency_hz)} waveforms of {n:,} samples")
+    check_memory(
+        32 * n * np.size(frequency_hz), f"{np.size(frequency_hz)} waveforms of {n:,} samples"
+    )
     t = time_axis(n, sample_rate=sample_rate)
     return (amplitude * np.sin(2 * np.pi * np.multiply.outer(frequency_hz, t))).astype(np.float32)
 
 # %% ../nbs/00_waveform.ipynb #0028
 def harmonic_tone(
-    f0_hz, # fundamental frequency (Hz)
-    amplitudes, # of harmonics 1, 2, 3, …
+    f0_hz,  # fundamental frequency (Hz)
+    amplitudes,  # of harmonics 1, 2, 3, …
     *,
-    duration, # length (s)
-    sample_rate, # samples per second (Hz)
-): # waveform, (t,)
+    duration,  # length (s)
+    sample_rate,  # samples per second (Hz)
+):  # waveform, (t,)
     "A sum of harmonics k·f0, each below the Nyquist frequency."
-    if np.ndim(f0_hz) or not 0 < f0_hz: raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
+    if np.ndim(f0_hz) or not 0 < f0_hz:
+        raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
     x = np.zeros(seconds_to_samples(duration, sample_rate=sample_rate), np.float32)
     for k, a in enumerate(np.asarray(amplitudes, np.float32), 1):
-        if k * f0_hz < sample_rate / 2: x += sine(k * f0_hz, duration=duration, sample_rate=sample_rate, amplitude=a)
+        if k * f0_hz < sample_rate / 2:
+            x += sine(k * f0_hz, duration=duration, sample_rate=sample_rate, amplitude=a)
     return x
 
 # %% ../nbs/00_waveform.ipynb #0035
 def chirp(
-    start_hz, # frequency at the start (Hz)
-    end_hz, # frequency at the end (Hz)
+    start_hz,  # frequency at the start (Hz)
+    end_hz,  # frequency at the end (Hz)
     *,
-    duration, # length (s)
-    sample_rate, # samples per second (Hz)
-    amplitude=1.0, # height of the crests
-): # waveform, (t,)
+    duration,  # length (s)
+    sample_rate,  # samples per second (Hz)
+    amplitude=1.0,  # height of the crests
+):  # waveform, (t,)
     "A tone that glides linearly from one frequency to another."
     t = time_axis(seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate)
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
@@ -132,11 +145,11 @@ def chirp(
 # %% ../nbs/00_waveform.ipynb #0036
 def white_noise(
     *,
-    duration, # length (s)
-    sample_rate, # samples per second (Hz)
-    amplitude=1.0, # samples lie within ±amplitude, uniformly
-    rng:np.random.Generator, # source of randomness
-): # waveform, (t,)
+    duration,  # length (s)
+    sample_rate,  # samples per second (Hz)
+    amplitude=1.0,  # samples lie within ±amplitude, uniformly
+    rng: np.random.Generator,  # source of randomness
+):  # waveform, (t,)
     "Independent uniform random samples."
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(16 * n, f"{n:,} samples of noise")
@@ -144,58 +157,60 @@ def white_noise(
 
 # %% ../nbs/00_waveform.ipynb #0040
 def as_float(
-    x, # floating-point samples, any shape
-): # jax array of at least 32 bits
+    x,  # floating-point samples, any shape
+):  # jax array of at least 32 bits
     "Refuse integers, widen half precision."
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"got {x.dtype} samples; want floating point in [-1, 1]; divide 16-bit integers by 32768")
+        raise ValueError(
+            f"got {x.dtype} samples; want floating point in [-1, 1]; divide 16-bit integers by 32768"
+        )
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 # %% ../nbs/00_waveform.ipynb #0041
 def safe_sqrt(
-    x, # numbers, 0 or more
-): # their square roots
+    x,  # numbers, 0 or more
+):  # their square roots
     "Square root, with gradient 0 at 0; of NaN it is NaN."
-    nothing = x <= 0                                                         # false for NaN
+    nothing = x <= 0  # false for NaN
     return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, x)))
 
 # %% ../nbs/00_waveform.ipynb #largest
 def largest(
-    x, # numbers, any shape
-    **axes, # axis and keepdims, as for jnp.max
-): # the largest; NaN, if any is NaN
+    x,  # numbers, any shape
+    **axes,  # axis and keepdims, as for jnp.max
+):  # the largest; NaN, if any is NaN
     "Maximum along an axis. XLA's own, on a CPU, passes over NaN."
     return jnp.where(jnp.isnan(x).any(**axes), jnp.nan, jnp.max(x, **axes))
 
 # %% ../nbs/00_waveform.ipynb #0042
 def peak(
-    x, # waveform, (..., t)
-): # largest distance from zero, (...)
+    x,  # waveform, (..., t)
+):  # largest distance from zero, (...)
     "Peak level: max |x|."
     return largest(jnp.abs(as_float(x)), axis=-1)
 
 # %% ../nbs/00_waveform.ipynb #0043
 def rms(
-    x, # waveform, (..., t)
-): # root mean square over time, (...)
+    x,  # waveform, (..., t)
+):  # root mean square over time, (...)
     "Root-mean-square level: √(mean x²)."
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
 # %% ../nbs/00_waveform.ipynb #0045
 def dbfs(
-    amplitude, # a peak or an rms level, (...)
-): # decibels relative to full scale, (...)
+    amplitude,  # a peak or an rms level, (...)
+):  # decibels relative to full scale, (...)
     "An amplitude in decibels: 20·log₁₀ A."
     return 20 * jnp.log10(jnp.asarray(amplitude))
 
 # %% ../nbs/00_waveform.ipynb #0051
 def peak_normalize(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    level=1.0, # the peak wanted
-    axis=-1, # axes scaled as one: (-2, -1) keeps the balance of stereo
-): # waveform, (..., t); silence stays silence
+    level=1.0,  # the peak wanted
+    axis=-1,  # axes scaled as one: (-2, -1) keeps the balance of stereo
+):  # waveform, (..., t); silence stays silence
     "Scale each waveform so that its peak is `level`."
     x = as_float(x)
     top = largest(jnp.abs(x), axis=axis, keepdims=True)
@@ -204,7 +219,7 @@ def peak_normalize(
 # %% ../nbs/00_waveform.ipynb #0057
 @contextmanager
 def atomic_path(
-    path, # where the finished file shall be
+    path,  # where the finished file shall be
 ):
     "Yield a temporary path, moved to `path` only once the block has ended well."
     path = Path(path).resolve()
@@ -217,7 +232,8 @@ def atomic_path(
         raise PermissionError(f"{path}: no permission to write there; {fix}") from None
     try:
         yield temporary
-        with open(temporary, "rb+") as f: os.fsync(f.fileno())
+        with open(temporary, "rb+") as f:
+            os.fsync(f.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -225,33 +241,42 @@ def atomic_path(
 # %% ../nbs/00_waveform.ipynb #quiet
 @contextmanager
 def quiet(
-    package, # name of a package
+    package,  # name of a package
     *,
-    logger="", # name of the logger that it uses; the root's if empty
+    logger="",  # name of the logger that it uses; the root's if empty
 ):
     "Drop what a package logs while the block runs, and nothing else; the caller's settings stay."
     import logging
+
     def is_from_elsewhere(record):
         return package not in Path(record.pathname).parts
+
     logger = logging.getLogger(logger)
     usual = None if logger.hasHandlers() else logging.lastResort
-    if usual: logger.addHandler(usual)                       # or logging.warning() would add one that stays
+    if usual:
+        logger.addHandler(usual)  # or logging.warning() would add one that stays
     logger.addFilter(is_from_elsewhere)
-    try: yield
+    try:
+        yield
     finally:
         logger.removeFilter(is_from_elsewhere)
-        if usual: logger.removeHandler(usual)
+        if usual:
+            logger.removeHandler(usual)
 
 # %% ../nbs/00_waveform.ipynb #0060
 def check_waveform(
-    waveform, # (t,) mono or (channels, t), channels 1 or 2
+    waveform,  # (t,) mono or (channels, t), channels 1 or 2
     *,
-    clip=False, # is it to be stored in a format that holds only [-1, 1]?
-): # the same as a NumPy float32 array
+    clip=False,  # is it to be stored in a format that holds only [-1, 1]?
+):  # the same as a NumPy float32 array
     "Refuse what can't be a sound: a wrong shape, integers, NaN, infinity, or samples that would be clipped."
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
-        fix = "transpose it" if x.ndim == 2 and 0 < x.shape[1] <= 2 else "of a batch, take one waveform at a time"
+        fix = (
+            "transpose it"
+            if x.ndim == 2 and 0 < x.shape[1] <= 2
+            else "of a batch, take one waveform at a time"
+        )
         raise ValueError(
             f"got a waveform of shape {np.shape(waveform)}; want (samples,) or (channels, samples) with 1 or 2 channels; {fix}"
         )
@@ -266,27 +291,62 @@ def check_waveform(
     return x
 
 # %% ../nbs/00_waveform.ipynb #0062
-FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".w64": "W64"}
+FORMATS = {
+    ".wav": "WAV",
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".mp3": "MP3",
+    ".aiff": "AIFF",
+    ".w64": "W64",
+}
 READABLE = (  # suffixes of files in which load_audio looks for a sound
-    *FORMATS, ".aif", ".aifc", ".au", ".caf", ".rf64", ".snd", ".oga", ".opus",
-    ".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".m4a", ".m4v", ".mka", ".mkv", ".mov", ".mp2",
-    ".mp4", ".tta", ".webm", ".wma", ".wv",
+    *FORMATS,
+    ".aif",
+    ".aifc",
+    ".au",
+    ".caf",
+    ".rf64",
+    ".snd",
+    ".oga",
+    ".opus",
+    ".3gp",
+    ".aac",
+    ".ac3",
+    ".amr",
+    ".ape",
+    ".avi",
+    ".m4a",
+    ".m4v",
+    ".mka",
+    ".mkv",
+    ".mov",
+    ".mp2",
+    ".mp4",
+    ".tta",
+    ".webm",
+    ".wma",
+    ".wv",
 )
 
+
 def sound_format(
-    path, # a file's name
-) -> str: # soundfile's word for its format
+    path,  # a file's name
+) -> str:  # soundfile's word for its format
     "The sound format that a file's suffix stands for."
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
-        raise ValueError(f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}")
+        raise ValueError(
+            f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}"
+        )
     return FORMATS[suffix]
 
 # %% ../nbs/00_waveform.ipynb #0064
 SOUNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
 
+
 class Source(io.BufferedReader):
     "A file for decoders, which seek where there is nothing when a file is damaged."
+
     def seek(self, offset, whence=0):
         try:
             return super().seek(offset, whence)
@@ -295,10 +355,10 @@ class Source(io.BufferedReader):
 
 
 def open_stream(
-    file, # path of a regular file
-    start=0, # first byte
-    end=None, # behind the last byte; None for the file's end
-): # a file, open for reading in binary
+    file,  # path of a regular file
+    start=0,  # first byte
+    end=None,  # behind the last byte; None for the file's end
+):  # a file, open for reading in binary
     "A file, or a part of one as a file in memory."
     source = Source(io.FileIO(file))
     if end is None:
@@ -309,11 +369,12 @@ def open_stream(
 
 
 def soundfile_pieces(
-    file, # path of a regular file
-    streams, # (first byte, end) of each stream in it; an end of None is the file's
-): # yields (channels, up to 65536) samples
+    file,  # path of a regular file
+    streams,  # (first byte, end) of each stream in it; an end of None is the file's
+):  # yields (channels, up to 65536) samples
     "The sound of a file that soundfile can decode, one stream after the other."
     import soundfile
+
     for start, end in streams:
         with open_stream(file, start, end) as stream, soundfile.SoundFile(stream) as sound:
             sound.seekable = lambda: False  # or soundfile would seek after each block
@@ -327,16 +388,16 @@ def soundfile_pieces(
 
 
 def read_frames(
-    sound, # an open soundfile.SoundFile
-    count, # samples of each channel
-): # (up to count, channels), float32
+    sound,  # an open soundfile.SoundFile
+    count,  # samples of each channel
+):  # (up to count, channels), float32
     "The next samples of a file."
     return sound.read(count, dtype="float32", always_2d=True)
 
 # %% ../nbs/00_waveform.ipynb #0065
 def ogg_streams(
-    file, # path of an OGG file
-) -> list: # (first byte, end) of each; an end of None is the file's
+    file,  # path of an OGG file
+) -> list:  # (first byte, end) of each; an end of None is the file's
     "Where the streams of an OGG file lie, which may be several, one behind the other."
     place, starts, ended, size = 0, [], True, os.stat(file).st_size
     with open(file, "rb") as pages:
@@ -358,13 +419,14 @@ def ogg_streams(
 
 # %% ../nbs/00_waveform.ipynb #ogg_parts
 def total_frames(
-    file, # path of a regular file
-    streams, # (first byte, end) of each stream in it
-    rate, # the sample rate wanted (Hz)
-    channels, # wanted
-) -> int: # samples in all of them
+    file,  # path of a regular file
+    streams,  # (first byte, end) of each stream in it
+    rate,  # the sample rate wanted (Hz)
+    channels,  # wanted
+) -> int:  # samples in all of them
     "The length of several streams, which must be alike."
     import soundfile
+
     frames = 0
     for start, end in streams:
         info = soundfile.info(open_stream(file, start, end))
@@ -385,11 +447,12 @@ def require_av():
 
 @contextmanager
 def open_container(
-    file, # path of a regular file
-    demuxer=None, # FFmpeg's name of the format; by the file's content if None
-): # PyAV's container, its first audio stream
+    file,  # path of a regular file
+    demuxer=None,  # FFmpeg's name of the format; by the file's content if None
+):  # PyAV's container, its first audio stream
     "Open a file with FFmpeg's demuxers for a `with` block."
     import av
+
     with open_stream(file) as stream:
         try:  # no protocol is allowed, so that a playlist opens nothing
             container = av.open(stream, format=demuxer, options={"protocol_whitelist": "none"})
@@ -405,12 +468,14 @@ def open_container(
 # %% ../nbs/00_waveform.ipynb #av_frames
 RESYNC = ("mp3", "aac")  # raw streams, in which decoders pass over what is no frame
 
+
 def decoded_frames(
-    container, # from open_container
+    container,  # from open_container
     stream,
-): # yields PyAV's audio frames
+):  # yields PyAV's audio frames
     "The frames of a stream; damage in the middle is refused, what follows the last frame is skipped."
     import av
+
     damaged, samples, strict = False, 0, container.format.name not in RESYNC
     try:
         for packet in container.demux(stream):
@@ -430,9 +495,9 @@ def decoded_frames(
 
 # %% ../nbs/00_waveform.ipynb #av_pieces
 def container_pieces(
-    file, # path of a regular file
-    demuxer=None, # as for open_container
-): # yields (channels, samples), float32
+    file,  # path of a regular file
+    demuxer=None,  # as for open_container
+):  # yields (channels, samples), float32
     "The sound of a file that FFmpeg can decode."
     with open_container(file, demuxer) as (container, stream):
         samples, rate = 0, 0
@@ -446,10 +511,11 @@ def container_pieces(
 
 
 def converted_pieces(
-    frames, # PyAV's audio frames
-): # yields (channels, samples), float32, and their rate (Hz)
+    frames,  # PyAV's audio frames
+):  # yields (channels, samples), float32, and their rate (Hz)
     "Frames as arrays, all at the rate and with the channels of the first one."
     import av
+
     resampler = None
     for frame in frames:
         kind = frame.format.name, frame.layout.name, frame.sample_rate
@@ -467,11 +533,12 @@ XING = re.compile(  # what most encoders write into the first frame of an MP3, i
     re.DOTALL,
 )
 
+
 def stated_seconds(
-    file, # path of a regular file
-    container, # from open_container
+    file,  # path of a regular file
+    container,  # from open_container
     stream,
-): # seconds, at least; None if the file doesn't say
+):  # seconds, at least; None if the file doesn't say
     "How long a file says that its sound is."
     name = container.format.name.split(",")[0]
     if name == "mp3":
@@ -489,9 +556,10 @@ def stated_seconds(
 
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
+
 def refuse_cut_asf(
-    file, # path of a regular file
-    start, # its first bytes
+    file,  # path of a regular file
+    start,  # its first bytes
 ):
     "Refuse a WMA file that is shorter than it says."
     at = start.find(ASF_PROPERTIES)
@@ -502,12 +570,14 @@ def refuse_cut_asf(
 # %% ../nbs/00_waveform.ipynb #naming
 WANTED = "want WAV, FLAC, MP3, M4A, …"
 
+
 @contextmanager
 def naming(
-    path, # of the file that is being read
+    path,  # of the file that is being read
 ):
     "Errors of decoders in the block become a ValueError that names the file."
     import soundfile
+
     try:
         yield
     except soundfile.LibsndfileError as e:
@@ -519,9 +589,9 @@ def naming(
 
 
 def regroup(
-    pieces, # arrays (channels, any number)
-    size, # samples in a block
-): # yields (channels, size); the last may be shorter
+    pieces,  # arrays (channels, any number)
+    size,  # samples in a block
+):  # yields (channels, size); the last may be shorter
     "The same samples in blocks of one size."
     waiting, have = [], 0
     for piece in pieces:
@@ -540,21 +610,22 @@ def regroup(
 @dataclass
 class AudioFile:
     "An open sound file, from `open_audio`: what it says of itself, and its samples."
-    path: Path # its name, for messages
-    sample_rate: int # samples per second (Hz)
+
+    path: Path  # its name, for messages
+    sample_rate: int  # samples per second (Hz)
     channels: int
-    pieces: Callable # pieces() -> the samples from the first on, (channels, any number) at a time
-    stated: int | None = None # number of samples, if the header is certain of it
-    expected: int = 0 # number of samples, about
+    pieces: Callable  # pieces() -> the samples from the first on, (channels, any number) at a time
+    stated: int | None = None  # number of samples, if the header is certain of it
+    expected: int = 0  # number of samples, about
 
     @cached_property
-    def num_samples(self) -> int: # counted by decoding it all, if the header isn't certain
+    def num_samples(self) -> int:  # counted by decoding it all, if the header isn't certain
         return self.stated or sum(block.shape[1] for block in self.blocks())
 
-    def blocks(self, block_size=65536): # yields waveforms (channels, up to block_size), float32
+    def blocks(self, block_size=65536):  # yields waveforms (channels, up to block_size), float32
         return regroup(self.checked_pieces(), check_count(block_size, "block_size"))
 
-    def checked_pieces(self): # yields (channels, any number)
+    def checked_pieces(self):  # yields (channels, any number)
         read = 0
         with naming(self.path):
             for piece in self.pieces():
@@ -571,7 +642,7 @@ class AudioFile:
 
 # %% ../nbs/00_waveform.ipynb #probe_sf
 def refuse_cut(
-    sound, # an open soundfile.SoundFile
+    sound,  # an open soundfile.SoundFile
 ):
     "Refuse a file that is shorter than its header says, by what libsndfile logs of it."
     log, held = sound.extra_info, None
@@ -588,11 +659,12 @@ def refuse_cut(
 
 
 def probe_soundfile(
-    path, # for messages
-    file, # path of a regular file
-): # AudioFile, or None
+    path,  # for messages
+    file,  # path of a regular file
+):  # AudioFile, or None
     "A file that soundfile decodes to the sample; None if it can't."
     import soundfile
+
     try:
         with open_stream(file) as stream, soundfile.SoundFile(stream) as sound:
             refuse_cut(sound)
@@ -616,9 +688,9 @@ def probe_soundfile(
 
 # %% ../nbs/00_waveform.ipynb #probe_av
 def probe_container(
-    path, # for messages
-    file, # path of a regular file
-    demuxer=None, # as for open_container
+    path,  # for messages
+    file,  # path of a regular file
+    demuxer=None,  # as for open_container
 ) -> AudioFile:
     "A file that FFmpeg decodes."
     with open_container(file, demuxer) as (container, stream):
@@ -631,8 +703,8 @@ def probe_container(
 
 
 def probe_mp3(
-    path, # for messages
-    file, # path of a regular file
+    path,  # for messages
+    file,  # path of a regular file
 ) -> AudioFile:
     "An MP3; if it is so short that FFmpeg would guess something else, or nothing, too."
     try:
@@ -644,11 +716,12 @@ def probe_mp3(
 
 
 def probe_single_frame(
-    path, # for messages
-    file, # path of a regular file
-): # AudioFile, or None
+    path,  # for messages
+    file,  # path of a regular file
+):  # AudioFile, or None
     "An MP3 of a single frame, which is too little for FFmpeg's demuxer."
     import av
+
     with open(file, "rb") as stream:
         data = stream.read(8192)
     start = data.find(b"\xff")  # of the frame, behind what tags there are
@@ -668,8 +741,8 @@ def probe_single_frame(
 
 # %% ../nbs/00_waveform.ipynb #probe
 def probe(
-    path, # for messages
-    file, # path of a regular file
+    path,  # for messages
+    file,  # path of a regular file
 ) -> AudioFile:
     "Find the decoder for a file: soundfile where it is exact, else FFmpeg."
     with open(file, "rb") as stream:
@@ -694,8 +767,8 @@ def probe(
 
 @contextmanager
 def regular_file(
-    path, # a Path
-): # path of a file that can be opened more than once
+    path,  # a Path
+):  # path of a file that can be opened more than once
     "A file as it is for a `with` block; a pipe is copied, since decoders look back and ahead."
     try:
         kind = path.stat().st_mode
@@ -722,8 +795,8 @@ def regular_file(
 # %% ../nbs/00_waveform.ipynb #0066
 @contextmanager
 def open_audio(
-    path, # a sound file, the sound track of a video, a pipe; or an AudioFile, which is handed on
-): # an AudioFile
+    path,  # a sound file, the sound track of a video, a pipe; or an AudioFile, which is handed on
+):  # an AudioFile
     "Open a sound file for a `with` block; refuse one that is missing, empty, truncated or no sound."
     if isinstance(path, AudioFile):
         yield path
@@ -739,10 +812,11 @@ def open_audio(
 # %% ../nbs/00_waveform.ipynb #in_steps
 INTEGER_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
+
 def in_steps(
-    x, # samples in [-1, 1], any shape
-    subtype, # soundfile's word for how they are stored
-): # int32, of which the file keeps the upper bits; x itself where it stores no integers
+    x,  # samples in [-1, 1], any shape
+    subtype,  # soundfile's word for how they are stored
+):  # int32, of which the file keeps the upper bits; x itself where it stores no integers
     "Samples rounded to the nearest step of the file's integers."
     if subtype not in INTEGER_BITS:
         return x
@@ -753,17 +827,21 @@ def in_steps(
 # %% ../nbs/00_waveform.ipynb #0068
 @contextmanager
 def audio_writer(
-    path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    path,  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
     *,
-    sample_rate, # samples per second (Hz)
-    channels=1, # 1 or 2
-    subtype=None, # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
-): # a function: write(waveform) appends
+    sample_rate,  # samples per second (Hz)
+    channels=1,  # 1 or 2
+    subtype=None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+):  # a function: write(waveform) appends
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
+
     kind, rate, written = sound_format(path), check_sample_rate(sample_rate), 0
     if kind == "OGG" and rate > 192_000:
-        raise ValueError(f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav")
+        raise ValueError(
+            f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav"
+        )
+
     def write(waveform):
         nonlocal written
         x = check_waveform(waveform, clip=file.subtype not in ("FLOAT", "DOUBLE"))
@@ -771,19 +849,25 @@ def audio_writer(
         for start in range(0, len(x), 65536):  # the OGG encoder overflows its stack on millions
             file.write(in_steps(x[start : start + 65536], file.subtype))
         written += len(x)
+
     with atomic_path(path) as temporary:
         try:
-            with soundfile.SoundFile(temporary, "w", rate, channels, subtype, format=kind) as file: yield write
-        except soundfile.LibsndfileError as e: raise ValueError(f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({e.error_string})") from None
+            with soundfile.SoundFile(temporary, "w", rate, channels, subtype, format=kind) as file:
+                yield write
+        except soundfile.LibsndfileError as e:
+            raise ValueError(
+                f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({e.error_string})"
+            ) from None
         if samples_in(temporary) != written:
             raise OSError(f"{path}: not all of it could be written; is the disk full?")
 
 # %% ../nbs/00_waveform.ipynb #0069
 def samples_in(
-    path, # a sound file that was just written
+    path,  # a sound file that was just written
 ) -> int:
     "Number of samples in a file; 0 if it is damaged."
     import soundfile
+
     try:
         return soundfile.info(path).frames
     except soundfile.LibsndfileError:
@@ -791,27 +875,34 @@ def samples_in(
 
 # %% ../nbs/00_waveform.ipynb #0070
 def save_audio(
-    path, # where to; .wav, .flac, .ogg, .mp3, … chooses the format
-    waveform, # (t,) mono or (channels, t) stereo, in [-1, 1]
+    path,  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    waveform,  # (t,) mono or (channels, t) stereo, in [-1, 1]
     *,
-    sample_rate, # samples per second (Hz)
-    subtype=None, # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+    sample_rate,  # samples per second (Hz)
+    subtype=None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
 ):
     "Write a sound file, whole or not at all."
     x = np.atleast_2d(check_waveform(waveform))
-    with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write: write(x)
+    with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
+        write(x)
 
 # %% ../nbs/00_waveform.ipynb #0072
 def resample(
-    x, # waveform, (..., t)
+    x,  # waveform, (..., t)
     *,
-    from_hz, # its sample rate (Hz)
-    to_hz, # the sample rate wanted (Hz)
-): # waveform, (..., about t · to_hz / from_hz)
+    from_hz,  # its sample rate (Hz)
+    to_hz,  # the sample rate wanted (Hz)
+):  # waveform, (..., about t · to_hz / from_hz)
     "Change the sample rate, without aliasing."
     import soxr
-    x, from_hz, to_hz = np.asarray(as_float(x), np.float32), check_sample_rate(from_hz), check_sample_rate(to_hz)
-    if from_hz == to_hz: return x
+
+    x, from_hz, to_hz = (
+        np.asarray(as_float(x), np.float32),
+        check_sample_rate(from_hz),
+        check_sample_rate(to_hz),
+    )
+    if from_hz == to_hz:
+        return x
     check_memory(8 * x.size * max(1, to_hz / from_hz), f"a waveform resampled to {to_hz} Hz")
     rows = x.reshape(-1, x.shape[-1])
     blocks = [rows[i : i + 1024].T for i in range(0, len(rows), 1024)]  # soxr takes up to 65,536
@@ -820,11 +911,11 @@ def resample(
 
 # %% ../nbs/00_waveform.ipynb #0077
 def repitch(
-    x, # waveform, (..., t)
-    semitones, # how much higher
+    x,  # waveform, (..., t)
+    semitones,  # how much higher
     *,
-    sample_rate, # samples per second (Hz)
-): # waveform, (..., t)
+    sample_rate,  # samples per second (Hz)
+):  # waveform, (..., t)
     "Play faster, and so higher; cut, or append silence, to keep the length."
     n = np.shape(x)[-1]
     y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
@@ -832,19 +923,19 @@ def repitch(
 
 # %% ../nbs/00_waveform.ipynb #0080
 def audio_blocks(
-    path, # a sound file, as for open_audio
+    path,  # a sound file, as for open_audio
     *,
-    block_size=65536, # samples in a block
-): # yields waveforms (channels, up to block_size), float32
+    block_size=65536,  # samples in a block
+):  # yields waveforms (channels, up to block_size), float32
     "Read a sound file of any length block by block, and refuse what is damaged."
     with open_audio(path) as audio:
         yield from audio.blocks(block_size)
 
 # %% ../nbs/00_waveform.ipynb #first_samples
 def first_samples(
-    blocks, # waveforms, (..., t)
-    count, # how many samples are wanted
-): # yields waveforms
+    blocks,  # waveforms, (..., t)
+    count,  # how many samples are wanted
+):  # yields waveforms
     "The blocks in which the first samples are; no more of them are read."
     for block in blocks:
         yield block
@@ -854,12 +945,12 @@ def first_samples(
 
 # %% ../nbs/00_waveform.ipynb #0081
 def load_audio(
-    path, # a sound file, as for open_audio
+    path,  # a sound file, as for open_audio
     *,
-    sample_rate=None, # resample to this rate (Hz); keep the file's if None
-    mono=True, # average the channels?
-    duration=None, # read only the first so many seconds (s); all if None
-): # waveform, (t,) or (channels, t), and its sample rate (Hz)
+    sample_rate=None,  # resample to this rate (Hz); keep the file's if None
+    mono=True,  # average the channels?
+    duration=None,  # read only the first so many seconds (s); all if None
+):  # waveform, (t,) or (channels, t), and its sample rate (Hz)
     "Read a sound file as `float32`, full scale ±1, at the rate asked for."
     with open_audio(path) as audio:
         rate = audio.sample_rate
@@ -879,23 +970,27 @@ def load_audio(
 
 # %% ../nbs/00_waveform.ipynb #0089
 def outline(
-    x, # waveform, (t,)
-    pool:int, # samples to a column
-): # (2 · columns,): lowest and highest sample of each column in turn
+    x,  # waveform, (t,)
+    pool: int,  # samples to a column
+):  # (2 · columns,): lowest and highest sample of each column in turn
     "The lowest and highest sample of each stretch of `pool` samples."
     starts = np.arange(0, len(x), pool)
-    return np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1).ravel()
+    return np.stack(
+        [np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1
+    ).ravel()
 
 # %% ../nbs/00_waveform.ipynb #0090
 def plot_waveform(
-    ax, # matplotlib axes to draw on
-    x, # waveform, (t,)
-    sample_rate, # samples per second (Hz)
+    ax,  # matplotlib axes to draw on
+    x,  # waveform, (t,)
+    sample_rate,  # samples per second (Hz)
 ):
     "Draw amplitude over seconds."
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
     if x.ndim != 1 or not len(x):
-        raise ValueError(f"got a waveform of shape {x.shape}; want (samples,); of a batch, take one")
+        raise ValueError(
+            f"got a waveform of shape {x.shape}; want (samples,); of a batch, take one"
+        )
     seconds, pool = len(x) / sample_rate, len(x) // 2000
     y = outline(x, pool) if pool > 4 else x
     ax.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
@@ -904,48 +999,57 @@ def plot_waveform(
 
 # %% ../nbs/00_waveform.ipynb #0092
 def new_figure(
-    rows=1, # panels, top to bottom
+    rows=1,  # panels, top to bottom
     *,
-    size=(9, 2), # width, height of a panel (inches)
-): # figure, its list of axes
+    size=(9, 2),  # width, height of a panel (inches)
+):  # figure, its list of axes
     "A figure of `rows` panels that a notebook shows once, as the value of its cell."
     size = (size[0], size[1] * rows)
     ipython = sys.modules.get("IPython")
     if "matplotlib.pyplot" in sys.modules or ipython and ipython.get_ipython():
         import matplotlib.pyplot as plt
+
         figure = plt.figure(figsize=size, layout="constrained")
-        if "inline" in plt.get_backend(): plt.close(figure)       # or it would be shown twice
+        if "inline" in plt.get_backend():
+            plt.close(figure)  # or it would be shown twice
     else:
         from matplotlib.figure import Figure
+
         figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
 # %% ../nbs/00_waveform.ipynb #titles
 NO_WAVEFORMS = "got no waveforms; want one or more"
 
+
 def check_titles(
-    titles, # what was given, None for numbers
-    count:int, # of waveforms
-) -> list: # one for each waveform
+    titles,  # what was given, None for numbers
+    count: int,  # of waveforms
+) -> list:  # one for each waveform
     "Refuse no waveforms, or titles of another number."
-    if not count: raise ValueError(NO_WAVEFORMS)
-    if titles is None: return [f"Waveform {i + 1}" for i in range(count)]
+    if not count:
+        raise ValueError(NO_WAVEFORMS)
+    if titles is None:
+        return [f"Waveform {i + 1}" for i in range(count)]
     if isinstance(titles, str) or len(titles) != count:
-        raise ValueError(f"got {count} waveforms and the titles {titles!r}; want a list with one title for each")
+        raise ValueError(
+            f"got {count} waveforms and the titles {titles!r}; want a list with one title for each"
+        )
     return [*titles]
 
 # %% ../nbs/00_waveform.ipynb #0093
 def visualize_waveforms(
-    waveforms, # one waveform (t,) or a batch (b, t)
-    sample_rate, # samples per second (Hz)
+    waveforms,  # one waveform (t,) or a batch (b, t)
+    sample_rate,  # samples per second (Hz)
     *,
-    titles=None, # of the panels; numbered if None
-): # matplotlib Figure
+    titles=None,  # of the panels; numbered if None
+):  # matplotlib Figure
     "Draw each waveform in a panel of its own, all on one scale."
     if isinstance(waveforms, (list, tuple)) and len({np.shape(x) for x in waveforms}) > 1:
         raise ValueError("got waveforms of several lengths; want equal lengths; listen takes any")
     waveforms = np.asarray(waveforms)
-    if waveforms.shape[:1] == (0,): raise ValueError(NO_WAVEFORMS)
+    if waveforms.shape[:1] == (0,):
+        raise ValueError(NO_WAVEFORMS)
     waveforms = np.atleast_2d(waveforms)
     if waveforms.ndim != 2 or len(waveforms) > 32 or not waveforms.size:
         raise ValueError(
@@ -960,12 +1064,13 @@ def visualize_waveforms(
 
 # %% ../nbs/00_waveform.ipynb #0097
 def wav_bytes(
-    waveform, # (t,) or (channels, t), in [-1, 1]
+    waveform,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate, # samples per second (Hz)
-) -> bytes: # a 16-bit WAV file
+    sample_rate,  # samples per second (Hz)
+) -> bytes:  # a 16-bit WAV file
     "The waveform as a WAV file in memory."
     import soundfile
+
     x, file = check_waveform(waveform, clip=True), io.BytesIO()
     soundfile.write(
         file,
@@ -978,33 +1083,36 @@ def wav_bytes(
 
 # %% ../nbs/00_waveform.ipynb #0098
 def player_html(
-    waveform, # (t,) or (channels, t), in [-1, 1]
+    waveform,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate, # samples per second (Hz)
-    title="sound", # read out by screen readers
-) -> str: # an <audio> element
+    sample_rate,  # samples per second (Hz)
+    title="sound",  # read out by screen readers
+) -> str:  # an <audio> element
     "The waveform as a player for a web page, with the sound inside."
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
-    return (f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
-            f'src="data:audio/wav;base64,{data}"></audio>')
+    return (
+        f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
+        f'src="data:audio/wav;base64,{data}"></audio>'
+    )
 
 # %% ../nbs/00_waveform.ipynb #0099
 def play(
-    waveform, # (t,) or (channels, t), in [-1, 1]
+    waveform,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate, # samples per second (Hz)
-    title="sound", # read out by screen readers
-): # an object that a notebook shows as a player
+    sample_rate,  # samples per second (Hz)
+    title="sound",  # read out by screen readers
+):  # an object that a notebook shows as a player
     "Hear one waveform."
     from IPython.display import HTML
+
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
 # %% ../nbs/00_waveform.ipynb #0102
 def figure_png(
-    figure, # matplotlib Figure
+    figure,  # matplotlib Figure
     *,
-    dpi=110, # pixels per inch
-) -> bytes: # a PNG file
+    dpi=110,  # pixels per inch
+) -> bytes:  # a PNG file
     "The figure as a PNG file in memory."
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
@@ -1012,48 +1120,59 @@ def figure_png(
 
 # %% ../nbs/00_waveform.ipynb #0103
 def png_html(
-    png:bytes, # a PNG file
+    png: bytes,  # a PNG file
     *,
-    alt, # what the picture shows, in words
-) -> str: # an <img> element
+    alt,  # what the picture shows, in words
+) -> str:  # an <img> element
     "The picture as an element for a web page, with the data inside."
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 # %% ../nbs/00_waveform.ipynb #0104
 def listen_html(
-    waveforms, # (b, t), or a list of waveforms (t,)
+    waveforms,  # (b, t), or a list of waveforms (t,)
     *,
-    sample_rate, # samples per second (Hz)
-    titles, # one for each; numbered if None
-    show_seconds=None, # draw only the first so many seconds; all if None
-    plot=plot_waveform, # draws one: plot(ax, x, sample_rate)
-) -> str: # <figure> elements in a row
+    sample_rate,  # samples per second (Hz)
+    titles,  # one for each; numbered if None
+    show_seconds=None,  # draw only the first so many seconds; all if None
+    plot=plot_waveform,  # draws one: plot(ax, x, sample_rate)
+) -> str:  # <figure> elements in a row
     "Pictures and players in a row, for a web page."
     from matplotlib.figure import Figure
+
     def cell(x, title):
         figure = Figure(figsize=(4, 1.8), layout="constrained")
         plot(
             figure.subplots(),
-            x[: None if show_seconds is None else seconds_to_samples(show_seconds, sample_rate=sample_rate)],
+            x[
+                : None
+                if show_seconds is None
+                else seconds_to_samples(show_seconds, sample_rate=sample_rate)
+            ],
             sample_rate,
         )
         picture = png_html(figure_png(figure), alt=f"{title}: picture")
         sound = player_html(x, sample_rate=sample_rate, title=title)
         return f'<figure style="margin:0"><figcaption>{html.escape(title)}</figcaption>{picture}{sound}</figure>'
+
     titles = check_titles(titles, len(waveforms))
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles))
     return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
 
 # %% ../nbs/00_waveform.ipynb #0105
 def listen(
-    waveforms, # (t,), (b, t), or a list of waveforms (t,)
+    waveforms,  # (t,), (b, t), or a list of waveforms (t,)
     *,
-    sample_rate, # samples per second (Hz)
-    titles=None, # one for each; numbered if None
-    show_seconds=None, # draw only the first so many seconds; all if None
-    plot=plot_waveform, # draws one: plot(ax, x, sample_rate)
-): # an object that a notebook shows as pictures over players
+    sample_rate,  # samples per second (Hz)
+    titles=None,  # one for each; numbered if None
+    show_seconds=None,  # draw only the first so many seconds; all if None
+    plot=plot_waveform,  # draws one: plot(ax, x, sample_rate)
+):  # an object that a notebook shows as pictures over players
     "See and hear waveforms side by side."
     from IPython.display import HTML
+
     waveforms = [waveforms] if len(waveforms) and np.ndim(waveforms[0]) == 0 else waveforms
-    return HTML(listen_html(waveforms, sample_rate=sample_rate, titles=titles, show_seconds=show_seconds, plot=plot))
+    return HTML(
+        listen_html(
+            waveforms, sample_rate=sample_rate, titles=titles, show_seconds=show_seconds, plot=plot
+        )
+    )

@@ -24,223 +24,336 @@ from .waveform import check_count, check_memory, check_sample_rate, seconds_to_s
 
 # %% ../nbs/11_wavenet.ipynb #0008
 def mu_law_encode(
-    x, # waveform, any shape, in [-1, 1]
-): # codes from 0 to 255, uint8, of the same shape
+    x,  # waveform, any shape, in [-1, 1]
+):  # codes from 0 to 255, uint8, of the same shape
     "Round samples to 256 levels, finer near 0: sign(x) log(1 + 255 |x|) / log 256."
     x = jnp.asarray(x)
     if not isinstance(x, jax.core.Tracer) and jnp.isnan(x).any():
-        raise ValueError("got NaN among the samples; want numbers from -1 to 1: no code stands for NaN")
+        raise ValueError(
+            "got NaN among the samples; want numbers from -1 to 1: no code stands for NaN"
+        )
     level = jnp.sign(x) * jnp.log1p(255 * jnp.abs(x)) / np.log(256)
     return jnp.clip(jnp.floor(128 * (level + 1)), 0, 255).astype(jnp.uint8)
 
 # %% ../nbs/11_wavenet.ipynb #0009
 def code_levels(
-    codes, # from 0 to 255, any shape
-): # in (-1, 1), 1/128 apart
+    codes,  # from 0 to 255, any shape
+):  # in (-1, 1), 1/128 apart
     "The middles of the 256 steps, before they are expanded to samples."
     return (jnp.asarray(codes, jnp.float32) - 127.5) / 128
 
 # %% ../nbs/11_wavenet.ipynb #0010
 def mu_law_decode(
-    codes, # from 0 to 255, any shape
-): # samples, in (-1, 1)
+    codes,  # from 0 to 255, any shape
+):  # samples, in (-1, 1)
     "The inverse, up to the rounding: sign(level) (256^|level| − 1) / 255."
     level = code_levels(codes)
     return jnp.sign(level) * (256 ** jnp.abs(level) - 1) / 255
 
 # %% ../nbs/11_wavenet.ipynb #0016
 def histogram_bits(
-    train_codes, # to count, (n, t)
-    codes, # to predict, (m, t)
+    train_codes,  # to count, (n, t)
+    codes,  # to predict, (m, t)
     *,
-    order, # 0: how often is each code? 1: how often after the one before?
-) -> float: # bits a sample
+    order,  # 0: how often is each code? 1: how often after the one before?
+) -> float:  # bits a sample
     "What a table of counts predicts; each pair's count begins at a tenth."
-    if order not in (0, 1): raise ValueError(f"order is {order}; want 0 or 1")
+    if order not in (0, 1):
+        raise ValueError(f"order is {order}; want 0 or 1")
     counts = np.full((256, 256), 0.1)
     np.add.at(counts, (train_codes[:, :-1], train_codes[:, 1:]), 1)
-    if order == 0: counts = np.broadcast_to(counts.sum(0), counts.shape)
+    if order == 0:
+        counts = np.broadcast_to(counts.sum(0), counts.shape)
     bits = -np.log2(counts / counts.sum(1, keepdims=True))
     return float(bits[codes[:, :-1], codes[:, 1:]].mean())
 
 # %% ../nbs/11_wavenet.ipynb #0020
 def mixture_log_prob(
-    mixture, # logits, means and log scales of k logistics in turn, (..., 3 k)
-    codes, # from 0 to 255, (...)
-): # (...), nats
+    mixture,  # logits, means and log scales of k logistics in turn, (..., 3 k)
+    codes,  # from 0 to 255, (...)
+):  # (...), nats
     "Log probability of codes: how much of each logistic lies between the edges of the step."
     logits, means, log_scales = jnp.split(mixture, 3, axis=-1)
     codes = jnp.asarray(codes)[..., None]
-    low, high = ((code_levels(codes) + half - means) * jnp.exp(-log_scales) for half in (-1 / 256, 1 / 256))
-    low, high = jnp.where(codes == 0, high - 1e5, low), jnp.where(codes == 255, low + 1e5, high)   # the ends hold what is beyond
-    mass = jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low) + jnp.log(-jnp.expm1(low - high))   # log(σ(high) − σ(low))
+    low, high = (
+        (code_levels(codes) + half - means) * jnp.exp(-log_scales) for half in (-1 / 256, 1 / 256)
+    )
+    low, high = (
+        jnp.where(codes == 0, high - 1e5, low),
+        jnp.where(codes == 255, low + 1e5, high),
+    )  # the ends hold what is beyond
+    mass = (
+        jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low) + jnp.log(-jnp.expm1(low - high))
+    )  # log(σ(high) − σ(low))
     return jax.nn.logsumexp(jax.nn.log_softmax(logits) + mass, axis=-1)
 
 # %% ../nbs/11_wavenet.ipynb #0022
 def draw_codes(
-    mixture, # as for mixture_log_prob, (..., 3 k)
-    noise, # two numbers from 0 to 1, (..., 2)
+    mixture,  # as for mixture_log_prob, (..., 3 k)
+    noise,  # two numbers from 0 to 1, (..., 2)
     *,
-    temperature=1.0, # 0: the middle of the heaviest logistic; below 1: safer; above: noisier
-): # codes, (...), uint8
+    temperature=1.0,  # 0: the middle of the heaviest logistic; below 1: safer; above: noisier
+):  # codes, (...), uint8
     "Choose one of the logistics, then a place in it, then the step there."
     logits, means, log_scales = jnp.split(mixture, 3, axis=-1)
     chances = jnp.cumsum(jax.nn.softmax(logits / jnp.maximum(temperature, 1e-3)), axis=-1)
-    chosen = jax.nn.one_hot(jnp.sum(noise[..., :1] >= chances[..., :-1], axis=-1), chances.shape[-1])
+    chosen = jax.nn.one_hot(
+        jnp.sum(noise[..., :1] >= chances[..., :-1], axis=-1), chances.shape[-1]
+    )
     u = jnp.clip(noise[..., 1], 1e-6, 1 - 1e-6)
-    level = jnp.sum(chosen * (means + temperature * jnp.exp(log_scales) * (jnp.log(u) - jnp.log1p(-u))[..., None]), axis=-1)
+    level = jnp.sum(
+        chosen
+        * (means + temperature * jnp.exp(log_scales) * (jnp.log(u) - jnp.log1p(-u))[..., None]),
+        axis=-1,
+    )
     return jnp.clip(jnp.floor(128 * (level + 1)), 0, 255).astype(jnp.uint8)
 
 # %% ../nbs/11_wavenet.ipynb #0026
 def delayed(
-    x, # (b, t, c)
-    samples, # how many
-): # (b, t, c)
+    x,  # (b, t, c)
+    samples,  # how many
+):  # (b, t, c)
     "The same array, so many samples later; zeros come in at the start."
     return jnp.pad(x, ((0, 0), (samples, 0), (0, 0)))[:, : x.shape[1]]
 
 # %% ../nbs/11_wavenet.ipynb #0027
 class GatedLayer(nnx.Module):
     "What a sample and an earlier one say together, behind a gate, added to what came in."
-    def __init__(self, channels, dilation, *, rngs):
-        self.dilation = dilation                                             # how much earlier (samples)
-        self.now, self.past = nnx.Linear(channels, 2 * channels, rngs=rngs), nnx.Linear(channels, 2 * channels, use_bias=False, rngs=rngs)
-        self.out = nnx.Linear(channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs)        # a new layer changes nothing
 
-    def __call__(self, x, past): # (..., channels) each -> (..., channels)
+    def __init__(self, channels, dilation, *, rngs):
+        self.dilation = dilation  # how much earlier (samples)
+        self.now, self.past = (
+            nnx.Linear(channels, 2 * channels, rngs=rngs),
+            nnx.Linear(channels, 2 * channels, use_bias=False, rngs=rngs),
+        )
+        self.out = nnx.Linear(
+            channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs
+        )  # a new layer changes nothing
+
+    def __call__(self, x, past):  # (..., channels) each -> (..., channels)
         signal, gate = jnp.split(self.now(x) + self.past(past), 2, axis=-1)
         return x + self.out(jnp.tanh(signal) * nnx.sigmoid(gate))
 
-GatedLayer.__signature__ = inspect.signature(GatedLayer.__init__.__get__(0))                          # flax shows (*args, **kwargs)
+
+GatedLayer.__signature__ = inspect.signature(
+    GatedLayer.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/11_wavenet.ipynb #0032
 @dataclass(frozen=True)
 class WaveNetConfig:
     "The settings of a `WaveNet`."
-    sample_rate: int = 16000 # samples per second (Hz)
-    duration: float = 0.5 # length of a sound (s)
-    classes: tuple = ("sound",) # names of the classes of sound
-    taps: int = 16 # past samples that the first layer sees
-    channels: int = 32 # width of the layers
-    dilations: tuple = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) # how far back each layer looks (samples)
-    logistics: int = 4 # in the mixture
-    crop: int = 1024 # samples of a clip that a training step uses
-    jitter: float = 0.08 # training adds noise to what the network sees, of up to this standard deviation (levels)
+
+    sample_rate: int = 16000  # samples per second (Hz)
+    duration: float = 0.5  # length of a sound (s)
+    classes: tuple = ("sound",)  # names of the classes of sound
+    taps: int = 16  # past samples that the first layer sees
+    channels: int = 32  # width of the layers
+    dilations: tuple = (
+        1,
+        2,
+        4,
+        8,
+        16,
+        32,
+        64,
+        128,
+        256,
+        512,
+    )  # how far back each layer looks (samples)
+    logistics: int = 4  # in the mixture
+    crop: int = 1024  # samples of a clip that a training step uses
+    jitter: float = 0.08  # training adds noise to what the network sees, of up to this standard deviation (levels)
 
     def __post_init__(self):
-        checked = dict(sample_rate=check_sample_rate(self.sample_rate), duration=float(self.duration), jitter=float(self.jitter), classes=as_tuple(self.classes, "classes", str),
-                       dilations=as_tuple(self.dilations, "dilations", lambda d: check_count(d, "a dilation")))
-        counts = {name: check_count(getattr(self, name), name) for name in ("taps", "channels", "logistics", "crop")}
-        for name, value in (checked | counts).items(): object.__setattr__(self, name, value)
-        if not 0 <= self.jitter < 1: raise ValueError(f"jitter is {self.jitter}; want 0 to 1, such as 0.08")
-        check_count(self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz")
-        check_memory(4 * self.channels * (5 * self.channels * len(self.dilations) + self.receptive_field + 3 * self.logistics), "a WaveNet of this size")
+        checked = dict(
+            sample_rate=check_sample_rate(self.sample_rate),
+            duration=float(self.duration),
+            jitter=float(self.jitter),
+            classes=as_tuple(self.classes, "classes", str),
+            dilations=as_tuple(self.dilations, "dilations", lambda d: check_count(d, "a dilation")),
+        )
+        counts = {
+            name: check_count(getattr(self, name), name)
+            for name in ("taps", "channels", "logistics", "crop")
+        }
+        for name, value in (checked | counts).items():
+            object.__setattr__(self, name, value)
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter is {self.jitter}; want 0 to 1, such as 0.08")
+        check_count(
+            self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz"
+        )
+        check_memory(
+            4
+            * self.channels
+            * (5 * self.channels * len(self.dilations) + self.receptive_field + 3 * self.logistics),
+            "a WaveNet of this size",
+        )
 
     @property
-    def num_samples(self): return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
+    def num_samples(self):
+        return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
-    def receptive_field(self): return self.taps + sum(self.dilations)          # samples
+    def receptive_field(self):
+        return self.taps + sum(self.dilations)  # samples
 
 # %% ../nbs/11_wavenet.ipynb #0033
 def clock_features(
-    time, # samples since the sound began, any shape
-    config:WaveNetConfig, # its rate and duration are used
-): # (..., 10), from 0 to 1
+    time,  # samples since the sound began, any shape
+    config: WaveNetConfig,  # its rate and duration are used
+):  # (..., 10), from 0 to 1
     "How long a sound has been going on, and how long it still has to: five exponentials each, of 2 ms to half a second."
     left = jnp.maximum(config.num_samples - time, 0)
     seconds = jnp.stack([time, left], axis=-1)[..., None] / config.sample_rate
     return jnp.exp(-seconds / (0.002 * 4.0 ** jnp.arange(5))).reshape(*jnp.shape(time), 10)
 
 # %% ../nbs/11_wavenet.ipynb #51ad2e9a
-def as_matrix(x): # (..., channels) -> (rows, channels)
+def as_matrix(x):  # (..., channels) -> (rows, channels)
     "All vectors as the rows of one matrix, which XLA multiplies faster than a stack of matrices."
     return x.reshape(-1, x.shape[-1])
 
 # %% ../nbs/11_wavenet.ipynb #0034
 class WaveNet(nnx.Module):
     "Predicts each sample from those before it, and writes sounds that way."
-    def __init__(self, *, rngs, **settings): # settings of WaveNetConfig
+
+    def __init__(self, *, rngs, **settings):  # settings of WaveNetConfig
         self.config = c = WaveNetConfig(**settings)
         self.sample_rate, self.latent_dim = c.sample_rate, len(c.classes) + 1
         self.recent = nnx.Linear(c.taps, c.channels, rngs=check_rngs(rngs))
         self.asked = nnx.Linear(len(c.classes) + 10, c.channels, rngs=rngs)
         self.layers = nnx.List([GatedLayer(c.channels, d, rngs=rngs) for d in c.dilations])
-        self.hidden, self.last = nnx.Linear(c.channels, c.channels, rngs=rngs), nnx.Linear(c.channels, 3 * c.logistics, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.hidden, self.last = (
+            nnx.Linear(c.channels, c.channels, rngs=rngs),
+            nnx.Linear(c.channels, 3 * c.logistics, kernel_init=nnx.initializers.zeros, rngs=rngs),
+        )
 
-    def enter(self, window, classes, time): # the last `taps` levels, (..., taps); weights of classes, (..., classes); (...) -> (..., channels)
-        told = [jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1])) for a in (classes, clock_features(time, self.config))]
-        return self.recent(3 * window) + self.asked(jnp.concatenate(told, axis=-1))                   # × 3: levels of sounds have an rms of about a third
+    def enter(
+        self, window, classes, time
+    ):  # the last `taps` levels, (..., taps); weights of classes, (..., classes); (...) -> (..., channels)
+        told = [
+            jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1]))
+            for a in (classes, clock_features(time, self.config))
+        ]
+        return self.recent(3 * window) + self.asked(
+            jnp.concatenate(told, axis=-1)
+        )  # × 3: levels of sounds have an rms of about a third
 
-    def leave(self, x, window): # (..., channels) -> a mixture around the last level, (..., 3 logistics)
-        logits, means, log_scales = jnp.split(self.last(nnx.relu(self.hidden(nnx.relu(x)))), 3, axis=-1)
-        means += window[..., -1:] + (spread := jnp.linspace(-0.3, 0.3, self.config.logistics)) - spread.mean()
+    def leave(
+        self, x, window
+    ):  # (..., channels) -> a mixture around the last level, (..., 3 logistics)
+        logits, means, log_scales = jnp.split(
+            self.last(nnx.relu(self.hidden(nnx.relu(x)))), 3, axis=-1
+        )
+        means += (
+            window[..., -1:]
+            + (spread := jnp.linspace(-0.3, 0.3, self.config.logistics))
+            - spread.mean()
+        )
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
-    def predict(self, levels, classes, start=0): # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
-        window = jnp.concatenate([delayed(levels[..., None], self.config.taps - i) for i in range(self.config.taps)], axis=-1)
+    def predict(
+        self, levels, classes, start=0
+    ):  # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
+        window = jnp.concatenate(
+            [delayed(levels[..., None], self.config.taps - i) for i in range(self.config.taps)],
+            axis=-1,
+        )
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
-        for layer in self.layers: x = layer(as_matrix(x), as_matrix(delayed(x, layer.dilation))).reshape(x.shape)
+        for layer in self.layers:
+            x = layer(as_matrix(x), as_matrix(delayed(x, layer.dilation))).reshape(x.shape)
         return self.leave(x, window)
 
-    def __call__(self, z): # (..., latent_dim) -> (..., num_samples) in (-1, 1)
+    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in (-1, 1)
         rows = as_matrix(z := check_latent(z, self))
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
-        x = mu_law_decode(codes) + 0 * rows.sum(-1, keepdims=True)               # codes can't be NaN: if z is, the sound is
+        x = mu_law_decode(codes) + 0 * rows.sum(
+            -1, keepdims=True
+        )  # codes can't be NaN: if z is, the sound is
         return x.reshape(*z.shape[:-1], -1)
 
-    def sample_prior(self, key, count, label=None): # -> (count, latent_dim), of one class or of random ones
+    def sample_prior(
+        self, key, count, label=None
+    ):  # -> (count, latent_dim), of one class or of random ones
         which, how = jax.random.split(key)
-        c = jax.random.randint(which, count, 0, len(self.config.classes)) if label is None else jnp.full(count, self.config.classes.index(label))
-        return jnp.concatenate([jax.nn.one_hot(c, len(self.config.classes)), jax.random.normal(how, (count, 1))], axis=-1)
+        c = (
+            jax.random.randint(which, count, 0, len(self.config.classes))
+            if label is None
+            else jnp.full(count, self.config.classes.index(label))
+        )
+        return jnp.concatenate(
+            [jax.nn.one_hot(c, len(self.config.classes)), jax.random.normal(how, (count, 1))],
+            axis=-1,
+        )
 
-WaveNet.__signature__ = inspect.signature(WaveNet.__init__.__get__(0))                                # flax shows (*args, **kwargs)
+
+WaveNet.__signature__ = inspect.signature(
+    WaveNet.__init__.__get__(0)
+)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/11_wavenet.ipynb #0040
 def wavenet_model(
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    classes, # names of the classes
-    sample_rate, # samples per second (Hz)
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    classes,  # names of the classes
+    sample_rate,  # samples per second (Hz)
     *,
-    midi=None, # pitches: not used
-    rngs:nnx.Rngs, # source of randomness for the weights
-    **settings, # further settings of WaveNetConfig
+    midi=None,  # pitches: not used
+    rngs: nnx.Rngs,  # source of randomness for the weights
+    **settings,  # further settings of WaveNetConfig
 ) -> WaveNet:
     "An untrained WaveNet for a set of sounds."
-    return WaveNet(sample_rate=sample_rate, duration=np.shape(waveforms)[-1] / sample_rate, classes=tuple(classes), rngs=rngs, **settings)
+    return WaveNet(
+        sample_rate=sample_rate,
+        duration=np.shape(waveforms)[-1] / sample_rate,
+        classes=tuple(classes),
+        rngs=rngs,
+        **settings,
+    )
 
 # %% ../nbs/11_wavenet.ipynb #0041
 def wavenet_targets(
-    model:WaveNet, # not used
-    waveforms, # training clips, (n, t)
-    labels, # numbers of their classes, (n,)
-    midi=None, # their pitches: not used
-    instruments=None, # that made them: not used
-) -> dict: # {"codes": (n, t), uint8, "label": (n,)}
+    model: WaveNet,  # not used
+    waveforms,  # training clips, (n, t)
+    labels,  # numbers of their classes, (n,)
+    midi=None,  # their pitches: not used
+    instruments=None,  # that made them: not used
+) -> dict:  # {"codes": (n, t), uint8, "label": (n,)}
     "What the network learns from: the sounds themselves."
     return {"codes": np.asarray(mu_law_encode(waveforms)), "label": np.asarray(labels, np.int32)}
 
 # %% ../nbs/11_wavenet.ipynb #0042
 def wavenet_loss(
-    model:WaveNet,
-    batch, # from wavenet_targets
-    key, # for where to cut the clips, and for the jitter
-): # scalar, {"bits": scalar}
+    model: WaveNet,
+    batch,  # from wavenet_targets
+    key,  # for where to cut the clips, and for the jitter
+):  # scalar, {"bits": scalar}
     "Nats a sample, on a random stretch of each clip."
-    length, (place, size, how) = min(model.config.crop, batch["codes"].shape[1]), jax.random.split(key, 3)
+    length, (place, size, how) = (
+        min(model.config.crop, batch["codes"].shape[1]),
+        jax.random.split(key, 3),
+    )
     start = jax.random.randint(place, len(batch["codes"]), 0, batch["codes"].shape[1] - length + 1)
-    codes = jax.vmap(lambda row, i: jax.lax.dynamic_slice(row, (i,), (length,)))(batch["codes"], start)
+    codes = jax.vmap(lambda row, i: jax.lax.dynamic_slice(row, (i,), (length,)))(
+        batch["codes"], start
+    )
     classes = jax.nn.one_hot(batch["label"], len(model.config.classes))
-    jitter = model.config.jitter * jax.random.uniform(size, (len(codes), 1)) * jax.random.normal(how, codes.shape)
-    nats = -jnp.mean(mixture_log_prob(model.predict(code_levels(codes) + jitter, classes, start[:, None]), codes))
+    jitter = (
+        model.config.jitter
+        * jax.random.uniform(size, (len(codes), 1))
+        * jax.random.normal(how, codes.shape)
+    )
+    nats = -jnp.mean(
+        mixture_log_prob(model.predict(code_levels(codes) + jitter, classes, start[:, None]), codes)
+    )
     return nats, {"bits": nats / np.log(2)}
 
 # %% ../nbs/11_wavenet.ipynb #0052
 def silence(
-    model:WaveNet,
-    count, # sounds that are written side by side
-) -> dict: # of arrays
+    model: WaveNet,
+    count,  # sounds that are written side by side
+) -> dict:  # of arrays
     "The state of a model that has heard nothing yet."
     c = model.config
     queues = {f"queue {i}": jnp.zeros((d, count, c.channels)) for i, d in enumerate(c.dilations)}
@@ -248,28 +361,38 @@ def silence(
 
 # %% ../nbs/11_wavenet.ipynb #0053
 def strike(
-    state, # from silence or sample
-    z, # which classes, and the seed of the noise, (count, latent_dim)
-) -> dict: # a state
+    state,  # from silence or sample
+    z,  # which classes, and the seed of the noise, (count, latent_dim)
+) -> dict:  # a state
     "Begin new sounds, from whatever is still ringing."
     z, count = jnp.asarray(z, jnp.float32), len(state["window"])
-    if z.ndim != 2 or len(z) != count: raise ValueError(f"got z of shape {z.shape}; want ({count}, latent_dim), a row for each sound of the state")
-    return state | dict(classes=z[:, :-1], seed=jax.lax.bitcast_convert_type(z[:, -1], jnp.uint32), time=jnp.int32(0))
+    if z.ndim != 2 or len(z) != count:
+        raise ValueError(
+            f"got z of shape {z.shape}; want ({count}, latent_dim), a row for each sound of the state"
+        )
+    return state | dict(
+        classes=z[:, :-1],
+        seed=jax.lax.bitcast_convert_type(z[:, -1], jnp.uint32),
+        time=jnp.int32(0),
+    )
 
 # %% ../nbs/11_wavenet.ipynb #0054
 def draw_noise(
-    seeds, # of the sounds, (count,)
-    times, # numbers of samples, (t,)
-): # from 0 to 1, (t, count, 2)
+    seeds,  # of the sounds, (count,)
+    times,  # numbers of samples, (t,)
+):  # from 0 to 1, (t, count, 2)
     "Random numbers that depend on the seed and the place in the sound, however the work is cut into pieces."
-    def draw(time, seed): return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), time), (2,))
+
+    def draw(time, seed):
+        return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), time), (2,))
+
     return jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(times, seeds)
 
 # %% ../nbs/11_wavenet.ipynb #0055
 def predict_next(
-    model:WaveNet,
-    state, # see strike
-): # mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
+    model: WaveNet,
+    state,  # see strike
+):  # mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
     "The network for one sample: a layer's input of long ago comes out of its queue, today's goes in."
     x = model.enter(state["window"], state["classes"], state["time"])
     for i, layer in enumerate(model.layers):
@@ -279,9 +402,9 @@ def predict_next(
 
 # %% ../nbs/11_wavenet.ipynb #0056
 def push_codes(
-    state, # from predict_next
-    codes, # that came next, (count,)
-) -> dict: # a state
+    state,  # from predict_next
+    codes,  # that came next, (count,)
+) -> dict:  # a state
     "The state a sample later."
     window = jnp.concatenate([state["window"][:, 1:], code_levels(codes)[:, None]], axis=1)
     return state | dict(window=window, clock=state["clock"] + 1, time=state["time"] + 1)
@@ -293,48 +416,64 @@ def _write(graphdef, weights, state, num_samples, temperature):
         mixture, state = predict_next(nnx.merge(graphdef, weights), state)
         codes = draw_codes(mixture, noise, temperature=temperature)
         return push_codes(state, codes), codes
-    return jax.lax.scan(write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)), unroll=2)
+
+    return jax.lax.scan(
+        write, state, draw_noise(state["seed"], state["time"] + jnp.arange(num_samples)), unroll=2
+    )
+
 
 def sample(
-    model:WaveNet,
-    state, # from strike or sample, for `count` sounds
-    num_samples, # how many samples to write of each; every new number is compiled anew
+    model: WaveNet,
+    state,  # from strike or sample, for `count` sounds
+    num_samples,  # how many samples to write of each; every new number is compiled anew
     *,
-    temperature=1.0, # of draw_codes
-): # the state to go on from, codes (count, num_samples)
+    temperature=1.0,  # of draw_codes
+):  # the state to go on from, codes (count, num_samples)
     "Go on writing: the next samples of each sound."
-    if "seed" not in state: raise ValueError("the state is of no sound yet; call strike(state, z) first")
-    if not 0 <= temperature < np.inf: raise ValueError(f"temperature is {temperature}; want 0 or more, such as 1")
-    state, codes = _write(*nnx.split(model), state, check_count(num_samples, "num_samples"), temperature)
+    if "seed" not in state:
+        raise ValueError("the state is of no sound yet; call strike(state, z) first")
+    if not 0 <= temperature < np.inf:
+        raise ValueError(f"temperature is {temperature}; want 0 or more, such as 1")
+    state, codes = _write(
+        *nnx.split(model), state, check_count(num_samples, "num_samples"), temperature
+    )
     return state, codes.T
 
 # %% ../nbs/11_wavenet.ipynb #0070
 def stream(
-    model:WaveNet,
-    latents, # an iterable of latent vectors, (latent_dim,) each: one a stroke
+    model: WaveNet,
+    latents,  # an iterable of latent vectors, (latent_dim,) each: one a stroke
     *,
-    state=None, # to go on from
-    temperature=1.0, # of draw_codes
-): # yields waveforms (num_samples,), and the state after each
+    state=None,  # to go on from
+    temperature=1.0,  # of draw_codes
+):  # yields waveforms (num_samples,), and the state after each
     "Strike one sound after another, for as long as there are latent vectors."
     state = silence(model, 1) if state is None else state
     for z in latents:
-        state, codes = sample(model, strike(state, check_latent(z, model)[None]), model.config.num_samples, temperature=temperature)
+        state, codes = sample(
+            model,
+            strike(state, check_latent(z, model)[None]),
+            model.config.num_samples,
+            temperature=temperature,
+        )
         yield np.asarray(mu_law_decode(codes[0])), state
 
 # %% ../nbs/11_wavenet.ipynb #0075
 def bits_per_sample(
-    model:WaveNet,
-    waveforms, # clips, (n, t)
-    labels, # numbers of their classes, as in model.config.classes, (n,)
-): # (n,)
+    model: WaveNet,
+    waveforms,  # clips, (n, t)
+    labels,  # numbers of their classes, as in model.config.classes, (n,)
+):  # (n,)
     "How many bits each sample of a clip costs whoever has the model, on average."
     codes, labels = mu_law_encode(waveforms), np.asarray(labels)
-    if (most := labels.max()) >= (known := len(model.config.classes)): raise ValueError(f"labels go up to {most}, but the model knows {known} classes; see choose_classes")
+    if (most := labels.max()) >= (known := len(model.config.classes)):
+        raise ValueError(
+            f"labels go up to {most}, but the model knows {known} classes; see choose_classes"
+        )
     return in_blocks(bits_of_block, model, codes, labels, size=16)
 
 # %% ../nbs/11_wavenet.ipynb #blckbits
-def bits_of_block(model, codes, labels): # (b, t), (b,) -> (b,)
+def bits_of_block(model, codes, labels):  # (b, t), (b,) -> (b,)
     "Bits a sample of a few clips."
     classes = jax.nn.one_hot(labels, len(model.config.classes))
     mixture = model.predict(code_levels(codes), classes)

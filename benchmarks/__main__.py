@@ -6,17 +6,34 @@ from importlib import import_module
 
 from .common import header
 
-NAMES = ["demo", "stft", "generate", "memory", "slider", "explorer", "training", "quality", "steering", "wavenet"]
+NAMES = [
+    "demo",
+    "stft",
+    "generate",
+    "memory",
+    "slider",
+    "explorer",
+    "training",
+    "quality",
+    "steering",
+    "wavenet",
+]
 
 
 def parse(argv=None):
     """The names asked for, all by default, and whether to be quick."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Paired measurements, printed as Markdown.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES) + "; all if none is given")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Paired measurements, printed as Markdown."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=", ".join(NAMES) + "; all if none is given"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter sounds")
     args = parser.parse_args(argv)
     if unknown := set(args.names) - set(NAMES):
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; want some of {', '.join(NAMES)}")
+        parser.error(
+            f"no benchmark is called {', '.join(sorted(unknown))}; want some of {', '.join(NAMES)}"
+        )
     return args.names or NAMES, args.quick
 
 

@@ -88,13 +88,15 @@ def load_before():
 
 def header(quick):
     """Date, machine, load, versions and seed."""
-    return "\n".join([
-        "# audiogen benchmarks" + (" (quick: too few rounds to quote)" if quick else ""),
-        "",
-        f"- {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}",
-        f"- {cpu_model()}, {os.cpu_count()} cores; load average before: {load_before()}",
-        f"- Python {platform.python_version()}, {', '.join(map(installed, PACKAGES))}",
-        f"- seed {SEED} for data, weights and the order of the functions in a round",
-        "- ratios are medians of per-round ratios, with quartiles; below 1 is faster than the other",
-        "",
-    ])
+    return "\n".join(
+        [
+            "# audiogen benchmarks" + (" (quick: too few rounds to quote)" if quick else ""),
+            "",
+            f"- {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}",
+            f"- {cpu_model()}, {os.cpu_count()} cores; load average before: {load_before()}",
+            f"- Python {platform.python_version()}, {', '.join(map(installed, PACKAGES))}",
+            f"- seed {SEED} for data, weights and the order of the functions in a round",
+            "- ratios are medians of per-round ratios, with quartiles; below 1 is faster than the other",
+            "",
+        ]
+    )

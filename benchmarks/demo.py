@@ -37,7 +37,9 @@ def environments(folder):
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    return os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}, os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "true"} | on
+    return os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}, os.environ | {
+        "JAX_ENABLE_COMPILATION_CACHE": "true"
+    } | on
 
 
 def wall_and_cpu(command, environment):
@@ -52,7 +54,10 @@ def measure(both, environment, pairs):
     """{name: (pairs, 2)} wall and CPU seconds of both commands, in turn."""
     for command in both.values():
         wall_and_cpu(command, environment)
-    rounds = [{name: wall_and_cpu(command, environment) for name, command in both.items()} for _ in range(pairs)]
+    rounds = [
+        {name: wall_and_cpu(command, environment) for name, command in both.items()}
+        for _ in range(pairs)
+    ]
     return {name: np.array([r[name] for r in rounds]) for name in both}
 
 
@@ -60,7 +65,13 @@ def rows(setting, times, aim):
     """Wall and CPU time in one setting."""
     for i, what in enumerate(["wall", "CPU"]):
         theirs, ours = times["tutorial"][:, i], times["audiogen"][:, i]
-        yield [f"{what}, {setting}", f"{np.median(theirs):.2f}", f"{np.median(ours):.2f}", ratio(ours, theirs), aim]
+        yield [
+            f"{what}, {setting}",
+            f"{np.median(theirs):.2f}",
+            f"{np.median(ours):.2f}",
+            ratio(ours, theirs),
+            aim,
+        ]
 
 
 def section(quick):
@@ -68,5 +79,11 @@ def section(quick):
     pairs = 3 if quick else 9
     columns = ["seconds", "tutorial's script", "`audiogen demo`", f"ratio of {pairs} pairs", "aim"]
     with tempfile.TemporaryDirectory() as folder:
-        off, on = (measure(commands(folder), environment, pairs) for environment in environments(folder))
-    return markdown("demo: from the command to the page", TEXT, table(columns, [*rows("cache off", off, "≤ 0.4"), *rows("cache on", on, "–")]))
+        off, on = (
+            measure(commands(folder), environment, pairs) for environment in environments(folder)
+        )
+    return markdown(
+        "demo: from the command to the page",
+        TEXT,
+        table(columns, [*rows("cache off", off, "≤ 0.4"), *rows("cache on", on, "–")]),
+    )

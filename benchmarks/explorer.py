@@ -45,9 +45,13 @@ AudioBufferSourceNode.prototype.start = function (when = 0) {
 
 def one_cell(code):
     """A notebook's text."""
-    cell = dict(cell_type="code", id="0", metadata={}, source=code, execution_count=None, outputs=[])
+    cell = dict(
+        cell_type="code", id="0", metadata={}, source=code, execution_count=None, outputs=[]
+    )
     kernel = dict(display_name="python3", language="python", name="python3")
-    return json.dumps(dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5))
+    return json.dumps(
+        dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
+    )
 
 
 @contextmanager
@@ -56,12 +60,36 @@ def lab(notebooks):
     with tempfile.TemporaryDirectory() as folder:
         for name, text in notebooks.items():
             Path(folder, name).write_text(text, "utf-8")
-        own = {f"JUPYTER_{name}_DIR": f"{folder}/{name.lower()}" for name in ("CONFIG", "DATA", "RUNTIME")}
-        own |= {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces", "IPYTHONDIR": f"{folder}/ipython"}
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--expose-app-in-browser",
-                   "--IdentityProvider.token=explorer", f"--ServerApp.root_dir={folder}", "--allow-root"]
+        own = {
+            f"JUPYTER_{name}_DIR": f"{folder}/{name.lower()}"
+            for name in ("CONFIG", "DATA", "RUNTIME")
+        }
+        own |= {
+            "JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings",
+            "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces",
+            "IPYTHONDIR": f"{folder}/ipython",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--ip=127.0.0.1",
+            "--port=0",
+            "--expose-app-in-browser",
+            "--IdentityProvider.token=explorer",
+            f"--ServerApp.root_dir={folder}",
+            "--allow-root",
+        ]
         with open(f"{folder}/log", "w") as log:
-            server = subprocess.Popen(command, env={**os.environ, **own}, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+            server = subprocess.Popen(
+                command,
+                env={**os.environ, **own},
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         try:
             yield address(server, Path(folder))
         finally:
@@ -88,7 +116,9 @@ def address(server, folder, patience=60):
 
 def chromium():
     """The browser's path, None if there is no such browser."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 @contextmanager
@@ -97,10 +127,19 @@ def window(**properties):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
-        page, complaints = browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **properties}), []
+        browser = playwright.chromium.launch(
+            executable_path=chromium(),
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        page, complaints = (
+            browser.new_page(**{"viewport": {"width": 1280, "height": 1000}, **properties}),
+            [],
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
         page.add_init_script(WATCH)
         yield page, complaints
         browser.close()
@@ -110,16 +149,24 @@ def run_all(page, url):
     """Open a notebook and run its cells."""
     page.goto(url)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000)
+    page.wait_for_function(
+        "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=60_000,
+    )
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
 @contextmanager
 def explorer(model="spectral", **properties):
     """A page of JupyterLab in which the explorer has answered, and what its console complained of."""
-    with lab({"explorer.ipynb": one_cell(CODE.format(model=model))}) as url, window(**properties) as (page, complaints):
+    with (
+        lab({"explorer.ipynb": one_cell(CODE.format(model=model))}) as url,
+        window(**properties) as (page, complaints),
+    ):
         run_all(page, url("explorer.ipynb"))
-        page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
+        page.wait_for_function(
+            "document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000
+        )
         yield page, complaints
 
 
@@ -169,8 +216,20 @@ def section(quick):
             times = delays(page, 10 if quick else 30)
         assert complaints == [], complaints
         low, high = np.quantile(times, [0.05, 0.95])
-        rows.append([place, len(times), f"**{median_ms(times)}**", f"{1000 * low:.3g}–{1000 * high:.3g}", aim])
-    return markdown("explorer: moved to sounding", TEXT, table(["where", "moves", "median, ms", "5–95 %, ms", "aim"], rows))
+        rows.append(
+            [
+                place,
+                len(times),
+                f"**{median_ms(times)}**",
+                f"{1000 * low:.3g}–{1000 * high:.3g}",
+                aim,
+            ]
+        )
+    return markdown(
+        "explorer: moved to sounding",
+        TEXT,
+        table(["where", "moves", "median, ms", "5–95 %, ms", "aim"], rows),
+    )
 
 
 def picture(path):

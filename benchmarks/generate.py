@@ -41,11 +41,27 @@ def section(quick):
     torch.manual_seed(SEED)
 
     @torch.inference_mode()
-    def theirs(batch): return network(torch.randn(batch, generator.latent_dim))
-    def ours(batch): return jax.block_until_ready(generator.generate(batch, rngs=rngs))
+    def theirs(batch):
+        return network(torch.randn(batch, generator.latent_dim))
+
+    def ours(batch):
+        return jax.block_until_ready(generator.generate(batch, rngs=rngs))
 
     def compare(batch):
-        times = interleave({"ours": lambda: ours(batch), "theirs": lambda: theirs(batch)}, rounds=10 if quick else 50)
-        return [batch, median_ms(times["ours"]), median_ms(times["theirs"]), ratio(times["ours"], times["theirs"]), "≤ 1.0"]
+        times = interleave(
+            {"ours": lambda: ours(batch), "theirs": lambda: theirs(batch)},
+            rounds=10 if quick else 50,
+        )
+        return [
+            batch,
+            median_ms(times["ours"]),
+            median_ms(times["theirs"]),
+            ratio(times["ours"], times["theirs"]),
+            "≤ 1.0",
+        ]
 
-    return markdown("generate: steady state", TEXT, table(["batch", "audiogen", "torch", "audiogen / torch", "aim"], [compare(3), compare(64)]))
+    return markdown(
+        "generate: steady state",
+        TEXT,
+        table(["batch", "audiogen", "torch", "audiogen / torch", "aim"], [compare(3), compare(64)]),
+    )

@@ -17,16 +17,27 @@ TEXT = (
 def peak_mb():
     """Peak resident memory of this program (MB)."""
     status = Path("/proc/self/status")
-    if status.exists():     # Linux's ru_maxrss would count the program that started this one, too
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1000
+    if status.exists():  # Linux's ru_maxrss would count the program that started this one, too
+        return (
+            next(
+                int(line.split()[1])
+                for line in status.read_text().splitlines()
+                if line.startswith("VmHWM")
+            )
+            / 1000
+        )
     import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1000)
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e6 if sys.platform == "darwin" else 1000
+    )
 
 
 def write_noise(path, minutes):
     """A file of white noise, a second at a time."""
     import numpy as np
     import soundfile
+
     rng = np.random.default_rng(SEED)
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for _ in range(60 * minutes):
@@ -36,6 +47,7 @@ def write_noise(path, minutes):
 def analyse(folder, minutes):
     """Analyse a file of so many minutes."""
     from audiogen.stft import spectrogram_overview
+
     spectrogram_overview(f"{folder}/{minutes}.wav")
 
 
@@ -46,6 +58,7 @@ def generate(folder, minutes):
 
     from audiogen.generator import SimpleAudioGenerator
     from audiogen.variation import stream_walk
+
     generator = SimpleAudioGenerator(sample_rate=RATE, duration=0.5, rngs=nnx.Rngs(SEED))
     stream_walk(f"{folder}/walk.flac", generator, duration=60 * minutes, key=jax.random.key(SEED))
 
@@ -53,7 +66,9 @@ def generate(folder, minutes):
 def in_process(task, folder, minutes):
     """Peak memory (MB) of a task in a process of its own."""
     code = f"from benchmarks import memory as m; m.{task.__name__}({folder!r}, {minutes}); print(m.peak_mb())"
-    result = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
+    )
     return float(result.stdout)
 
 
@@ -69,7 +84,27 @@ def section(quick):
     with tempfile.TemporaryDirectory() as folder:
         for minutes in (1, long):
             write_noise(f"{folder}/{minutes}.wav", minutes)
-        peaks = {task: [in_process(task, folder, minutes) for minutes in (1, long)] for task in (analyse, generate)}
-    columns = ["MB", "1 minute", f"{long} minutes", "difference", f"whole arrays of {long} minutes", "aim"]
-    rows = [[task.__name__, f"{a:.0f}", f"{b:.0f}", f"**{b - a:+.0f}**", f"{whole_array_mb(task, long):.0f}", "flat in length"] for task, (a, b) in peaks.items()]
+        peaks = {
+            task: [in_process(task, folder, minutes) for minutes in (1, long)]
+            for task in (analyse, generate)
+        }
+    columns = [
+        "MB",
+        "1 minute",
+        f"{long} minutes",
+        "difference",
+        f"whole arrays of {long} minutes",
+        "aim",
+    ]
+    rows = [
+        [
+            task.__name__,
+            f"{a:.0f}",
+            f"{b:.0f}",
+            f"**{b - a:+.0f}**",
+            f"{whole_array_mb(task, long):.0f}",
+            "flat in length",
+        ]
+        for task, (a, b) in peaks.items()
+    ]
     return markdown("memory: sounds of any length", TEXT, table(columns, rows))

@@ -27,7 +27,11 @@ TEXT = (
 
 def fit(recipe, data, seed, seconds):
     """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
-    settings = DEFAULTS | HABITS.get(recipe, {}) | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
+    settings = (
+        DEFAULTS
+        | HABITS.get(recipe, {})
+        | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
+    )
     sounds, held_out = load_data(settings)
     with tempfile.TemporaryDirectory() as folder:
         model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
@@ -46,7 +50,11 @@ def rows(names, part, runs, figures):
         values = [run[part][key] for run in runs if key in run[part]]
         if not values:
             continue
-        beside = " · ".join(f"{k.split('/')[1]} {v:{form}}" for k, v in runs[0][part].items() if k.startswith(f"{key}/"))
+        beside = " · ".join(
+            f"{k.split('/')[1]} {v:{form}}"
+            for k, v in runs[0][part].items()
+            if k.startswith(f"{key}/")
+        )
         yield [*names, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
 
 
@@ -58,4 +66,8 @@ def section(quick):
         notes.append(f"{data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
         for part in runs[0][0]:
             lines += rows([data], part, [figures for figures, _ in runs], FIGURES)
-    return markdown("quality: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["data", "held out", "figure", "three seeds", "beside it"], lines))
+    return markdown(
+        "quality: a minute of training",
+        f"{TEXT} {'; '.join(notes)}.",
+        table(["data", "held out", "figure", "three seeds", "beside it"], lines),
+    )

@@ -32,5 +32,12 @@ def section(quick):
         move(slider, box, next(values))
     times = [seconds(lambda: move(slider, box, next(values))) for _ in range(10 if quick else 30)]
     low, high = np.quantile(times, [0.05, 0.95])
-    row = [len(times), f"**{median_ms(times)}**", f"{1000 * low:.3g}–{1000 * high:.3g}", "≤ 60, browser included"]
-    return markdown("slider: moved to changed", TEXT, table(["moves", "median, ms", "5–95 %, ms", "aim"], [row]))
+    row = [
+        len(times),
+        f"**{median_ms(times)}**",
+        f"{1000 * low:.3g}–{1000 * high:.3g}",
+        "≤ 60, browser included",
+    ]
+    return markdown(
+        "slider: moved to changed", TEXT, table(["moves", "median, ms", "5–95 %, ms", "aim"], [row])
+    )

@@ -19,7 +19,13 @@ from audiogen.waveform import repitch
 from .common import section as markdown, table
 from .quality import SEEDS, fit, rows
 
-RUNS = (("vae", "sounds"), ("conditional", "sounds"), ("source_filter", "sounds"), ("vae", "fluidr3"), ("conditional", "fluidr3"))
+RUNS = (
+    ("vae", "sounds"),
+    ("conditional", "sounds"),
+    ("source_filter", "sounds"),
+    ("vae", "fluidr3"),
+    ("conditional", "fluidr3"),
+)
 FIGURES = {
     "distance_db": ("distance of held-out clips, dB", ".2f"),
     "neighbour_db": ("… from the style of the program's nearest training pitch, dB", ".2f"),
@@ -41,41 +47,73 @@ TEXT = (
 
 def distance(x, y):
     """Mean distance of pairs of clips, dB."""
-    return float(np.mean([np.mean(multi_resolution_stft_distance(x[i : i + 32], y[i : i + 32])) for i in range(0, len(x), 32)]))
+    return float(
+        np.mean(
+            [
+                np.mean(multi_resolution_stft_distance(x[i : i + 32], y[i : i + 32]))
+                for i in range(0, len(x), 32)
+            ]
+        )
+    )
 
 
 def neighbours(model, train, part):
     """{figure: dB}: notes made from another note of the same program, by the model and by resampling."""
-    part = part[np.isin(part.details["program"], train.details["program"])]                 # of some instruments all recordings are held out
+    part = part[
+        np.isin(part.details["program"], train.details["program"])
+    ]  # of some instruments all recordings are held out
     same = train.details["program"] == part.details["program"][:, None]
     near = np.where(same, np.abs(train.midi - part.midi[:, None]), np.inf).argmin(1)
     z = encode_styles(model, train.waveforms[near], train.labels[near], train.midi[near])
     shifts = part.midi - train.midi[near]
-    moved = np.stack([repitch(x, shift, sample_rate=train.sample_rate) for x, shift in zip(train.waveforms[near], shifts)])
-    return {"neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)), "neighbour_db/resampled": distance(part.waveforms, moved)}
+    moved = np.stack(
+        [
+            repitch(x, shift, sample_rate=train.sample_rate)
+            for x, shift in zip(train.waveforms[near], shifts)
+        ]
+    )
+    return {
+        "neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)),
+        "neighbour_db/resampled": distance(part.waveforms, moved),
+    }
 
 
 def swift_f0_hz(sounds, sample_rate):
     """The pitches that SwiftF0 hears (Hz), NaN for none."""
     listener = SwiftF0()
     heard = [listener.detect(x, sample_rate) for x in np.asarray(sounds)]
-    return np.array([np.median(h.pitch_hz[h.confidence > 0.5]) if (h.confidence > 0.5).any() else np.nan for h in heard])
+    return np.array(
+        [
+            np.median(h.pitch_hz[h.confidence > 0.5]) if (h.confidence > 0.5).any() else np.nan
+            for h in heard
+        ]
+    )
 
 
 def pitches(model, train, seed):
     """{figure: number}: notes at pitches asked for, heard by chapter 06 and by SwiftF0."""
     rng, between = np.random.default_rng(seed), np.arange(48, 78, 0.5)
-    tones = np.flatnonzero(train.midi >= 36)                             # the pitches that chapter 06 looks for
+    tones = np.flatnonzero(train.midi >= 36)  # the pitches that chapter 06 looks for
     chosen = rng.choice(tones, 120)
     c, midi = train.labels[chosen].astype(np.int32), train.midi[chosen].astype(np.float32)
-    if "program" not in train.details: midi = np.resize(between, 120).astype(np.float32)
+    if "program" not in train.details:
+        midi = np.resize(between, 120).astype(np.float32)
     x = sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
     ours = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi))
-    found = {"pitch_cents": np.nanmedian(ours), "pitch_within_20_cents": np.mean(ours < 20), "pitch_within_50_cents": np.mean(ours < 50)}
-    recorded = {"/the recordings": train.waveforms[chosen]} if "program" in train.details else {}      # the notes whose pitches were asked for
+    found = {
+        "pitch_cents": np.nanmedian(ours),
+        "pitch_within_20_cents": np.mean(ours < 20),
+        "pitch_within_50_cents": np.mean(ours < 50),
+    }
+    recorded = (
+        {"/the recordings": train.waveforms[chosen]} if "program" in train.details else {}
+    )  # the notes whose pitches were asked for
     for beside, sounds in {"": x, **recorded}.items():
         theirs = pitch_error_cents(swift_f0_hz(sounds, model.sample_rate), midi)
-        found |= {f"swift_f0_cents{beside}": np.nanmedian(np.abs(theirs)), f"swift_f0_within_50_cents{beside}": np.mean(np.abs(theirs) < 50)}
+        found |= {
+            f"swift_f0_cents{beside}": np.nanmedian(np.abs(theirs)),
+            f"swift_f0_within_50_cents{beside}": np.mean(np.abs(theirs) < 50),
+        }
         found[f"swift_f0_octaves{beside}"] = np.mean(np.abs((theirs + 600) % 1200 - 600) < 50)
     return found
 
@@ -85,8 +123,10 @@ def figures(recipe, data, seed, seconds, *, brief=False):
     model, train, held_out, steps = fit(recipe, data, seed, seconds)
     found = evaluate_model(model, train, held_out, seed=seed)
     for name, part in held_out.items():
-        if hasattr(model, "steer") and not brief: found[name] |= pitches(model, train, seed)
-        if hasattr(model, "steer") and "program" in part.details: found[name] |= neighbours(model, train, part)
+        if hasattr(model, "steer") and not brief:
+            found[name] |= pitches(model, train, seed)
+        if hasattr(model, "steer") and "program" in part.details:
+            found[name] |= neighbours(model, train, part)
     return found, steps
 
 
@@ -94,25 +134,67 @@ def minute(quick):
     """The table of three seeds."""
     lines, notes = [], []
     for recipe, data in RUNS[:3] if quick else RUNS:
-        runs = [figures(recipe, data, seed, 5 if quick else 60) for seed in SEEDS[: 1 if quick else 3]]
+        runs = [
+            figures(recipe, data, seed, 5 if quick else 60) for seed in SEEDS[: 1 if quick else 3]
+        ]
         notes.append(f"{recipe}, {data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
-        for part in runs[0][0]: lines += rows([recipe, data], part, [found for found, _ in runs], FIGURES)
+        for part in runs[0][0]:
+            lines += rows([recipe, data], part, [found for found, _ in runs], FIGURES)
         print(lines[-1], flush=True)
-    return markdown("steering: a minute of training", f"{TEXT} {'; '.join(notes)}.", table(["model", "data", "held out", "figure", "three seeds", "beside it"], lines))
+    return markdown(
+        "steering: a minute of training",
+        f"{TEXT} {'; '.join(notes)}.",
+        table(["model", "data", "held out", "figure", "three seeds", "beside it"], lines),
+    )
 
 
 def patience(quick):
     """The table of several budgets; three seeds where recordings are few, after one minute and ten."""
-    budgets, lines = {"sounds": (3, 5)} if quick else dict.fromkeys(("sounds", "fluidr3"), (15, 30, 60, 120, 600)), []
+    budgets, lines = (
+        {"sounds": (3, 5)}
+        if quick
+        else dict.fromkeys(("sounds", "fluidr3"), (15, 30, 60, 120, 600)),
+        [],
+    )
     runs = [(data, seconds, SEEDS[0]) for data, lengths in budgets.items() for seconds in lengths]
-    if not quick: runs += [("fluidr3", seconds, seed) for seconds in (60, 600) for seed in SEEDS[1:]]
+    if not quick:
+        runs += [("fluidr3", seconds, seed) for seconds in (60, 600) for seed in SEEDS[1:]]
     for data, seconds, seed in runs:
         found, steps = figures("conditional", data, seed, seconds, brief=True)
         for part, f in found.items():
-            lines.append([data, part, seconds, seed, f"{steps:,}", f"{f['distance_db']:.2f}", f"{f.get('neighbour_db', np.nan):.2f}", f"{f['class_accuracy']:.1%}", f"{f['diversity']:.2f}"])
+            lines.append(
+                [
+                    data,
+                    part,
+                    seconds,
+                    seed,
+                    f"{steps:,}",
+                    f"{f['distance_db']:.2f}",
+                    f"{f.get('neighbour_db', np.nan):.2f}",
+                    f"{f['class_accuracy']:.1%}",
+                    f"{f['diversity']:.2f}",
+                ]
+            )
         print(lines[-1], flush=True)
     text = "`audiogen train conditional --data DATA --seconds S --seed N`: distances in dB, the second from the style of the program's nearest training pitch."
-    return markdown("patience: quality against time", text, table(["data", "held out", "seconds", "seed", "steps", "distance", "from a neighbour", "class", "diversity"], lines))
+    return markdown(
+        "patience: quality against time",
+        text,
+        table(
+            [
+                "data",
+                "held out",
+                "seconds",
+                "seed",
+                "steps",
+                "distance",
+                "from a neighbour",
+                "class",
+                "diversity",
+            ],
+            lines,
+        ),
+    )
 
 
 def measure(rounds=30):
@@ -120,7 +202,10 @@ def measure(rounds=30):
     for name in ("conditional", "conditional-instruments"):
         model = load_model(name)
         for count in (1, 32):
-            z, c = np.zeros((count, model.latent_dim), np.float32), np.full(count, model.config.pitched.index(True))
+            z, c = (
+                np.zeros((count, model.latent_dim), np.float32),
+                np.full(count, model.config.pitched.index(True)),
+            )
             times, midi = [], np.full(count, 60, np.float32)
             for _ in range(rounds):
                 start = time.perf_counter()
@@ -132,9 +217,22 @@ def measure(rounds=30):
 def speed():
     """The table of how long a clip takes on one core."""
     command = [sys.executable, "-m", "benchmarks.steering"]
-    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {0})).stdout
+    out = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {0}),
+    ).stdout
     text = "`synthesize` of the shipped models on one core, compiled, median of 29 calls. Aim: 3 ms, at most 10."
-    return markdown("steering: a clip on one core", text, table(["model", "clips at once", "length (s)", "ms a clip"], [line.split(",") for line in out.split()]))
+    return markdown(
+        "steering: a clip on one core",
+        text,
+        table(
+            ["model", "clips at once", "length (s)", "ms a clip"],
+            [line.split(",") for line in out.split()],
+        ),
+    )
 
 
 def section(quick):

@@ -31,8 +31,18 @@ def functions(x):
     short_time = ShortTimeFFT(get_window("hann", WINDOW), HOP, fs=1)
     frames = {"p0": 0, "p1": 1 + x.shape[1] // HOP}
     return {
-        "audiogen": lambda: jax.block_until_ready(spectrogram(on_jax, window_size=WINDOW, hop_size=HOP)),
-        "torch": lambda: torch.stft(on_torch, WINDOW, HOP, window=window, center=True, pad_mode="constant", return_complex=True).abs(),
+        "audiogen": lambda: jax.block_until_ready(
+            spectrogram(on_jax, window_size=WINDOW, hop_size=HOP)
+        ),
+        "torch": lambda: torch.stft(
+            on_torch,
+            WINDOW,
+            HOP,
+            window=window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        ).abs(),
         "librosa": lambda: np.abs(librosa.stft(x, n_fft=WINDOW, hop_length=HOP)),
         "SciPy": lambda: np.abs(short_time.stft(x, **frames)),
         "jax.scipy": lambda: jax.block_until_ready(jax_scipy(on_jax)),
@@ -44,7 +54,9 @@ def check_same(results):
     results["jax.scipy"] = results["jax.scipy"] * get_window("hann", WINDOW).sum()
     frames = min(S.shape[-1] for S in results.values())
     for name, S in results.items():
-        np.testing.assert_allclose(S[..., :frames], results["torch"][..., :frames], rtol=1e-3, atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(
+            S[..., :frames], results["torch"][..., :frames], rtol=1e-3, atol=1e-3, err_msg=name
+        )
 
 
 def compare(shape, quick):
@@ -55,10 +67,29 @@ def compare(shape, quick):
     times = interleave(peers, rounds=5 if quick else 25)
     ours = times.pop("audiogen")
     fastest = min(times, key=lambda name: np.median(times[name]))
-    return [f"{shape[0]}×{shape[1]}", median_ms(ours), *map(median_ms, times.values()), f"{ratio(ours, times[fastest])} of {fastest}", "≤ 1.0"]
+    return [
+        f"{shape[0]}×{shape[1]}",
+        median_ms(ours),
+        *map(median_ms, times.values()),
+        f"{ratio(ours, times[fastest])} of {fastest}",
+        "≤ 1.0",
+    ]
 
 
 def section(quick):
     """The table."""
-    columns = ["batch × samples", "audiogen", "torch", "librosa", "SciPy", "jax.scipy", "audiogen / fastest peer", "aim"]
-    return markdown("stft: magnitude spectrograms", TEXT, table(columns, [compare(shape, quick) for shape in SHAPES]))
+    columns = [
+        "batch × samples",
+        "audiogen",
+        "torch",
+        "librosa",
+        "SciPy",
+        "jax.scipy",
+        "audiogen / fastest peer",
+        "aim",
+    ]
+    return markdown(
+        "stft: magnitude spectrograms",
+        TEXT,
+        table(columns, [compare(shape, quick) for shape in SHAPES]),
+    )

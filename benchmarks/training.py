@@ -12,7 +12,14 @@ import numpy as np
 import torch
 from flax import nnx
 
-from audiogen.conditional import FLOOR, band_weights, conditional_loss, conditional_model, conditional_targets, predict_picture
+from audiogen.conditional import (
+    FLOOR,
+    band_weights,
+    conditional_loss,
+    conditional_model,
+    conditional_targets,
+    predict_picture,
+)
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
@@ -39,7 +46,10 @@ def copied(network):
     for layer in network.layers:
         if isinstance(layer, nnx.Linear):
             layers += [torch.nn.Linear(layer.in_features, layer.out_features), torch.nn.ReLU()]
-            layers[-2].weight.data, layers[-2].bias.data = tensor(layer.kernel[...].T), tensor(layer.bias[...])
+            layers[-2].weight.data, layers[-2].bias.data = (
+                tensor(layer.kernel[...].T),
+                tensor(layer.bias[...]),
+            )
     return torch.nn.Sequential(*layers[:-1])
 
 
@@ -62,11 +72,18 @@ class TorchSpectral(torch.nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.generator, self.base = copied(model.generator), torch.nn.Parameter(tensor(model.base[...]))
+        self.generator, self.base = (
+            copied(model.generator),
+            torch.nn.Parameter(tensor(model.base[...])),
+        )
         self.rank, self.picture = model.config.rank, model.config.picture
 
     def draw(self, z):
-        u, v = self.generator(z).reshape(len(z), self.rank, sum(self.picture)).split(self.picture, dim=-1)
+        u, v = (
+            self.generator(z)
+            .reshape(len(z), self.rank, sum(self.picture))
+            .split(self.picture, dim=-1)
+        )
         return self.base + u.transpose(-1, -2) @ v
 
     def loss(self, batch):
@@ -91,54 +108,96 @@ class TorchConditional(torch.nn.Module):
     def __init__(self, model):
         super().__init__()
         self.config, self.steady = model.config, tensor(model.steady[...])
-        self.encoder, self.net, self.base = copied(model.encoder), copied(model.decoder.net), torch.nn.Parameter(tensor(model.decoder.base[...]))
+        self.encoder, self.net, self.base = (
+            copied(model.encoder),
+            copied(model.decoder.net),
+            torch.nn.Parameter(tensor(model.decoder.base[...])),
+        )
         k, self.weights = self.config, {}
         for zoom in (1, 2):
             bins = zoom * k.window_size // 2 + 1
-            self.weights[zoom] = [tensor(band_weights(bands, bins, k.sample_rate)) for bands in (k.bands, 2 * k.bands)]
+            self.weights[zoom] = [
+                tensor(band_weights(bands, bins, k.sample_rate)) for bands in (k.bands, 2 * k.bands)
+            ]
 
     def conditions(self, c, midi):
         pitched = (midi > 0).float()
         octaves = pitched * (midi - 60) / 12
-        return torch.cat([torch.nn.functional.one_hot(c.long(), len(self.config.classes)).float(), torch.stack([pitched, octaves, octaves**2 / 2], -1)], -1)
+        return torch.cat(
+            [
+                torch.nn.functional.one_hot(c.long(), len(self.config.classes)).float(),
+                torch.stack([pitched, octaves, octaves**2 / 2], -1),
+            ],
+            -1,
+        )
 
     def comb(self, f0, zoom):
         size, rate = zoom * self.config.window_size, self.config.sample_rate
         f = torch.linspace(0, rate / 2, size // 2 + 1)
         k = torch.clamp((f / f0).round(), min=1)
         square = ((f - k * f0) * (size / rate)).square()
-        lobe = torch.where((square < 4) & (k * f0 < 0.95 * rate / 2), (1 - square / 4).square() * (1 - square / 10), 0.0)
+        lobe = torch.where(
+            (square < 4) & (k * f0 < 0.95 * rate / 2),
+            (1 - square / 4).square() * (1 - square / 10),
+            0.0,
+        )
         return lobe.clamp(min=1e-3)
 
     def partials(self, midi, bins):
         f0 = 440 * 2 ** ((midi[:, None] - 69) / 12)
-        nearest = torch.clamp((torch.linspace(0, self.config.sample_rate / 2, bins) / f0 + 0.5).floor(), min=1)
+        nearest = torch.clamp(
+            (torch.linspace(0, self.config.sample_rate / 2, bins) / f0 + 0.5).floor(), min=1
+        )
         return (nearest[:, None] == torch.arange(1, self.config.partials + 1)[:, None]).float()
 
     def draw(self, z, c, told, midi, zoom, frames):
         k = self.config
-        strokes, bend = self.net(torch.cat([z, self.conditions(c, told)], -1)).split([k.rank * sum(k.stroke_sizes), k.picture[0]], -1)
+        strokes, bend = self.net(torch.cat([z, self.conditions(c, told)], -1)).split(
+            [k.rank * sum(k.stroke_sizes), k.picture[0]], -1
+        )
         a, b, v, w = strokes.reshape(len(z), k.rank, -1).split(k.stroke_sizes, -1)
         bend = torch.tanh(bend / 5)[:, zoom * frames] / 2
-        (v, own), (coarse, fine), (base_h, base_n) = v.split([k.bands, k.partials], -1), self.weights[zoom], self.base.split([k.bands, 2 * k.bands])
-        h = a[..., zoom * frames].transpose(-1, -2) @ (v @ coarse + own @ self.partials(midi, coarse.shape[-1])) + base_h @ coarse
+        (v, own), (coarse, fine), (base_h, base_n) = (
+            v.split([k.bands, k.partials], -1),
+            self.weights[zoom],
+            self.base.split([k.bands, 2 * k.bands]),
+        )
+        h = (
+            a[..., zoom * frames].transpose(-1, -2)
+            @ (v @ coarse + own @ self.partials(midi, coarse.shape[-1]))
+            + base_h @ coarse
+        )
         n = b[..., zoom * frames].transpose(-1, -2) @ (w @ fine) + base_n @ fine
-        c_picture = torch.where(midi[:, None, None] > 0, self.comb(440 * 2 ** ((midi[:, None] - 69 + bend) / 12)[..., None], zoom), 0.0)
-        s = self.steady[c.long()].repeat_interleave(zoom, -1)[:, None, : zoom * k.window_size // 2 + 1]
+        c_picture = torch.where(
+            midi[:, None, None] > 0,
+            self.comb(440 * 2 ** ((midi[:, None] - 69 + bend) / 12)[..., None], zoom),
+            0.0,
+        )
+        s = self.steady[c.long()].repeat_interleave(zoom, -1)[
+            :, None, : zoom * k.window_size // 2 + 1
+        ]
         quieter = torch.sqrt(s.square() + (1 - s.square()) / zoom)
         return torch.log(c_picture * h.exp() + quieter * n.exp() + (1 - quieter) * FLOOR + 1e-5)
 
     def loss(self, batch):
         c, midi, zoom = batch["label"], batch["midi"], random.choice((1, 2))
-        which, wrong = random.randrange(batch["heard"].shape[1]) * random.getrandbits(1), torch.randn_like(midi)
+        which, wrong = (
+            random.randrange(batch["heard"].shape[1]) * random.getrandbits(1),
+            torch.randn_like(midi),
+        )
         told, heard = (torch.where(m > 0, m + wrong, 0.0) for m in (midi, batch["heard"][:, which]))
         features = batch["features"][:, which]
         features = features + 0.3 * torch.randn_like(features)
-        z, rate = draw_latent(self.encoder(torch.cat([features / 2 + 2, self.conditions(c, heard)], -1)))
+        z, rate = draw_latent(
+            self.encoder(torch.cat([features / 2 + 2, self.conditions(c, heard)], -1))
+        )
         picture = batch[f"L{zoom}"]
         count = picture.shape[1]
         frames = (random.randrange(count) + 4 * torch.arange(-(-count // 4))) % count
-        return compare(self.draw(z, c, told, midi, zoom, frames), picture[:, frames]) + self.config.beta * rate
+        return (
+            compare(self.draw(z, c, told, midi, zoom, frames), picture[:, frames])
+            + self.config.beta * rate
+        )
 
 
 KINDS = {
@@ -156,15 +215,31 @@ def check_same(model, network, batch):
         strokes = model.decoder(z, c, midi)
         frames = np.arange(5)
         pairs = [
-            (predict_picture(model.decoder, model.steady[c], strokes, midi, zoom, frames), network.draw(*map(tensor, (z, c, midi, midi)), zoom, frames))
+            (
+                predict_picture(model.decoder, model.steady[c], strokes, midi, zoom, frames),
+                network.draw(*map(tensor, (z, c, midi, midi)), zoom, frames),
+            )
             for zoom in (1, 2)
         ]
-        told = torch.cat([tensor(batch["features"][:, 0]) / 2 + 2, network.conditions(tensor(c), tensor(midi))], -1)
-        pairs.append((model.posterior(batch["features"][:, 0], c, midi)[0], network.encoder(told).chunk(2, -1)[0]))
+        told = torch.cat(
+            [tensor(batch["features"][:, 0]) / 2 + 2, network.conditions(tensor(c), tensor(midi))],
+            -1,
+        )
+        pairs.append(
+            (
+                model.posterior(batch["features"][:, 0], c, midi)[0],
+                network.encoder(told).chunk(2, -1)[0],
+            )
+        )
     else:
         pairs = [(model.draw(z), network.draw(tensor(z)))]
         if isinstance(network, TorchVAE):
-            pairs.append((model.posterior(batch["features"])[0], network.encoder((tensor(batch["features"]) + 4) / 2).chunk(2, -1)[0]))
+            pairs.append(
+                (
+                    model.posterior(batch["features"])[0],
+                    network.encoder((tensor(batch["features"]) + 4) / 2).chunk(2, -1)[0],
+                )
+            )
     for ours, theirs in pairs:
         np.testing.assert_allclose(ours, theirs.detach(), atol=1e-3)
 
@@ -180,6 +255,7 @@ def torch_step(network, batch):
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         torch._foreach_lerp_(average, [p.detach() for p in network.parameters()], 0.001)
+
     return step
 
 
@@ -187,13 +263,16 @@ def jax_step(loss, model, batch):
     """A function that does one step of the book's loop, which lets the new state overwrite the old one."""
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     optimizer = make_optimizer(5.0)
-    step = jax.jit(make_step(loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0)
+    step = jax.jit(
+        make_step(loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0
+    )
     held = {"state": jax.tree.map(jnp.copy, initial_state(params, optimizer))}
     batch = jax.device_put(batch)
 
     def one():
         held["state"], told = step(held["state"], rest, batch, jnp.float32(2e-3))
         return float(told["loss"])
+
     return one
 
 
@@ -201,9 +280,19 @@ def prepare(kind, folder):
     """Write a model and a batch into a folder, after a comparison of the two networks."""
     sounds = make_sounds(per_class=8, seed=SEED)
     build, targets, _, network = KINDS[kind]
-    model = build(sounds.waveforms, sounds.labels, sounds.classes, sounds.sample_rate, midi=sounds.midi, rngs=nnx.Rngs(SEED))
+    model = build(
+        sounds.waveforms,
+        sounds.labels,
+        sounds.classes,
+        sounds.sample_rate,
+        midi=sounds.midi,
+        rngs=nnx.Rngs(SEED),
+    )
     arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
-    batch = {name: a[::2][:32].astype(np.float32 if a.dtype == np.float16 else a.dtype) for name, a in arrays.items()}
+    batch = {
+        name: a[::2][:32].astype(np.float32 if a.dtype == np.float16 else a.dtype)
+        for name, a in arrays.items()
+    }
     check_same(model, network(model), batch)
     save_model(folder / "model.safetensors", model)
     np.savez(folder / "batch.npz", **batch)
@@ -237,8 +326,20 @@ def section(quick):
             for _ in range(1 if quick else 7):
                 for name in order.sample(list(times), len(times)):
                     times[name].append(alone(kind, name, folder))
-        lines.append([kind, median_ms(times["ours"]), median_ms(times["theirs"]), ratio(times["ours"], times["theirs"]), "≤ 0.67, aim 0.4" if kind == "spectral" else "≤ 1"])
-    return markdown("training: one step", TEXT, table(["model", "audiogen", "torch", "audiogen / torch", "aim"], lines))
+        lines.append(
+            [
+                kind,
+                median_ms(times["ours"]),
+                median_ms(times["theirs"]),
+                ratio(times["ours"], times["theirs"]),
+                "≤ 0.67, aim 0.4" if kind == "spectral" else "≤ 1",
+            ]
+        )
+    return markdown(
+        "training: one step",
+        TEXT,
+        table(["model", "audiogen", "torch", "audiogen / torch", "aim"], lines),
+    )
 
 
 if __name__ == "__main__":

@@ -95,7 +95,9 @@ def main(out):
     generator = SimpleAudioGenerator(sample_rate=16000, duration=0.5, latent_dim=32, rngs=rngs)
     waveforms = generator.generate(batch_size=3, rngs=rngs)
     base_latent = jax.random.normal(rngs.sample(), (32,))
-    variations = generator.generate_with_variation(base_latent, variation_scale=0.2, num_variations=4, rngs=rngs)
+    variations = generator.generate_with_variation(
+        base_latent, variation_scale=0.2, num_variations=4, rngs=rngs
+    )
     visualize_waveforms(waveforms, 16000).savefig(out / "waveforms.png")
     visualize_waveforms(variations, 16000).savefig(out / "variations.png")
     generate_spectrogram(waveforms[0], 16000).savefig(out / "spectrogram.png")

@@ -17,7 +17,19 @@ from flax import nnx
 from audiogen.cli import evaluate_model
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
-from audiogen.wavenet import WaveNet, clock_features, code_levels, draw_codes, draw_noise, sample, silence, stream, strike, wavenet_loss, wavenet_targets
+from audiogen.wavenet import (
+    WaveNet,
+    clock_features,
+    code_levels,
+    draw_codes,
+    draw_noise,
+    sample,
+    silence,
+    stream,
+    strike,
+    wavenet_loss,
+    wavenet_targets,
+)
 from audiogen.waveform import audio_writer
 
 from .common import SEED, median_ms, ratio, seconds, section as markdown, table
@@ -46,9 +58,16 @@ class TorchWaveNet(torch.nn.Module):
 
     def one(self, linear, *, taps=False):
         """A linear layer, or a convolution that does the same."""
-        kernel, bias = torch.tensor(np.asarray(linear.kernel[...])), torch.tensor(np.asarray(linear.bias[...]))
+        kernel, bias = (
+            torch.tensor(np.asarray(linear.kernel[...])),
+            torch.tensor(np.asarray(linear.bias[...])),
+        )
         if self.convolutions:
-            layer = torch.nn.Conv1d(1, len(bias), len(kernel)) if taps else torch.nn.Conv1d(len(kernel), len(bias), 1)
+            layer = (
+                torch.nn.Conv1d(1, len(bias), len(kernel))
+                if taps
+                else torch.nn.Conv1d(len(kernel), len(bias), 1)
+            )
             layer.weight.data = (kernel.T[:, None] if taps else kernel.T[:, :, None]).contiguous()
         else:
             layer = torch.nn.Linear(len(kernel), len(bias))
@@ -58,7 +77,10 @@ class TorchWaveNet(torch.nn.Module):
 
     def pair(self, layer):
         """Both matrices of a gated layer in one."""
-        past, now, bias = (torch.tensor(np.asarray(w[...])) for w in (layer.past.kernel, layer.now.kernel, layer.now.bias))
+        past, now, bias = (
+            torch.tensor(np.asarray(w[...]))
+            for w in (layer.past.kernel, layer.now.kernel, layer.now.bias)
+        )
         if self.convolutions:
             both = torch.nn.Conv1d(len(now), now.shape[1], 2, dilation=layer.dilation)
             both.weight.data = torch.stack([past.T, now.T], -1).contiguous()
@@ -73,7 +95,9 @@ class TorchWaveNet(torch.nn.Module):
         if self.convolutions:
             signal, gate = both(torch.nn.functional.pad(x, (dilation, 0))).chunk(2, 1)
         else:
-            signal, gate = both(torch.cat([torch.nn.functional.pad(x, (0, 0, dilation, 0))[:, : x.shape[1]], x], -1)).chunk(2, -1)
+            signal, gate = both(
+                torch.cat([torch.nn.functional.pad(x, (0, 0, dilation, 0))[:, : x.shape[1]], x], -1)
+            ).chunk(2, -1)
         return x + out(torch.tanh(signal) * torch.sigmoid(gate))
 
     def forward(self, levels, asked):
@@ -87,7 +111,11 @@ class TorchWaveNet(torch.nn.Module):
         x = self.head[1](torch.relu(self.head[0](torch.relu(x))))
         logits, means, log_scales = (x.transpose(1, 2) if self.convolutions else x).chunk(3, -1)
         spread = torch.linspace(-0.3, 0.3, self.model.logistics)
-        return logits, past[:, -levels.shape[1] :, None] + spread + means, (log_scales - 2).clamp(min=-7)
+        return (
+            logits,
+            past[:, -levels.shape[1] :, None] + spread + means,
+            (log_scales - 2).clamp(min=-7),
+        )
 
     def loss(self, batch):
         """The loss of the chapter, of (levels, what the network is told)."""
@@ -104,11 +132,17 @@ def prepare(folder):
     """Write a model and a batch of four stretches into a folder, after a comparison of the losses."""
     sounds = make_sounds(per_class=1, seed=SEED)
     model = WaveNet(classes=sounds.classes, jitter=0, rngs=nnx.Rngs(SEED))
-    codes = wavenet_targets(model, sounds.waveforms, sounds.labels)["codes"][::2][:4, : model.config.crop]
+    codes = wavenet_targets(model, sounds.waveforms, sounds.labels)["codes"][::2][
+        :4, : model.config.crop
+    ]
     batch = {"codes": codes, "label": sounds.labels[::2][:4].astype(np.int32)}
     ours = float(wavenet_loss(model, batch, jax.random.key(0))[0])
     for convolutions in (True, False):
-        np.testing.assert_allclose(TorchWaveNet(model, convolutions).loss(torch_inputs(model, batch)).item(), ours, rtol=1e-4)
+        np.testing.assert_allclose(
+            TorchWaveNet(model, convolutions).loss(torch_inputs(model, batch)).item(),
+            ours,
+            rtol=1e-4,
+        )
     save_model(folder / "model.safetensors", model)
     np.savez(folder / "batch.npz", **batch)
 
@@ -118,7 +152,9 @@ def torch_inputs(model, batch):
     classes = jax.nn.one_hot(batch["label"], len(model.config.classes))[:, None]
     clock = clock_features(jnp.arange(batch["codes"].shape[1]), model.config)[None]
     shape = (*batch["codes"].shape, -1)
-    asked = np.concatenate([np.broadcast_to(a, (*shape[:2], a.shape[-1])) for a in (classes, clock)], -1)
+    asked = np.concatenate(
+        [np.broadcast_to(a, (*shape[:2], a.shape[-1])) for a in (classes, clock)], -1
+    )
     return torch.from_numpy(np.array(code_levels(batch["codes"]))), torch.from_numpy(asked)
 
 
@@ -149,12 +185,26 @@ def measure_sampling(name):
     z = model.sample_prior(jax.random.key(SEED), 1, "pluck")
     if name == "cached":
         state = strike(silence(model, 1), z)
-        def run(): jax.block_until_ready(sample(model, state, 8000))
+
+        def run():
+            jax.block_until_ready(sample(model, state, 8000))
+
         run()
         return 8000 / seconds(run, 5)
-    past = {"receptive field": model.config.receptive_field, "sound": model.config.num_samples}[name]
-    arguments = *nnx.split(model), jnp.zeros((1, past)), z[:, :-1], jnp.int32(4000), draw_noise(jnp.zeros(1, jnp.uint32), jnp.arange(1))[0]
-    def run(): jax.block_until_ready(naive_sample(*arguments))
+    past = {"receptive field": model.config.receptive_field, "sound": model.config.num_samples}[
+        name
+    ]
+    arguments = (
+        *nnx.split(model),
+        jnp.zeros((1, past)),
+        z[:, :-1],
+        jnp.int32(4000),
+        draw_noise(jnp.zeros(1, jnp.uint32), jnp.arange(1))[0],
+    )
+
+    def run():
+        jax.block_until_ready(naive_sample(*arguments))
+
     run()
     return 1 / seconds(run, 50)
 
@@ -163,7 +213,10 @@ def measure_memory(length):
     """Peak memory (MB) of a process that streams so many seconds into a file."""
     model, z = load_model("wavenet"), load_model("wavenet").sample_prior(jax.random.key(SEED), 2)
     strokes = (z[i % 2] for i in range(round(length / model.config.duration)))
-    with tempfile.TemporaryDirectory() as folder, audio_writer(f"{folder}/stream.wav", sample_rate=model.sample_rate) as write:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        audio_writer(f"{folder}/stream.wav", sample_rate=model.sample_rate) as write,
+    ):
         for x, _ in stream(model, strokes):
             write(x)
     return peak_mb()
@@ -173,7 +226,11 @@ def alone(*words, one_core=False):
     """What a measurement says in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.wavenet", *map(str, words)]
     limit = (lambda: os.sched_setaffinity(0, {0})) if one_core else None
-    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=limit).stdout)
+    return float(
+        subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=limit
+        ).stdout
+    )
 
 
 def step_table(quick):
@@ -184,30 +241,66 @@ def step_table(quick):
         for _ in range(2 if quick else 7):
             for name in order.sample(list(times), len(times)):
                 times[name].append(alone("step", name, folder))
-    text = ("One step on four stretches of 1,024 samples: forward, loss, backward, clipping, Adam, moving average; ms. The losses are compared before. "
-            "PyTorch's network is built in two ways, from dilated convolutions and from linear layers on shifted arrays. Each runs in a process of its own, in turn.")
-    lines = [[name, median_ms(times["ours"]), median_ms(times[name]), ratio(times["ours"], times[name]), "≤ 1, aim 0.67"] for name in ("convolutions", "linear")]
-    return markdown("wavenet: one training step", text, table(["torch, from", "audiogen", "torch", "audiogen / torch", "aim"], lines))
+    text = (
+        "One step on four stretches of 1,024 samples: forward, loss, backward, clipping, Adam, moving average; ms. The losses are compared before. "
+        "PyTorch's network is built in two ways, from dilated convolutions and from linear layers on shifted arrays. Each runs in a process of its own, in turn."
+    )
+    lines = [
+        [
+            name,
+            median_ms(times["ours"]),
+            median_ms(times[name]),
+            ratio(times["ours"], times[name]),
+            "≤ 1, aim 0.67",
+        ]
+        for name in ("convolutions", "linear")
+    ]
+    return markdown(
+        "wavenet: one training step",
+        text,
+        table(["torch, from", "audiogen", "torch", "audiogen / torch", "aim"], lines),
+    )
 
 
 def sampling_table(quick):
     """The table of sampling speeds."""
     names = ("cached", "sound", "receptive field")
-    found = [[alone("sampling", name, one_core=True) for name in names] for _ in range(1 if quick else 5)]
+    found = [
+        [alone("sampling", name, one_core=True) for name in names] for _ in range(1 if quick else 5)
+    ]
     cached, *naive = np.median(found, axis=0)
-    text = ("The shipped model, one sound of 8,000 samples on one core, in samples a second. Naive is to run the whole network again for each sample, over the whole array of the sound, or, "
-            "for whoever knows the receptive field, over the last 1,039. Median of five processes in turn.")
+    text = (
+        "The shipped model, one sound of 8,000 samples on one core, in samples a second. Naive is to run the whole network again for each sample, over the whole array of the sound, or, "
+        "for whoever knows the receptive field, over the last 1,039. Median of five processes in turn."
+    )
     short, long = (alone("memory", length) for length in ((2, 10) if quick else (5, 120)))
     text += f" Peak memory of a process that streams 5 s into a file is {short:.0f} MB, of one that streams two minutes {long:.0f} MB."
-    lines = [[f"whole {name}" if name == "sound" else name, f"{cached:,.0f}", f"{slow:,.1f}", f"**{cached / slow:,.0f}×**", f"**{cached / 16000:.1f}×**", "≥ 100× and 1×, aim 500× and 3×"]
-             for name, slow in zip(names[1:], naive)]
-    return markdown("wavenet: sampling", text, table(["naive over", "cached", "naive", "cached / naive", "cached / real time", "aim"], lines))
+    lines = [
+        [
+            f"whole {name}" if name == "sound" else name,
+            f"{cached:,.0f}",
+            f"{slow:,.1f}",
+            f"**{cached / slow:,.0f}×**",
+            f"**{cached / 16000:.1f}×**",
+            "≥ 100× and 1×, aim 500× and 3×",
+        ]
+        for name, slow in zip(names[1:], naive)
+    ]
+    return markdown(
+        "wavenet: sampling",
+        text,
+        table(
+            ["naive over", "cached", "naive", "cached / naive", "cached / real time", "aim"], lines
+        ),
+    )
 
 
 def quality_table(quick):
     """The table of bits and figures after minutes of training."""
     lines, notes = [], []
-    for length, seeds in ((5, SEEDS[:1]),) if quick else ((60, SEEDS), (180, SEEDS), (600, SEEDS[:1])):
+    for length, seeds in (
+        ((5, SEEDS[:1]),) if quick else ((60, SEEDS), (180, SEEDS), (600, SEEDS[:1]))
+    ):
         runs = []
         for seed in seeds:
             model, train, held_out, steps = fit("wavenet", "sounds", seed, length)
@@ -218,7 +311,11 @@ def quality_table(quick):
             lines += rows([f"{length} s"], part, runs, FIGURES)
         print(lines[-4], flush=True)
     text = f"`audiogen train wavenet --data sounds --seconds S --seed N`, 16 kHz. Steps: {'; '.join(notes)}."
-    return markdown("wavenet: minutes of training", text, table(["training", "held out", "figure", "smallest – largest", "beside it"], lines))
+    return markdown(
+        "wavenet: minutes of training",
+        text,
+        table(["training", "held out", "figure", "smallest – largest", "beside it"], lines),
+    )
 
 
 def section(quick):
@@ -228,4 +325,10 @@ def section(quick):
 
 if __name__ == "__main__":
     what, *words = sys.argv[1:]
-    print({"step": lambda name, folder: measure_step(name, Path(folder)), "sampling": measure_sampling, "memory": lambda length: measure_memory(float(length))}[what](*words))
+    print(
+        {
+            "step": lambda name, folder: measure_step(name, Path(folder)),
+            "sampling": measure_sampling,
+            "memory": lambda length: measure_memory(float(length)),
+        }[what](*words)
+    )

@@ -1,14 +1,21 @@
 """What several test files need: the console command, bounds on random examples, a browser."""
+
 import contextlib, importlib.util, os, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))            # for what tests share with benchmarks
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for what tests share with benchmarks
 
-settings.register_profile("audiogen", deadline=None, max_examples=50, print_blob=True,
-                          derandomize="CI" in os.environ, database=None)   # the gate tries the same examples each time; you try new ones
+settings.register_profile(
+    "audiogen",
+    deadline=None,
+    max_examples=50,
+    print_blob=True,
+    derandomize="CI" in os.environ,
+    database=None,
+)  # the gate tries the same examples each time; you try new ones
 settings.load_profile("audiogen")
 
 
@@ -17,25 +24,36 @@ def environment(tmp_path_factory):
     "Environment variables of a child process: compiled programs are kept, so that the next one starts sooner."
     cache = str(tmp_path_factory.mktemp("compiled"))
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", **inherited}
+    return {
+        "JAX_COMPILATION_CACHE_DIR": cache,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        **inherited,
+    }
+
 
 @pytest.fixture(scope="session")
 def popen(environment):
     "Start `audiogen` with these arguments."
     command = Path(sys.executable).with_name("audiogen")
+
     def popen(*arguments, **options):
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         return subprocess.Popen([command, *map(str, arguments)], **{**pipes, **options})
+
     return popen
+
 
 @pytest.fixture(scope="session")
 def audiogen(popen):
     "Run `audiogen` with these arguments to its end; its status, stdout and stderr."
+
     def audiogen(*arguments, **options):
         with popen(*arguments, **options) as process:
             out, err = process.communicate(timeout=300)
         return process.returncode, out, err
+
     return audiogen
+
 
 @pytest.fixture
 def interruptible():
@@ -43,6 +61,7 @@ def interruptible():
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, usual)
+
 
 def wait_for(condition, process, *, seconds=300):
     "Wait until the condition holds, or the process ends; kill the process and fail after so long."
@@ -55,27 +74,56 @@ def wait_for(condition, process, *, seconds=300):
             process.wait(timeout=0.001)
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = ["Chromium"] * (CHROMIUM is None) + ["playwright"] * (importlib.util.find_spec("playwright") is None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+MISSING = ["Chromium"] * (CHROMIUM is None) + ["playwright"] * (
+    importlib.util.find_spec("playwright") is None
+)
 in_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
+
 
 @pytest.fixture(scope="module")
 def chromium():
     "A browser that makes sound without being touched first."
     from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
         yield browser
         browser.close()
+
 
 @contextlib.contextmanager
 def watched(browser, address, **properties):
     "A page in a new window, and what it complains of or fetches from elsewhere."
     context, complaints = browser.new_context(**properties), []
     page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith((address, "data:", "blob:")) else complaints.append(request.url))
-    page.on("response", lambda response: complaints.append(f"{response.url}: {response.status}") if response.status >= 400 else None)
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else complaints.append(request.url)
+        ),
+    )
+    page.on(
+        "response",
+        lambda response: (
+            complaints.append(f"{response.url}: {response.status}")
+            if response.status >= 400
+            else None
+        ),
+    )
     yield page, complaints
     context.close()

@@ -4,6 +4,7 @@ Quarto builds the published site, but it's a large program that pip can't instal
 processing is run as it stands, and pandoc reads the Markdown that Quarto would hand it. So `tests/test_docs.py` can check the pages on any
 machine, and an author can look at them. Themes, search and the sidebar are Quarto's alone; styles.css is shared.
 """
+
 import argparse, base64, contextlib, html, json, re, shutil, subprocess, sys, tempfile
 from itertools import takewhile
 from pathlib import Path
@@ -46,66 +47,106 @@ $body$
 </html>
 """
 
+
 def process_notebooks(folder):
     "Let nbdev make `_proc` in `folder`, which sees the repository through links, so that nothing is written there."
     for path in REPO.iterdir():
-        if path.name != "_proc": (folder / path.name).symlink_to(path)
-    with contextlib.chdir(folder): return proc_nbs()
+        if path.name != "_proc":
+            (folder / path.name).symlink_to(path)
+    with contextlib.chdir(folder):
+        return proc_nbs()
+
 
 def split_directives(source):
     "The Quarto options at the top of a code cell, and its code without them."
     lines = source.splitlines()
-    options = [line.removeprefix("#| ") for line in takewhile(lambda line: line.startswith("#|"), lines)]
-    return yaml.safe_load("\n".join(options)) or {}, "\n".join(lines[len(options):]).strip()
+    options = [
+        line.removeprefix("#| ") for line in takewhile(lambda line: line.startswith("#|"), lines)
+    ]
+    return yaml.safe_load("\n".join(options)) or {}, "\n".join(lines[len(options) :]).strip()
+
 
 def fenced(text, attributes):
     "A code block whose fence is longer than any run of backticks within."
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {attributes}\n{text}\n{fence}"
 
+
 def code_markdown(code, options):
     "The code as a block, folded if its options ask for that."
     block, fold = fenced(code, "{.python}"), options.get("code-fold")
-    if not fold: return block
+    if not fold:
+        return block
     summary = options.get("code-summary", "Code")
     return f"<details{' open' if fold == 'show' else ''}><summary>{summary}</summary>\n\n{block}\n\n</details>"
+
 
 def output_markdown(output, alt):
     "The richest form of one stored output."
     data = {mime: "".join(parts) for mime, parts in output.get("data", {}).items()}
-    if "text/html" in data: return fenced(data["text/html"], "{=html}")
-    if "text/markdown" in data: return data["text/markdown"]
-    if "image/svg+xml" in data: data["image/svg+xml"] = base64.b64encode(data["image/svg+xml"].encode()).decode()
+    if "text/html" in data:
+        return fenced(data["text/html"], "{=html}")
+    if "text/markdown" in data:
+        return data["text/markdown"]
+    if "image/svg+xml" in data:
+        data["image/svg+xml"] = base64.b64encode(data["image/svg+xml"].encode()).decode()
     for mime in ("image/svg+xml", "image/png"):
-        if mime in data: return fenced(f'<img alt="{html.escape(alt)}" src="data:{mime};base64,{data[mime].strip()}">', "{=html}")
+        if mime in data:
+            return fenced(
+                f'<img alt="{html.escape(alt)}" src="data:{mime};base64,{data[mime].strip()}">',
+                "{=html}",
+            )
     text = "".join(output.get("text", data.get("text/plain", ""))).rstrip()
-    return fenced(text, f"{{.{output.get('name', 'text')}}}")                # .text, .stdout or .stderr
+    return fenced(text, f"{{.{output.get('name', 'text')}}}")  # .text, .stdout or .stderr
+
 
 def cell_markdown(cell):
     "One cell as Markdown: prose as it is, code and outputs as its options say."
     source = "".join(cell["source"])
-    if cell["cell_type"] != "code": return source
+    if cell["cell_type"] != "code":
+        return source
     options, code = split_directives(source)
-    if options.get("include", True) is False: return ""
+    if options.get("include", True) is False:
+        return ""
     shown = [code_markdown(code, options)] if code and options.get("echo", True) else []
     if options.get("output", True):
-        shown += [f"::: cell-output\n{output_markdown(o, options.get('fig-alt', ''))}\n:::" for o in cell["outputs"]]
+        shown += [
+            f"::: cell-output\n{output_markdown(o, options.get('fig-alt', ''))}\n:::"
+            for o in cell["outputs"]
+        ]
     return "\n\n".join(shown)
+
 
 def front_matter(notebook):
     "The title, description and output file that nbdev put into the first cell."
     return next(yaml.safe_load_all("".join(notebook["cells"][0]["source"])))
 
+
 def link_locally(page, names):
     "Turn links to notebooks, and nbdev's links to the published site, into links between the pages."
     config = get_config(path=REPO)
     site = re.escape(config.doc_host + config.doc_baseurl)
-    return re.sub(rf'(?<=href=")(?:{site}/)?([\w-]+)\.(?:ipynb|html)(?=["#])', lambda m: names.get(m[1], m[1]) + ".html", page)
+    return re.sub(
+        rf'(?<=href=")(?:{site}/)?([\w-]+)\.(?:ipynb|html)(?=["#])',
+        lambda m: names.get(m[1], m[1]) + ".html",
+        page,
+    )
+
 
 def render(text, nav, template):
     "One page of HTML, of Markdown."
-    command = [pypandoc.get_pandoc_path(), "--from=markdown", "--to=html5", "--mathml", f"--template={template}", f"--variable=nav:{nav}"]
-    return subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True).stdout
+    command = [
+        pypandoc.get_pandoc_path(),
+        "--from=markdown",
+        "--to=html5",
+        "--mathml",
+        f"--template={template}",
+        f"--variable=nav:{nav}",
+    ]
+    return subprocess.run(
+        command, input=text, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True
+    ).stdout
+
 
 def main(out):
     "Render every notebook of the book into the folder `out`."
@@ -113,20 +154,35 @@ def main(out):
     with tempfile.TemporaryDirectory() as folder:
         (template := Path(folder, "page.html")).write_text(TEMPLATE)
         proc = process_notebooks(Path(folder))
-        notebooks = {path.stem: json.loads(path.read_text()) for path in sorted(proc.glob("*.ipynb"))}
-        shutil.copytree(proc, out, ignore=shutil.ignore_patterns("*.ipynb", "*.yml", "*.scss", "*.qmd"), dirs_exist_ok=True)
+        notebooks = {
+            path.stem: json.loads(path.read_text()) for path in sorted(proc.glob("*.ipynb"))
+        }
+        shutil.copytree(
+            proc,
+            out,
+            ignore=shutil.ignore_patterns("*.ipynb", "*.yml", "*.scss", "*.qmd"),
+            dirs_exist_ok=True,
+        )
         front = {name: front_matter(notebook) for name, notebook in notebooks.items()}
         order = sorted(front, key=lambda name: (name != "index", name))
-        nav = "\n".join(f'<a href="{name}.html">{html.escape(front[name]["title"])}</a>' for name in order)
+        nav = "\n".join(
+            f'<a href="{name}.html">{html.escape(front[name]["title"])}</a>' for name in order
+        )
         names = {Path(front[name]["output-file"]).stem: name for name in front}
-        pages = {name: "\n\n".join(map(cell_markdown, notebook["cells"])) for name, notebook in notebooks.items()}
+        pages = {
+            name: "\n\n".join(map(cell_markdown, notebook["cells"]))
+            for name, notebook in notebooks.items()
+        }
         pages |= {path.stem: path.read_text() for path in proc.glob("*.qmd")}
         for name, text in pages.items():
             (out / f"{name}.html").write_text(link_locally(render(text, nav, template), names))
             print(out / f"{name}.html")
         subprocess.run([sys.executable, REPO / ".ci/site.py", out], check=True)
 
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", help="folder for the pages")
     main(parser.parse_args().out)

@@ -1,4 +1,5 @@
 """Sound files as people have them: FFmpeg writes them, in many formats, and says what is in them."""
+
 import os, shutil, subprocess, sys, threading
 
 import numpy as np, pytest, soundfile
@@ -11,23 +12,56 @@ needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="needs ffmpeg; apt-get 
 
 # {name of a file: what FFmpeg is told to write into it}
 ENCODERS = {
-    "8.wav": "-c:a pcm_u8", "16.wav": "", "24.wav": "-c:a pcm_s24le", "float.wav": "-c:a pcm_f32le",
-    "64.wav": "-c:a pcm_f64le", "law.wav": "-c:a pcm_mulaw", "adpcm.wav": "-c:a adpcm_ms",
-    "rf64.wav": "-rf64 always", "mp3.wav": "-c:a libmp3lame", "x.aiff": "", "24.aif": "-c:a pcm_s24be",
-    "x.au": "", "x.caf": "", "x.w64": "", "x.flac": "", "24.flac": "-sample_fmt s32", "flac.oga": "-c:a flac",
-    "x.ogg": "-c:a libvorbis", "x.opus": "-c:a libopus", "cbr.mp3": "-b:a 128k", "vbr.mp3": "-q:a 4",
+    "8.wav": "-c:a pcm_u8",
+    "16.wav": "",
+    "24.wav": "-c:a pcm_s24le",
+    "float.wav": "-c:a pcm_f32le",
+    "64.wav": "-c:a pcm_f64le",
+    "law.wav": "-c:a pcm_mulaw",
+    "adpcm.wav": "-c:a adpcm_ms",
+    "rf64.wav": "-rf64 always",
+    "mp3.wav": "-c:a libmp3lame",
+    "x.aiff": "",
+    "24.aif": "-c:a pcm_s24be",
+    "x.au": "",
+    "x.caf": "",
+    "x.w64": "",
+    "x.flac": "",
+    "24.flac": "-sample_fmt s32",
+    "flac.oga": "-c:a flac",
+    "x.ogg": "-c:a libvorbis",
+    "x.opus": "-c:a libopus",
+    "cbr.mp3": "-b:a 128k",
+    "vbr.mp3": "-q:a 4",
     "tagged.mp3": "-q:a 4 -metadata title=Info -id3v2_version 3 -write_id3v1 1",
-    "bare.mp3": "-q:a 4 -write_xing 0", "x.mp2": "-c:a mp2", "x.m4a": "-c:a aac", "lossless.m4a": "-c:a alac",
-    "x.mp4": "-c:a aac -movflags faststart", "x.aac": "-c:a aac", "x.wma": "-c:a wmav2",
-    "x.mkv": "-c:a libvorbis", "x.webm": "-c:a libopus", "x.mov": "-c:a pcm_s16le", "x.avi": "-c:a mp3",
-    "x.wv": "-c:a wavpack", "x.ac3": "-c:a ac3", "x.tta": "-c:a tta",
+    "bare.mp3": "-q:a 4 -write_xing 0",
+    "x.mp2": "-c:a mp2",
+    "x.m4a": "-c:a aac",
+    "lossless.m4a": "-c:a alac",
+    "x.mp4": "-c:a aac -movflags faststart",
+    "x.aac": "-c:a aac",
+    "x.wma": "-c:a wmav2",
+    "x.mkv": "-c:a libvorbis",
+    "x.webm": "-c:a libopus",
+    "x.mov": "-c:a pcm_s16le",
+    "x.avi": "-c:a mp3",
+    "x.wv": "-c:a wavpack",
+    "x.ac3": "-c:a ac3",
+    "x.tta": "-c:a tta",
 }
-PIPED = {"wav": "-f wav", "caf": "-f caf", "flac": "-f flac", "mp3": "-q:a 4 -f mp3", "ogg": "-c:a libvorbis -f ogg"}
+PIPED = {
+    "wav": "-f wav",
+    "caf": "-f caf",
+    "flac": "-f flac",
+    "mp3": "-q:a 4 -f mp3",
+    "ogg": "-c:a libvorbis -f ogg",
+}
 SHAPES = {"long": (200_000, 2, 48_000), "short": (3_000, 1, 48_000)}  # samples, channels, rate (Hz)
 
 
 def run(*words, **options):
     return subprocess.run([*map(str, words)], check=True, capture_output=True, **options).stdout
+
 
 def sound(samples, channels, rate):
     "A tone over noise, different in each channel."
@@ -35,10 +69,12 @@ def sound(samples, channels, rate):
     tones = np.sin(2 * np.pi * np.outer([330, 440], time))[:channels]
     return 0.4 * tones + 0.1 * rng.uniform(-1, 1, (channels, samples))
 
+
 def by_ffmpeg(path, channels):
     "What FFmpeg hears in a file, (channels, t)."
     pcm = run(FFMPEG, "-v", "error", "-i", path, "-vn", "-f", "f32le", "-c:a", "pcm_f32le", "-")
     return np.frombuffer(pcm, "<f4").reshape(-1, channels).T
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -58,7 +94,9 @@ def files(tmp_path_factory):
             made[length, f"piped.{suffix}"] = path, channels
     return made
 
+
 NAMES = [*ENCODERS, *(f"piped.{suffix}" for suffix in PIPED)]
+
 
 @needs_ffmpeg
 @pytest.mark.parametrize("length", SHAPES)
@@ -87,16 +125,24 @@ def test_every_format_is_read_as_ffmpeg_reads_it(files, length, name):
     beginning, _ = load_audio(path, mono=False, duration=0.05)
     np.testing.assert_array_equal(beginning, whole[:, : round(0.05 * rate)])
 
+
 @needs_ffmpeg
-@pytest.mark.parametrize("name", ["vbr.mp3", "bare.mp3", "x.flac", "x.wv", "x.aac", "x.wma", "lossless.m4a"])
-@pytest.mark.parametrize("more", [b"\0", b"TAG" + bytes(125), bytes(9000)], ids=["byte", "tag", "zeros"])
+@pytest.mark.parametrize(
+    "name", ["vbr.mp3", "bare.mp3", "x.flac", "x.wv", "x.aac", "x.wma", "lossless.m4a"]
+)
+@pytest.mark.parametrize(
+    "more", [b"\0", b"TAG" + bytes(125), bytes(9000)], ids=["byte", "tag", "zeros"]
+)
 def test_what_follows_the_sound_is_passed_over(files, tmp_path, name, more):
     path = files["long", name][0]
     (tmp_path / name).write_bytes(path.read_bytes() + more)
     want = load_audio(path)[0]
     got = load_audio(tmp_path / name)[0]
     np.testing.assert_array_equal(got[: len(want)], want)
-    assert len(got) - len(want) <= 1152  # FFmpeg may no longer know by how much the last frame was filled up
+    assert (
+        len(got) - len(want) <= 1152
+    )  # FFmpeg may no longer know by how much the last frame was filled up
+
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["cbr.mp3", "bare.mp3", "x.aac"])
@@ -108,6 +154,7 @@ def test_frames_of_another_kind_are_converted(files, tmp_path, name):
     got, rate = load_audio(path, mono=False)
     want = by_ffmpeg(path, 2)
     assert (got.shape, rate) == (want.shape, 48_000) and np.abs(got - want).max() < 1e-5
+
 
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", ["m4a", "wv", "flac", "ogg"])
@@ -123,6 +170,7 @@ def test_channels_are_all_there_in_their_order(tmp_path, suffix, channels):
     assert len(got) == channels and samples > 47_000
     assert np.abs(got[:, :samples] - want[:, :samples]).max() < 1e-5
 
+
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["x.ogg", "x.opus", "piped.ogg"])
 def test_streams_behind_each_other_are_all_read(files, tmp_path, name):
@@ -137,12 +185,24 @@ def test_streams_behind_each_other_are_all_read(files, tmp_path, name):
     with pytest.raises(ValueError, match="want them alike"):  # stereo, then mono
         load_audio(path)
 
+
 @needs_ffmpeg
 def test_the_sound_track_of_a_video_is_read(tmp_path):
     x = sound(96_000, 1, 48_000)
     soundfile.write(tmp_path / "x.wav", x.T, 48_000)
     picture = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=3"]
-    words = [FFMPEG, "-v", "error", *picture, "-i", tmp_path / "x.wav", "-c:a", "alac", "-c:v", "mpeg4"]
+    words = [
+        FFMPEG,
+        "-v",
+        "error",
+        *picture,
+        "-i",
+        tmp_path / "x.wav",
+        "-c:a",
+        "alac",
+        "-c:v",
+        "mpeg4",
+    ]
     run(*words, tmp_path / "film.mov")  # the picture lasts a second longer
     heard, rate = load_audio(tmp_path / "film.mov")
     assert rate == 48_000 and heard.shape == (96_000,)
@@ -150,6 +210,7 @@ def test_the_sound_track_of_a_video_is_read(tmp_path):
     run(FFMPEG, "-v", "error", *picture, tmp_path / "silent.mp4")
     with pytest.raises(ValueError, match="holds no sound"):
         load_audio(tmp_path / "silent.mp4")
+
 
 def test_what_was_saved_as_mp3_is_read_as_one_piece(tmp_path):
     "Twenty seconds, of which soundfile's own blocks would be wrong around each seam."
@@ -160,12 +221,14 @@ def test_what_was_saved_as_mp3_is_read_as_one_piece(tmp_path):
     assert got.shape == x.shape and np.abs(got - want).max() < 1e-5
     assert np.abs(load_audio(tmp_path / "x.mp3")[0] - want).max() < 1e-5
 
+
 def test_the_shortest_mp3s_are_read(tmp_path):
     "So short that FFmpeg alone would take some for a video."
     for samples in (*range(1, 120, 7), 100):
         x = 0.5 * np.sin(np.arange(samples))
         save_audio(tmp_path / "x.mp3", x, sample_rate=48_000)
         assert load_audio(tmp_path / "x.mp3")[0].shape == x.shape
+
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 def test_two_readers_of_a_file_do_not_disturb_each_other(tmp_path, suffix):
@@ -178,6 +241,7 @@ def test_two_readers_of_a_file_do_not_disturb_each_other(tmp_path, suffix):
             assert audio.num_samples == 100_000  # counted meanwhile, for an MP3
         assert samples == 100_000
 
+
 @needs_ffmpeg
 def test_an_mp3_of_one_frame_is_read(files, tmp_path):
     data = files["long", "bare.mp3"][0].read_bytes()
@@ -188,6 +252,7 @@ def test_an_mp3_of_one_frame_is_read(files, tmp_path):
         (tmp_path / "one.mp3").write_bytes(data[begin : start + size])
         x, rate = load_audio(tmp_path / "one.mp3", mono=False)
         assert (x.shape, rate) == ((2, 1152), 48_000)
+
 
 def test_headers_of_crashed_recorders(tmp_path):
     "A length of 0, or one that means “unknown”: what is there is read. A length of more than that: refused."
@@ -203,18 +268,24 @@ def test_headers_of_crashed_recorders(tmp_path):
     with pytest.raises(ValueError, match=r"truncated: it holds 18000 of 20000 bytes.*ffmpeg -i"):
         load_audio(path)
 
+
 def test_names_in_other_encodings(audiogen, tmp_path):
     "Latin-1 bytes, which Python can't show as UTF-8."
     path = os.fsencode(tmp_path) + b"/gr\xfcn.wav"
     save_audio(tmp_path / "x.wav", sine(440, duration=0.1, sample_rate=8000), sample_rate=8000)
     for suffix in (b".wav", b".mp3"):
-        save_audio(tmp_path / f"x{suffix.decode()}", sine(440, duration=0.1, sample_rate=8000), sample_rate=8000)
+        save_audio(
+            tmp_path / f"x{suffix.decode()}",
+            sine(440, duration=0.1, sample_rate=8000),
+            sample_rate=8000,
+        )
         os.rename(os.fsencode(tmp_path) + b"/x" + suffix, path.replace(b".wav", suffix))
         assert load_audio(os.fsdecode(path.replace(b".wav", suffix)))[0].shape == (800,)
     status, out, err = audiogen("spectrogram", os.fsdecode(path), "--out", tmp_path / "out")
     assert (status, err) == (0, "") and "gr\\udcfcn.wav: 0.10 s" in out
     save_audio(os.fsdecode(path), np.zeros(10), sample_rate=8000)
     assert load_audio(os.fsdecode(path))[0].shape == (10,)
+
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
 def test_pipes_are_read(tmp_path, suffix):
@@ -227,19 +298,32 @@ def test_pipes_are_read(tmp_path, suffix):
     writer.join()
     np.testing.assert_array_equal(x, load_audio(tmp_path / f"x.{suffix}")[0])
 
+
 def test_standard_input_is_read(audiogen, tmp_path):
-    save_audio(tmp_path / "x.mp3", sine(440, duration=1, sample_rate=8000, amplitude=0.5), sample_rate=8000)
+    save_audio(
+        tmp_path / "x.mp3", sine(440, duration=1, sample_rate=8000, amplitude=0.5), sample_rate=8000
+    )
     with subprocess.Popen(["cat", tmp_path / "x.mp3"], stdout=subprocess.PIPE) as cat:
-        status, out, err = audiogen("spectrogram", "/dev/stdin", "--out", tmp_path, stdin=cat.stdout)
+        status, out, err = audiogen(
+            "spectrogram", "/dev/stdin", "--out", tmp_path, stdin=cat.stdout
+        )
     assert (status, err) == (0, "") and "/dev/stdin: 1.00 s, 8000 Hz, 1 channel, peak -5" in out
     assert (tmp_path / "stdin.png").stat().st_size > 1000
 
+
 def test_a_playlist_opens_nothing_else(tmp_path):
     save_audio(tmp_path / "secret.mp3", sine(440, duration=1, sample_rate=8000), sample_rate=8000)
-    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", str(tmp_path / "secret.mp3"), "#EXT-X-ENDLIST"]
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-TARGETDURATION:1",
+        "#EXTINF:1,",
+        str(tmp_path / "secret.mp3"),
+        "#EXT-X-ENDLIST",
+    ]
     (tmp_path / "list.m3u8").write_text("\n".join(lines))
     with pytest.raises(ValueError, match="list.m3u8"):
         load_audio(tmp_path / "list.m3u8")
+
 
 @pytest.fixture
 def another_user(tmp_path):
@@ -251,16 +335,20 @@ def another_user(tmp_path):
     yield
     os.seteuid(0)
 
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs to become another user")
 def test_what_one_may_not_read_or_write_says_so(tmp_path, request):
     save_audio(tmp_path / "x.wav", np.zeros(10), sample_rate=8000)
     (tmp_path / "x.wav").chmod(0)
     request.getfixturevalue("another_user")
-    with pytest.raises(PermissionError, match=r"x\.wav: no permission to read it; make it readable"):
+    with pytest.raises(
+        PermissionError, match=r"x\.wav: no permission to read it; make it readable"
+    ):
         load_audio(tmp_path / "x.wav")
     for path in (tmp_path / "y.wav", tmp_path / "new" / "y.wav"):
         with pytest.raises(PermissionError, match=r"y\.wav: no permission to write there; choose"):
             save_audio(path, np.zeros(10), sample_rate=8000)
+
 
 def test_a_missing_decoder_is_named(tmp_path):
     save_audio(tmp_path / "x.mp3", np.zeros(8000), sample_rate=8000)
@@ -268,17 +356,50 @@ def test_a_missing_decoder_is_named(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "x.mp3: reading this kind of file takes PyAV; pip install av" in done.stderr
 
+
 @pytest.fixture(scope="module")
 def whole_files(files, tmp_path_factory):
     "Three seconds, in the formats whose end can be told."
     folder, x = tmp_path_factory.mktemp("whole"), sound(48_000, 1, 16_000)
     soundfile.write(folder / "x.wav", x.T, 16_000)
     for name in CUTTABLE:
-        run(FFMPEG, "-v", "error", "-y", "-i", folder / "x.wav", *ENCODERS[name].split(), folder / name)
+        run(
+            FFMPEG,
+            "-v",
+            "error",
+            "-y",
+            "-i",
+            folder / "x.wav",
+            *ENCODERS[name].split(),
+            folder / name,
+        )
     return folder
 
-CUTTABLE = ["16.wav", "24.wav", "float.wav", "rf64.wav", "x.aiff", "x.au", "x.caf", "x.w64", "x.flac", "flac.oga", "x.ogg", "x.opus", "cbr.mp3",
-            "vbr.mp3", "x.m4a", "lossless.m4a", "x.mp4", "x.wma", "x.mkv", "x.wv", "x.tta"]
+
+CUTTABLE = [
+    "16.wav",
+    "24.wav",
+    "float.wav",
+    "rf64.wav",
+    "x.aiff",
+    "x.au",
+    "x.caf",
+    "x.w64",
+    "x.flac",
+    "flac.oga",
+    "x.ogg",
+    "x.opus",
+    "cbr.mp3",
+    "vbr.mp3",
+    "x.m4a",
+    "lossless.m4a",
+    "x.mp4",
+    "x.wma",
+    "x.mkv",
+    "x.wv",
+    "x.tta",
+]
+
 
 @needs_ffmpeg
 @given(st.sampled_from(CUTTABLE), st.floats(0, 0.93))
@@ -290,8 +411,14 @@ def test_a_file_cut_short_is_refused(whole_files, name, part):
         load_audio(path)
     assert str(path) in str(caught.value)
 
+
 @needs_ffmpeg
-@given(st.sampled_from([*ENCODERS]), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=5))
+@given(
+    st.sampled_from([*ENCODERS]),
+    st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=5
+    ),
+)
 @settings(max_examples=200)
 def test_a_damaged_file_is_refused_or_finite(files, name, flips):
     data = bytearray(files["short", name][0].read_bytes())

@@ -1,4 +1,5 @@
 """The explorer: what Python answers, and what the page does, the latter in a browser with a stand-in for Python."""
+
 import io, json, re, shutil
 from pathlib import Path
 
@@ -7,7 +8,14 @@ from flax import nnx
 from matplotlib import colormaps
 
 import audiogen
-from audiogen.demo import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec, slider_latent
+from audiogen.demo import (
+    explore,
+    explorer_line,
+    explorer_reply,
+    explorer_sound,
+    explorer_spec,
+    slider_latent,
+)
 from audiogen.generator import load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
 from benchmarks.explorer import serve
@@ -18,31 +26,65 @@ STATIC = Path(audiogen.__file__).with_name("static")
 
 # Python's half
 
+
 class Organ(nnx.Module):
     "A tone: the latent vector is (octaves up, nothing), and the prior has half an octave for whoever says bright."
+
     sample_rate, latent_dim = 8000, 2
-    def __init__(self, pitch, loudness, words): self.f0, self.level, self.words = 440 * 2 ** ((pitch - 69) / 12), 10 ** (loudness / 20), words
-    def sample_prior(self, key, count, label=None): return jnp.zeros((count, 2)).at[:, 0].set(0.5 * (self.words == "bright"))
-    def __call__(self, z): return self.level * 2**0.5 * jnp.sin(2 * jnp.pi * self.f0 * 2 ** z[..., :1] * jnp.arange(8000) / 8000)
+
+    def __init__(self, pitch, loudness, words):
+        self.f0, self.level, self.words = (
+            440 * 2 ** ((pitch - 69) / 12),
+            10 ** (loudness / 20),
+            words,
+        )
+
+    def sample_prior(self, key, count, label=None):
+        return jnp.zeros((count, 2)).at[:, 0].set(0.5 * (self.words == "bright"))
+
+    def __call__(self, z):
+        return (
+            self.level
+            * 2**0.5
+            * jnp.sin(2 * jnp.pi * self.f0 * 2 ** z[..., :1] * jnp.arange(8000) / 8000)
+        )
+
 
 class Band(nnx.Module):
     "A model of two instruments, of which one knows pitch."
+
     sample_rate, latent_dim = 8000, 2
-    class config: classes, pitched, words = ("drum", "organ"), (False, True), ("bright", "dark")
+
+    class config:
+        classes, pitched, words = ("drum", "organ"), (False, True), ("bright", "dark")
+
     def steer(self, label=None, *, pitch=None, loudness=None, words=""):
-        if label == "drum" and pitch is not None: raise ValueError("got a pitch for 'drum'; want None")
+        if label == "drum" and pitch is not None:
+            raise ValueError("got a pitch for 'drum'; want None")
         return Organ(48 if pitch is None else pitch, -12 if loudness is None else loudness, words)
+
 
 def ask(widget, **request):
     "What a widget sends when its page sends this."
     sent = []
     widget.send = lambda content, buffers=None: sent.append((content, buffers))
     widget._handle_custom_msg({"kind": "sound", "id": 1, **request}, [])
-    (content, buffers), = sent
+    ((content, buffers),) = sent
     return content, [np.frombuffer(b, "<f4") for b in buffers]
 
-SETTINGS = [{}, {"seed_a": 7}, {"label": "kick", "label_b": "organ", "interpolation": 0.4},
-            {"label": "hat", "variation_scale": 0.5, "variation_seed": 3, "offsets": [0.5, -1.2, 0, 0, 0, 0, 0, 2]}]
+
+SETTINGS = [
+    {},
+    {"seed_a": 7},
+    {"label": "kick", "label_b": "organ", "interpolation": 0.4},
+    {
+        "label": "hat",
+        "variation_scale": 0.5,
+        "variation_seed": 3,
+        "offsets": [0.5, -1.2, 0, 0, 0, 0, 0, 2],
+    },
+]
+
 
 @pytest.mark.parametrize("some", SETTINGS)
 def test_an_answer_is_the_sound_and_its_line_makes_it_again(some):
@@ -56,10 +98,12 @@ def test_an_answer_is_the_sound_and_its_line_makes_it_again(some):
     assert np.array_equal(scope["x"], x)
     assert "\n" not in content["python"] and all(name in content["python"] for name in some)
 
+
 def test_the_line_of_an_untrained_model():
     content, (x,) = ask(explore("untrained"), settings={"seed_a": 2, "offsets": [1]})
     exec(content["python"], scope := {})
     assert np.array_equal(scope["x"], x)
+
 
 def test_a_model_of_ones_own():
     model = audiogen.SimpleAudioGenerator(duration=0.1, latent_dim=3, rngs=nnx.Rngs(1))
@@ -69,31 +113,60 @@ def test_a_model_of_ones_own():
     exec(content["python"], scope := {"model": model})
     assert np.array_equal(scope["x"], x)
 
+
 def test_the_spec_is_json():
     for model in Band(), load_model("spectral"):
         assert json.loads(json.dumps(explorer_spec(model))) == explorer_spec(model)
 
+
 def test_faults_become_a_line_and_the_widget_lives_on():
     widget = explore("spectral")
-    for settings in {"label": "harp"}, {"seed_a": "x"}, {"nonsense": 1}, {"offsets": [0] * 99}, {"variation_scale": -1}, None:
+    for settings in (
+        {"label": "harp"},
+        {"seed_a": "x"},
+        {"nonsense": 1},
+        {"offsets": [0] * 99},
+        {"variation_scale": -1},
+        None,
+    ):
         content, buffers = ask(widget, settings=settings)
-        assert (content["kind"], content["id"], buffers) == ("error", 1, []) and len(content["message"]) > 20
+        assert (content["kind"], content["id"], buffers) == ("error", 1, []) and len(
+            content["message"]
+        ) > 20
     assert ask(widget)[0]["kind"] == "error"
     assert ask(widget, settings={})[0]["kind"] == "sound"
 
+
 def test_a_model_that_can_steer():
     spec = explorer_spec(Band())
-    assert (spec["classes"], spec["pitched"], spec["words"]) == (["drum", "organ"], [False, True], ["bright", "dark"])
+    assert (spec["classes"], spec["pitched"], spec["words"]) == (
+        ["drum", "organ"],
+        [False, True],
+        ["bright", "dark"],
+    )
     assert spec["settings"]["label"] == "organ"
     settings = spec["settings"] | {"pitch": 69, "loudness": -20}
-    def frequency(**some): return np.abs(np.fft.rfft(explorer_sound(Band(), settings | some))).argmax()
-    assert [frequency(), frequency(pitch=81), frequency(offsets=[1.0]), frequency(words="bright")] == [440, 880, 880, 622]
+
+    def frequency(**some):
+        return np.abs(np.fft.rfft(explorer_sound(Band(), settings | some))).argmax()
+
+    assert [
+        frequency(),
+        frequency(pitch=81),
+        frequency(offsets=[1.0]),
+        frequency(words="bright"),
+    ] == [440, 880, 880, 622]
     assert abs(20 * np.log10(np.sqrt(np.mean(explorer_sound(Band(), settings) ** 2))) + 20) < 0.01
-    for some in {"pitch": 72, "loudness": -30, "offsets": [0.1, 0]}, {"label": "drum", "pitch": None}, {"words": "bright"}:
+    for some in (
+        {"pitch": 72, "loudness": -30, "offsets": [0.1, 0]},
+        {"label": "drum", "pitch": None},
+        {"words": "bright"},
+    ):
         exec(explorer_line(Band(), settings | some), scope := {"model": Band()})
         assert np.array_equal(scope["x"], explorer_sound(Band(), settings | some))
     message, _ = explorer_reply(Band(), {"id": 1, "settings": settings | {"label": "drum"}})
     assert message["message"] == "ValueError: got a pitch for 'drum'; want None"
+
 
 def test_the_page_needs_nothing_from_elsewhere():
     text = (STATIC / "explorer.js").read_text() + (STATIC / "explorer.css").read_text()
@@ -103,8 +176,25 @@ def test_the_page_needs_nothing_from_elsewhere():
 # The page's half, in a browser
 
 SPEC = dict(
-    name="band", sample_rate=8000, classes=["drum", "organ"], pitched=[False, True], words=["bright", "dark"], pitches=[36, 84], reach=3.0,
-    settings=dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0, offsets=[0.0] * 4, label="organ", pitch=60, loudness=-20, words=""),
+    name="band",
+    sample_rate=8000,
+    classes=["drum", "organ"],
+    pitched=[False, True],
+    words=["bright", "dark"],
+    pitches=[36, 84],
+    reach=3.0,
+    settings=dict(
+        seed_a=0,
+        seed_b=1,
+        interpolation=0.0,
+        variation_scale=0.0,
+        variation_seed=0,
+        offsets=[0.0] * 4,
+        label="organ",
+        pitch=60,
+        loudness=-20,
+        words="",
+    ),
 )
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -131,50 +221,76 @@ window.unmount = explorer.render({ el: document.querySelector("main"), model: {
 window.ready = true
 </script></html>"""
 
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     "The address of a folder with the explorer and a page around it."
     folder = tmp_path_factory.mktemp("page")
-    for path in STATIC.iterdir(): shutil.copy(path, folder)
+    for path in STATIC.iterdir():
+        shutil.copy(path, folder)
     (folder / "index.html").write_text(PAGE.replace("SPEC", json.dumps(SPEC)), "utf-8")
-    with serve(folder) as address: yield address
+    with serve(folder) as address:
+        yield address
+
 
 @pytest.fixture
 def visit(chromium, server):
     "Open the page, in a window of this width and other properties; it may not complain."
     complaints, contexts = [], []
+
     def visit(width=900, **properties):
-        contexts.append(context := chromium.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **properties))
+        contexts.append(
+            context := chromium.new_context(
+                viewport={"width": width, "height": 900}, accept_downloads=True, **properties
+            )
+        )
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(server)
         page.wait_for_function("window.ready && document.querySelector('.code').value")
         return page
+
     yield visit
-    for context in contexts: context.close()
+    for context in contexts:
+        context.close()
     assert complaints == []
 
-def settings(page): return page.evaluate("requests.at(-1)")
+
+def settings(page):
+    return page.evaluate("requests.at(-1)")
+
 
 def answered(page):
     "Wait until the page shows the sound of the last request."
-    page.wait_for_function("document.querySelector('.code').value === `x = ${JSON.stringify(requests.at(-1))}`")
+    page.wait_for_function(
+        "document.querySelector('.code').value === `x = ${JSON.stringify(requests.at(-1))}`"
+    )
 
-def picture(page, name): return page.locator(f"canvas.{name}").evaluate("c => c.toDataURL()")
+
+def picture(page, name):
+    return page.locator(f"canvas.{name}").evaluate("c => c.toDataURL()")
+
 
 def drag(page, *points):
     "Drag in the pad, from point to point, each in shares of its width and height."
     box = page.locator(".pad").bounding_box()
     for i, (x, y) in enumerate(points):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        if not i: page.mouse.down()
+        if not i:
+            page.mouse.down()
     page.mouse.up()
+
 
 @in_browser
 def test_the_pad_moves_the_sound(visit):
     page = visit()
-    assert page.evaluate("starts.length") == 0                                  # silent until touched
+    assert page.evaluate("starts.length") == 0  # silent until touched
     before = picture(page, "wave"), picture(page, "spectrum")
     drag(page, (0.5, 0.5), (0.6, 0.4), (2 / 3, 1 / 6))
     answered(page)
@@ -193,30 +309,39 @@ def test_the_pad_moves_the_sound(visit):
     answered(page)
     assert settings(page)["offsets"] == [-0.1, 0.5, 0.1, 0]
 
+
 @in_browser
 def test_the_latest_request_wins(visit):
     page = visit()
     page.evaluate("() => { hold = new Promise(release => window.release = release) }")
     before = page.evaluate("requests.length")
     drag(page, (0.5, 0.5), *((0.5 + i / 100, 0.5) for i in range(1, 41)))
-    assert page.evaluate("requests.length") == before + 1                       # one on its way, whatever moves
+    assert page.evaluate("requests.length") == before + 1  # one on its way, whatever moves
     page.evaluate("release()")
-    page.wait_for_function(f"requests.length === {before + 2}")                 # answered, it asks for the last of 41 moves
+    page.wait_for_function(
+        f"requests.length === {before + 2}"
+    )  # answered, it asks for the last of 41 moves
     answered(page)
     assert abs(settings(page)["offsets"][0] - 2.4) < 0.05
     assert page.evaluate("requests.length") == before + 2
 
+
 @in_browser
 def test_what_cannot_be_played_is_still_drawn(visit):
     page = visit()
-    page.locator(".pad").press("ArrowRight")                                    # sound is allowed from now on
+    page.locator(".pad").press("ArrowRight")  # sound is allowed from now on
     answered(page)
     before = picture(page, "wave")
-    page.evaluate("() => { AudioBufferSourceNode.prototype.start = () => { throw new Error('no loudspeaker') } }")
+    page.evaluate(
+        "() => { AudioBufferSourceNode.prototype.start = () => { throw new Error('no loudspeaker') } }"
+    )
     page.locator(".pad").press("ArrowRight")
-    page.wait_for_function("document.querySelector('.status').textContent === \"This browser can't play it: no loudspeaker\"")
+    page.wait_for_function(
+        "document.querySelector('.status').textContent === \"This browser can't play it: no loudspeaker\""
+    )
     answered(page)
     assert picture(page, "wave") != before
+
 
 @in_browser
 def test_keys_play_notes(visit):
@@ -224,30 +349,39 @@ def test_keys_play_notes(visit):
     page.get_by_role("button", name="E4", exact=True).click()
     answered(page)
     assert settings(page)["pitch"] == 64 and page.evaluate("starts.length") == 1
-    page.keyboard.press("k")                                                    # an octave above the lowest key
+    page.keyboard.press("k")  # an octave above the lowest key
     answered(page)
     assert settings(page)["pitch"] == 72 and page.evaluate("starts.length") == 2
     played = np.array(page.evaluate("[...starts.at(-1).first]"))
-    assert np.allclose(played, 0.1 * np.sin(2 * np.pi * 440 * 2 ** (3 / 12) * np.arange(400) / 8000), atol=1e-5)
+    assert np.allclose(
+        played, 0.1 * np.sin(2 * np.pi * 440 * 2 ** (3 / 12) * np.arange(400) / 8000), atol=1e-5
+    )
     page.get_by_role("button", name="C5", exact=True).press("ArrowRight")
     answered(page)
     assert settings(page)["pitch"] == 73
     page.get_by_label("Class").select_option("drum")
     answered(page)
-    assert settings(page)["pitch"] is None and page.get_by_role("button", name="E4", exact=True).is_disabled()
+    assert (
+        settings(page)["pitch"] is None
+        and page.get_by_role("button", name="E4", exact=True).is_disabled()
+    )
     assert page.get_by_role("slider", name="Pitch").is_disabled()
+
 
 @in_browser
 def test_a_seed_is_typed(visit):
     page = visit()
-    page.get_by_label("Seed of Sound B").fill("")                               # nothing yet
+    page.get_by_label("Seed of Sound B").fill("")  # nothing yet
     page.keyboard.type("1-7")
     answered(page)
     page.keyboard.press("Tab")
-    assert settings(page)["seed_b"] == 1 and page.get_by_label("Seed of Sound B").input_value() == "1"
+    assert (
+        settings(page)["seed_b"] == 1 and page.get_by_label("Seed of Sound B").input_value() == "1"
+    )
     page.get_by_label("New seed for Sound B").click()
     answered(page)
     assert str(settings(page)["seed_b"]) == page.get_by_label("Seed of Sound B").input_value()
+
 
 @in_browser
 def test_words(visit):
@@ -256,8 +390,9 @@ def test_words(visit):
     page.keyboard.press("Enter")
     answered(page)
     assert settings(page)["words"] == "bright"
-    page.keyboard.type("a")                                                     # a letter in a text field is no note
+    page.keyboard.type("a")  # a letter in a text field is no note
     assert settings(page)["pitch"] == 60
+
 
 @in_browser
 def test_play_and_play_on_move(visit):
@@ -280,10 +415,12 @@ def test_play_and_play_on_move(visit):
     answered(page)
     assert settings(page) == SPEC["settings"]
 
+
 @in_browser
 def test_the_wav_file_is_the_sound(visit, tmp_path):
     page = visit()
-    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save WAV").click()
     download.value.save_as(path := tmp_path / download.value.suggested_filename)
     assert path.name == "band-organ-0.wav"
     x, rate = soundfile.read(io.BytesIO(path.read_bytes()))
@@ -291,32 +428,41 @@ def test_the_wav_file_is_the_sound(visit, tmp_path):
     f0 = 440 * 2 ** (-9 / 12)
     assert np.abs(x - 0.1 * np.sin(2 * np.pi * f0 * np.arange(4000) / 8000)).max() < 1 / 32768
 
+
 @in_browser
 def test_copy_as_python(visit):
     page = visit(permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy as Python").click()
     page.wait_for_function("document.querySelector('.status').textContent.startsWith('Copied')")
-    assert page.evaluate("navigator.clipboard.readText()") == page.locator(".code").input_value() != ""
+    assert (
+        page.evaluate("navigator.clipboard.readText()") == page.locator(".code").input_value() != ""
+    )
+
 
 @in_browser
 def test_errors_are_shown_and_pass(visit):
     page = visit()
     seed = page.get_by_label("Seed of Sound A")
     seed.fill("13")
-    page.wait_for_function("document.querySelector('.status.wrong')?.textContent === 'ValueError: unlucky'")
+    page.wait_for_function(
+        "document.querySelector('.status.wrong')?.textContent === 'ValueError: unlucky'"
+    )
     seed.fill("14")
     answered(page)
     assert page.locator(".status").text_content() == ""
+
 
 def hold(page):
     "Stop the clock, and the answers with it, from the next request on."
     page.clock.install()
     page.evaluate("() => { hold = new Promise(release => window.release = release) }")
 
+
 def release(page):
     "Let the answers come that were held back."
     page.evaluate("release()")
     page.clock.fast_forward(50)
+
 
 @in_browser
 def test_silence_of_python_is_reported(visit):
@@ -324,15 +470,25 @@ def test_silence_of_python_is_reported(visit):
     hold(page)
     page.locator(".pad").press("ArrowUp")
     page.clock.fast_forward(9000)
-    assert page.locator(".status.wrong").text_content().startswith("No answer from the kernel for 8 seconds; is it running?")
-    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == ["Pad: direction 1 across, direction 2 up", "Direction 2"]
+    assert (
+        page.locator(".status.wrong")
+        .text_content()
+        .startswith("No answer from the kernel for 8 seconds; is it running?")
+    )
+    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == [
+        "Pad: direction 1 across, direction 2 up",
+        "Direction 2",
+    ]
     before = page.evaluate("requests.length")
-    page.locator(".pad").press("ArrowUp")                                       # the kernel may be back: ask again
+    page.locator(".pad").press("ArrowUp")  # the kernel may be back: ask again
     assert page.evaluate("requests.length") == before + 1
-    release(page)                                                               # both are answered, the first too late
+    release(page)  # both are answered, the first too late
     answered(page)
     assert settings(page)["offsets"][1] == 0.2
-    assert page.locator(".status").text_content() == "" and page.locator("[aria-invalid]").count() == 0
+    assert (
+        page.locator(".status").text_content() == "" and page.locator("[aria-invalid]").count() == 0
+    )
+
 
 @in_browser
 def test_an_answer_that_comes_late_is_welcome(visit):
@@ -342,7 +498,10 @@ def test_an_answer_that_comes_late_is_welcome(visit):
     page.clock.fast_forward(60_000)
     release(page)
     answered(page)
-    assert page.locator(".status").text_content() == "" and "stale" not in page.locator(".audiogen-explorer").get_attribute("class")
+    assert page.locator(".status").text_content() == "" and "stale" not in page.locator(
+        ".audiogen-explorer"
+    ).get_attribute("class")
+
 
 @in_browser
 def test_work_is_shown_while_it_goes_on(visit):
@@ -350,37 +509,58 @@ def test_work_is_shown_while_it_goes_on(visit):
     hold(page)
     page.locator(".pad").press("ArrowUp")
     page.clock.fast_forward(100)
-    assert page.locator(".status").text_content() == ""                         # a sound that comes at once needs no word
+    assert page.locator(".status").text_content() == ""  # a sound that comes at once needs no word
     page.clock.fast_forward(100)
     assert page.locator(".status").text_content() == "working…"
     release(page)
     answered(page)
     assert page.locator(".status").text_content() == ""
 
+
 @in_browser
 def test_a_sound_that_failed_is_not_saved_as_another(visit, tmp_path):
     page = visit()
     page.get_by_label("Seed of Sound A").fill("13")
     page.wait_for_selector(".status.wrong")
-    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == ["Seed of Sound A"]
+    assert page.locator("[aria-invalid=true]").evaluate_all("all => all.map(e => e.ariaLabel)") == [
+        "Seed of Sound A"
+    ]
     assert "stale" in page.locator(".audiogen-explorer").get_attribute("class")
-    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
-    assert download.value.suggested_filename == "band-organ-0.wav"              # the sound that is there is seed 0's
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save WAV").click()
+    assert (
+        download.value.suggested_filename == "band-organ-0.wav"
+    )  # the sound that is there is seed 0's
     page.get_by_label("Seed of Sound A").fill("14")
     answered(page)
-    assert page.locator("[aria-invalid]").count() == 0 and "stale" not in page.locator(".audiogen-explorer").get_attribute("class")
-    with page.expect_download() as download: page.get_by_role("button", name="Save WAV").click()
+    assert page.locator("[aria-invalid]").count() == 0 and "stale" not in page.locator(
+        ".audiogen-explorer"
+    ).get_attribute("class")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save WAV").click()
     assert download.value.suggested_filename == "band-organ-14.wav"
+
 
 @in_browser
 def test_without_a_sound_there_is_nothing_to_save(visit):
     page = visit()
-    page.evaluate("""() => { const main = document.querySelector("main")
+    page.evaluate(
+        """() => { const main = document.querySelector("main")
         unmount()
         main.replaceChildren()
-        helpers.default.render({ el: main, model: { get: () => (SPEC), on: () => {}, send: () => { throw Error("closed") } } }) }""".replace("SPEC", json.dumps(SPEC)))
-    assert page.get_by_role("button", name="Save WAV").is_disabled() and page.get_by_role("button", name="Copy as Python").is_disabled()
-    assert page.locator(".status.wrong").text_content() == "The kernel can't be reached (closed); is it running? Kernel → Restart, then run this cell again."
+        helpers.default.render({ el: main, model: { get: () => (SPEC), on: () => {}, send: () => { throw Error("closed") } } }) }""".replace(
+            "SPEC", json.dumps(SPEC)
+        )
+    )
+    assert (
+        page.get_by_role("button", name="Save WAV").is_disabled()
+        and page.get_by_role("button", name="Copy as Python").is_disabled()
+    )
+    assert (
+        page.locator(".status.wrong").text_content()
+        == "The kernel can't be reached (closed); is it running? Kernel → Restart, then run this cell again."
+    )
+
 
 @in_browser
 @pytest.mark.parametrize("width, height", [(1280, 500), (390, 700)])
@@ -389,45 +569,66 @@ def test_a_message_is_in_view_wherever_one_clicks(visit, width, height):
     page.set_viewport_size({"width": width, "height": height})
     page.get_by_label("Seed of Sound A").fill("13")
     page.wait_for_selector(".status.wrong")
-    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"      # an observer speaks after a frame
+    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"  # an observer speaks after a frame
     for control in page.locator("button:visible, input, select, .pad").all():
         control.scroll_into_view_if_needed()
         page.evaluate(frame)
-        seen = page.locator(".status, .echo").evaluate_all("""(all, height) => all.filter(e => {
+        seen = page.locator(".status, .echo").evaluate_all(
+            """(all, height) => all.filter(e => {
             const box = e.getBoundingClientRect()
-            return e.textContent && getComputedStyle(e).visibility === "visible" && box.top >= 0 && box.bottom <= height }).length""", height)
+            return e.textContent && getComputedStyle(e).visibility === "visible" && box.top >= 0 && box.bottom <= height }).length""",
+            height,
+        )
         assert seen, control.evaluate("e => e.outerHTML")
+
 
 @in_browser
 def test_no_key_leaves_the_explorer(visit):
     page = visit()
-    page.evaluate("() => { window.escaped = []; document.addEventListener('keydown', event => escaped.push(event.key)) }")
+    page.evaluate(
+        "() => { window.escaped = []; document.addEventListener('keydown', event => escaped.push(event.key)) }"
+    )
     focus_on_root = "document.activeElement === document.querySelector('.audiogen-explorer')"
+
     def plays(key, pitch):
         page.keyboard.press(key)
         answered(page)
         return settings(page)["pitch"] == pitch
-    for place, key, pitch in ((".title b", "k", 72), ("canvas.spectrum", "a", 60), (".time", "k", 72)):
+
+    for place, key, pitch in (
+        (".title b", "k", 72),
+        ("canvas.spectrum", "a", 60),
+        (".time", "k", 72),
+    ):
         page.locator(place).click(position={"x": 2, "y": 2})
         assert page.evaluate(focus_on_root) and plays(key, pitch)
-    page.get_by_label("Class").select_option("organ")                           # chosen from the list: keys play again
+    page.get_by_label("Class").select_option("organ")  # chosen from the list: keys play again
     assert page.evaluate(focus_on_root) and plays("a", 60)
     page.get_by_label("Words: some of bright, dark").fill("bright")
     page.keyboard.press("Enter")
     assert page.evaluate(focus_on_root) and plays("k", 72) and settings(page)["words"] == "bright"
-    page.get_by_label("Across the pad").press("ArrowDown")                      # by arrow keys one goes on to the next
+    page.get_by_label("Across the pad").press("ArrowDown")  # by arrow keys one goes on to the next
     assert not page.evaluate(focus_on_root)
     page.get_by_role("slider", name="Pitch").focus()
-    page.evaluate("""() => { const list = document.querySelector("[aria-label=Class]"); list.value = "drum"; list.dispatchEvent(new Event("change")) }""")
-    assert page.evaluate(focus_on_root)                                         # a drum has no pitch, and a disabled slider no focus
-    for key in "xxddmy": page.keyboard.press(key)
+    page.evaluate(
+        """() => { const list = document.querySelector("[aria-label=Class]"); list.value = "drum"; list.dispatchEvent(new Event("change")) }"""
+    )
+    assert page.evaluate(focus_on_root)  # a drum has no pitch, and a disabled slider no focus
+    for key in "xxddmy":
+        page.keyboard.press(key)
     assert page.evaluate("escaped") == []
+
 
 @in_browser
 @pytest.mark.parametrize("width", [320, 360, 900])
 def test_nothing_overflows_or_jumps(visit, width):
     page = visit(width, reduced_motion="reduce")
-    def layout(): return page.evaluate("[...document.querySelectorAll('main *')].map(e => e.matches('.thumb, option') ? 0 : JSON.stringify(e.getBoundingClientRect()))")
+
+    def layout():
+        return page.evaluate(
+            "[...document.querySelectorAll('main *')].map(e => e.matches('.thumb, option') ? 0 : JSON.stringify(e.getBoundingClientRect()))"
+        )
+
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="Play").focus()
     before = layout()
@@ -438,52 +639,103 @@ def test_nothing_overflows_or_jumps(visit, width):
     page.evaluate("scrollTo(0, 0)")
     assert layout() == before
 
+
 @in_browser
 def test_every_control_has_a_name_and_can_be_reached(visit):
     page = visit()
-    unnamed = page.locator("button, input, select, [role=slider], [role=img], [role=group]").evaluate_all(
-        "all => all.filter(e => !(e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())).map(e => e.outerHTML)")
+    unnamed = page.locator(
+        "button, input, select, [role=slider], [role=img], [role=group]"
+    ).evaluate_all(
+        "all => all.filter(e => !(e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())).map(e => e.outerHTML)"
+    )
     assert unnamed == []
     seen = set()
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen.add(page.evaluate("(e => e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())(document.activeElement)"))
-    assert {"▶ Play", "New sound", "play on move", "Save WAV", "Class", "Pitch", "Loudness", "A → B", "Direction 4", "C4", "Copy as Python"} <= seen
+        seen.add(
+            page.evaluate(
+                "(e => e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim())(document.activeElement)"
+            )
+        )
+    assert {
+        "▶ Play",
+        "New sound",
+        "play on move",
+        "Save WAV",
+        "Class",
+        "Pitch",
+        "Loudness",
+        "A → B",
+        "Direction 4",
+        "C4",
+        "Copy as Python",
+    } <= seen
+
 
 def luminance(colour):
     "Relative luminance of an (r, g, b) colour, as WCAG 2 defines it."
     c = np.array(colour) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [
+        0.2126,
+        0.7152,
+        0.0722,
+    ]
+
 
 def contrast(a, b):
     "Contrast of two colours, from 1 to 21."
     low, high = sorted((luminance(a), luminance(b)))
     return (high + 0.05) / (low + 0.05)
 
+
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(visit, scheme):
     page = visit(color_scheme=scheme)
+
     def colour(name):
-        return page.locator(".audiogen-explorer").evaluate("""(root, name) => {
+        return page.locator(".audiogen-explorer").evaluate(
+            """(root, name) => {
             const probe = document.createElement("i"); probe.style.color = `var(${name})`; root.append(probe)
-            const rgb = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number); probe.remove(); return rgb }""", name)
+            const rgb = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number); probe.remove(); return rgb }""",
+            name,
+        )
+
     assert (luminance(colour("--back")) > 0.5) == (scheme == "light")
-    for text, back, least in [("--text", "--back", 4.5), ("--text", "--field", 4.5), ("--on-strong", "--strong", 4.5), ("--wrong", "--back", 4.5),
-                              ("--strong", "--back", 3), ("--strong", "--field", 3), ("--line", "--back", 3)]:
+    for text, back, least in [
+        ("--text", "--back", 4.5),
+        ("--text", "--field", 4.5),
+        ("--on-strong", "--strong", 4.5),
+        ("--wrong", "--back", 4.5),
+        ("--strong", "--back", 3),
+        ("--strong", "--field", 3),
+        ("--line", "--back", 3),
+    ]:
         assert contrast(colour(text), colour(back)) >= least, (text, back)
+
 
 @in_browser
 def test_pictures_follow_the_theme(visit):
     page = visit(color_scheme="light")
-    def ink(): return page.locator("canvas.wave").evaluate("""c => {
+
+    def ink():
+        return page.locator(
+            "canvas.wave"
+        ).evaluate("""c => {
         const copy = new OffscreenCanvas(1, 1).getContext("2d"); copy.drawImage(c, -c.width / 2, -c.height / 2); return [...copy.getImageData(0, 0, 1, 1).data] }""")
-    def set_theme(light): page.evaluate("light => new Promise(done => { document.body.dataset.jpThemeLight = light; requestAnimationFrame(() => setTimeout(done)) })", light)
+
+    def set_theme(light):
+        page.evaluate(
+            "light => new Promise(done => { document.body.dataset.jpThemeLight = light; requestAnimationFrame(() => setTimeout(done)) })",
+            light,
+        )
+
     light = ink()
     set_theme("false")
     dark = ink()
     set_theme("true")
     assert luminance(dark[:3]) > 2 * luminance(light[:3]) and ink() == light
+
 
 @in_browser
 def test_reduced_motion_moves_nothing(visit):
@@ -492,28 +744,42 @@ def test_reduced_motion_moves_nothing(visit):
         page.get_by_role("button", name="Play").click()
         assert page.evaluate("document.getAnimations().length") == moving
 
+
 @in_browser
 def test_the_spectrogram_is_pythons(visit):
     page, x = visit(), np.random.default_rng(0).normal(0, 0.1, 3001).astype(np.float32)
     for n in 3001, 700, 100:
-        seen = page.evaluate("x => { const s = helpers.spectrogram(Float32Array.from(x)); return { ...s, db: [...s.db] } }", x[:n].tolist())
+        seen = page.evaluate(
+            "x => { const s = helpers.spectrogram(Float32Array.from(x)); return { ...s, db: [...s.db] } }",
+            x[:n].tolist(),
+        )
         wanted = amplitude_to_db(spectrogram(x[:n]), ref=full_scale())
         assert (seen["bins"], seen["frames"]) == wanted.shape
         np.testing.assert_allclose(np.reshape(seen["db"], wanted.shape[::-1]).T, wanted, atol=0.01)
 
+
 @in_browser
 def test_the_fourier_transform_and_the_colours(visit):
     page, x = visit(), np.random.default_rng(0).normal(size=64)
-    re, im = page.evaluate("x => { const re = Float64Array.from(x), im = re.map(v => -v); helpers.fft(re, im); return [[...re], [...im]] }", x.tolist())
+    re, im = page.evaluate(
+        "x => { const re = Float64Array.from(x), im = re.map(v => -v); helpers.fft(re, im); return [[...re], [...im]] }",
+        x.tolist(),
+    )
     np.testing.assert_allclose(np.array(re) + 1j * np.array(im), np.fft.fft(x - 1j * x), atol=1e-12)
     colours = page.evaluate("Array.from({ length: 101 }, (_, i) => helpers.magma(i / 100))")
-    np.testing.assert_allclose(np.array(colours) / 255, colormaps["magma"](np.arange(101) / 100)[:, :3], atol=0.03)
+    np.testing.assert_allclose(
+        np.array(colours) / 255, colormaps["magma"](np.arange(101) / 100)[:, :3], atol=0.03
+    )
+
 
 @in_browser
 def test_a_switch_makes_no_step(visit):
     "One sound cut off by another, rendered: the greatest step is that of a fade, not of a cut."
     page = visit()
-    def step(faded): return page.evaluate("""async faded => {
+
+    def step(faded):
+        return page.evaluate(
+            """async faded => {
         const context = new OfflineAudioContext(1, 8000, 8000), player = new helpers.Player()
         player.context = context
         player.play(Float32Array.from({ length: 8000 }, (_, i) => Math.cos(2 * Math.PI * 50 * i / 8000)), 8000)
@@ -521,8 +787,14 @@ def test_a_switch_makes_no_step(visit):
         const y = (await context.startRendering()).getChannelData(0)
         if (y.slice(4600).some(v => v)) throw Error("it still sounds")
         return y.reduce((most, v, i) => Math.max(most, i ? Math.abs(v - y[i - 1]) : 0), 0)
-    }""", faded)
-    assert step(True) < 1.1 * 2 * np.pi * 50 / 8000 and step(False) > 0.5       # the steepest place of the sound itself; a cut
+    }""",
+            faded,
+        )
+
+    assert (
+        step(True) < 1.1 * 2 * np.pi * 50 / 8000 and step(False) > 0.5
+    )  # the steepest place of the sound itself; a cut
+
 
 @in_browser
 def test_a_closed_view_answers_no_more(visit):

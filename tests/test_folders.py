@@ -1,4 +1,5 @@
 """Folders as people have them: what is found in them, tables of labels, copies, few clips, many clips."""
+
 import json, math, os, tracemalloc
 from argparse import Namespace
 from dataclasses import replace
@@ -6,15 +7,34 @@ from dataclasses import replace
 import numpy as np, pytest, soundfile
 
 from audiogen import sounds as chapter
-from audiogen.cli import (DEFAULTS, class_names, evaluate_model, evaluation_settings, load_data,
-                          of_classes, report_few, run_settings)
+from audiogen.cli import (
+    DEFAULTS,
+    class_names,
+    evaluate_model,
+    evaluation_settings,
+    load_data,
+    of_classes,
+    report_few,
+    run_settings,
+)
 from audiogen.generator import model_info
-from audiogen.sounds import SoundSet, find_clips, hold_out_groups, load_folder, read_labels, same_recordings, split_sounds
+from audiogen.sounds import (
+    SoundSet,
+    find_clips,
+    hold_out_groups,
+    load_folder,
+    read_labels,
+    same_recordings,
+    split_sounds,
+)
 from audiogen.waveform import READABLE, save_audio, sine
 
 RATE = 16000
 
-def tone(i=0, seconds=0.2): return sine(200 * 2 ** (i / 12), duration=seconds, sample_rate=RATE, amplitude=0.5)
+
+def tone(i=0, seconds=0.2):
+    return sine(200 * 2 ** (i / 12), duration=seconds, sample_rate=RATE, amplitude=0.5)
+
 
 def save(path, i=0, **options):
     "A tone of its own for each number."
@@ -22,18 +42,28 @@ def save(path, i=0, **options):
     soundfile.write(os.fsencode(path), np.asarray(tone(i, **options)), RATE)
     return path
 
+
 def save_classes(folder, counts):
     "Sub-folders of different tones, {class: how many}."
     for c, (name, count) in enumerate(counts.items()):
-        for i in range(count): save(folder / name / f"{i}.wav", i=20 * c + i)
+        for i in range(count):
+            save(folder / name / f"{i}.wav", i=20 * c + i)
     return folder
 
-def found(folder): return {path.relative_to(folder).as_posix(): label for path, (label, _) in find_clips(folder)[0].items()}
 
-def settings(folder, **others): return dict(data=str(folder), labels=None, soundfont=None, classes=None) | others
+def found(folder):
+    return {
+        path.relative_to(folder).as_posix(): label
+        for path, (label, _) in find_clips(folder)[0].items()
+    }
+
+
+def settings(folder, **others):
+    return dict(data=str(folder), labels=None, soundfont=None, classes=None) | others
 
 
 # What is found
+
 
 @pytest.mark.parametrize("suffix", sorted({*READABLE}))
 def test_whatever_can_be_read_is_found(tmp_path, suffix):
@@ -41,28 +71,56 @@ def test_whatever_can_be_read_is_found(tmp_path, suffix):
         (tmp_path / "kick").mkdir(exist_ok=True)
         (tmp_path / "kick" / name).write_text("no sound")
     save(tmp_path / "kick" / "good.wav")
-    assert found(tmp_path) == dict.fromkeys([f"kick/a{suffix}", f"kick/b{suffix.upper()}", "kick/good.wav"], "kick")
+    assert found(tmp_path) == dict.fromkeys(
+        [f"kick/a{suffix}", f"kick/b{suffix.upper()}", "kick/good.wav"], "kick"
+    )
     lines = load_folder(tmp_path).skipped
     assert len(lines) == 2 and all("kick/" in line for line in lines)
 
+
 def test_aiff_and_opus_are_read(tmp_path):
-    for i, (name, options) in enumerate({"a.aif": dict(format="AIFF"), "b.AIFF": {}, "c.oga": dict(format="OGG"), "d.opus": dict(format="OGG", subtype="OPUS")}.items()):
+    for i, (name, options) in enumerate(
+        {
+            "a.aif": dict(format="AIFF"),
+            "b.AIFF": {},
+            "c.oga": dict(format="OGG"),
+            "d.opus": dict(format="OGG", subtype="OPUS"),
+        }.items()
+    ):
         soundfile.write(tmp_path / name, np.asarray(tone(i)), RATE, **options)
     sounds = load_folder(tmp_path)
-    assert list(sounds.details["file"]) == ["a.aif", "b.AIFF", "c.oga", "d.opus"] and sounds.skipped == ()
-    bins = np.abs(np.fft.rfft(sounds.waveforms[:, :3200])).argmax(1)                     # of 5 Hz
+    assert (
+        list(sounds.details["file"]) == ["a.aif", "b.AIFF", "c.oga", "d.opus"]
+        and sounds.skipped == ()
+    )
+    bins = np.abs(np.fft.rfft(sounds.waveforms[:, :3200])).argmax(1)  # of 5 Hz
     np.testing.assert_allclose(5 * bins, [200 * 2 ** (i / 12) for i in range(4)], atol=5)
 
+
 def test_hidden_things_and_things_without_sound_are_passed_over(tmp_path):
-    for name in ("kick/a.wav", ".ipynb_checkpoints/a-checkpoint.wav", "kick/.ipynb_checkpoints/a.wav", "kick/._a.wav", "__MACOSX/kick/._a.wav", "__MACOSX/kick/b.wav"):
+    for name in (
+        "kick/a.wav",
+        ".ipynb_checkpoints/a-checkpoint.wav",
+        "kick/.ipynb_checkpoints/a.wav",
+        "kick/._a.wav",
+        "__MACOSX/kick/._a.wav",
+        "__MACOSX/kick/b.wav",
+    ):
         save(tmp_path / name)
-    for name in ("README.txt", ".DS_Store", "kick/.DS_Store", "kick/cover.jpg", "kick/Thumbs.db"): (tmp_path / name).write_text("x")
+    for name in ("README.txt", ".DS_Store", "kick/.DS_Store", "kick/cover.jpg", "kick/Thumbs.db"):
+        (tmp_path / name).write_text("x")
     sounds = load_folder(tmp_path)
-    assert (list(sounds.details["file"]), sounds.classes, sounds.skipped) == (["kick/a.wav"], ("kick",), ())
+    assert (list(sounds.details["file"]), sounds.classes, sounds.skipped) == (
+        ["kick/a.wav"],
+        ("kick",),
+        (),
+    )
+
 
 def test_a_folder_that_is_itself_hidden_is_read(tmp_path):
     save(tmp_path / ".cache" / "kick" / "a.wav")
     assert found(tmp_path / ".cache") == {"kick/a.wav": "kick"}
+
 
 def test_links_to_folders_are_followed_and_never_in_circles(tmp_path):
     save(tmp_path / "library" / "deep" / "a.wav")
@@ -72,9 +130,17 @@ def test_links_to_folders_are_followed_and_never_in_circles(tmp_path):
     (data / "kick").symlink_to(tmp_path / "library", target_is_directory=True)
     (data / "snare" / "up").symlink_to(data, target_is_directory=True)
     (data / "snare" / "further up").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "library" / "deep" / "self").symlink_to(tmp_path / "library", target_is_directory=True)
+    (tmp_path / "library" / "deep" / "self").symlink_to(
+        tmp_path / "library", target_is_directory=True
+    )
     (data / "snare" / "linked.wav").symlink_to(tmp_path / "library" / "b.wav")
-    assert found(data) == {"kick/b.wav": "kick", "kick/deep/a.wav": "kick", "snare/c.wav": "snare", "snare/linked.wav": "snare"}
+    assert found(data) == {
+        "kick/b.wav": "kick",
+        "kick/deep/a.wav": "kick",
+        "snare/c.wav": "snare",
+        "snare/linked.wav": "snare",
+    }
+
 
 def test_two_folders_that_link_to_each_other_end(tmp_path):
     for a, b in ("ab", "ba"):
@@ -82,36 +148,65 @@ def test_two_folders_that_link_to_each_other_end(tmp_path):
         (tmp_path / a / "link").symlink_to(tmp_path / b, target_is_directory=True)
     assert sorted(found(tmp_path)) == ["a/a.wav", "a/link/b.wav", "b/b.wav", "b/link/a.wav"]
 
+
 def test_broken_links_pipes_and_closed_folders_are_named(tmp_path, monkeypatch):
     save(tmp_path / "kick" / "a.wav")
     (tmp_path / "kick" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
     os.mkfifo(tmp_path / "kick" / "pipe.wav")
     (tmp_path / "locked").mkdir()
     scan = os.scandir
+
     def refuse(path):
-        if os.path.basename(path) == "locked": raise PermissionError(13, "Permission denied", str(path))
+        if os.path.basename(path) == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
-    monkeypatch.setattr(os, "scandir", refuse)                                           # root may read everything
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
     sounds = load_folder(tmp_path)
     assert list(sounds.details["file"]) == ["kick/a.wav"]
     lines = sorted(sounds.skipped)
-    assert len(lines) == 3 and ["gone.wav" in lines[0], "pipe.wav" in lines[1], "locked: Permission denied" in lines[2]] == [True] * 3
+    assert (
+        len(lines) == 3
+        and [
+            "gone.wav" in lines[0],
+            "pipe.wav" in lines[1],
+            "locked: Permission denied" in lines[2],
+        ]
+        == [True] * 3
+    )
 
-def test_the_first_level_is_the_class_and_loose_files_are_of_the_folders_name(tmp_path, monkeypatch):
-    for name in ("kick/a/b/c.wav", "kick/d.wav", "loose.wav"): save(tmp_path / "kit" / name)
-    assert found(tmp_path / "kit") == {"kick/a/b/c.wav": "kick", "kick/d.wav": "kick", "loose.wav": "kit"}
+
+def test_the_first_level_is_the_class_and_loose_files_are_of_the_folders_name(
+    tmp_path, monkeypatch
+):
+    for name in ("kick/a/b/c.wav", "kick/d.wav", "loose.wav"):
+        save(tmp_path / "kit" / name)
+    assert found(tmp_path / "kit") == {
+        "kick/a/b/c.wav": "kick",
+        "kick/d.wav": "kick",
+        "loose.wav": "kit",
+    }
     monkeypatch.chdir(tmp_path / "kit")
     assert {label for label, _ in find_clips(chapter.Path("."))[0].values()} == {"kick", "kit"}
+
 
 def test_names_in_latin_1_are_text(tmp_path):
     "Bytes that are no UTF-8 can be printed, saved as JSON, and asked for."
     os.makedirs(name := os.fsencode(tmp_path) + b"/Fl\xf6te")
-    for i, file in enumerate((b"\xe9.wav", b"bad\xe9.wav")): save(tmp_path / "Fl\udcf6te" / os.fsdecode(file), i=i)
+    for i, file in enumerate((b"\xe9.wav", b"bad\xe9.wav")):
+        save(tmp_path / "Fl\udcf6te" / os.fsdecode(file), i=i)
     (tmp_path / "Fl\udcf6te" / "bad\udce9.wav").write_text("no sound")
     sounds = load_folder(tmp_path)
-    assert os.path.isdir(name) and (sounds.classes, list(sounds.details["file"])) == (("Flöte",), ["Flöte/é.wav"])
+    assert os.path.isdir(name) and (sounds.classes, list(sounds.details["file"])) == (
+        ("Flöte",),
+        ["Flöte/é.wav"],
+    )
     assert "badé.wav" in sounds.skipped[0]
-    assert json.loads(json.dumps([*sounds.classes, *sounds.skipped], ensure_ascii=False).encode())[0] == "Flöte"
+    assert (
+        json.loads(json.dumps([*sounds.classes, *sounds.skipped], ensure_ascii=False).encode())[0]
+        == "Flöte"
+    )
+
 
 def test_a_decomposed_name_is_the_same_class_as_the_composed(tmp_path):
     save(tmp_path / "Flo\u0308te" / "a.wav")
@@ -123,9 +218,11 @@ def test_a_decomposed_name_is_the_same_class_as_the_composed(tmp_path):
 ROWS = {"kick/a.wav": ("boom", 36.5), "kick/Größe b.wav": ("tschak", math.nan)}
 TEXT = "file,label,midi\nkick/a.wav,boom,36.5\nkick/Größe b.wav,tschak,\n"
 
+
 def same_table(table):
     assert table.keys() == ROWS.keys() and all(table[name][0] == ROWS[name][0] for name in ROWS)
     np.testing.assert_equal([table[name][1] for name in ROWS], [36.5, math.nan])
+
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
@@ -133,28 +230,36 @@ def test_tables_in_any_usual_encoding(tmp_path, encoding, ends):
     (tmp_path / "t.csv").write_bytes(TEXT.replace("\n", ends).encode(encoding))
     same_table(read_labels(tmp_path / "t.csv"))
 
+
 def test_big_endian_utf_16(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xfe\xff" + TEXT.encode("utf-16-be"))
     same_table(read_labels(tmp_path / "t.csv"))
 
+
 def test_a_table_that_cannot_be_decoded_says_how_to_save_it(tmp_path):
     (tmp_path / "t.csv").write_bytes(TEXT.encode("utf-16-le"))
-    with pytest.raises(ValueError, match="t.csv: .*save it as UTF-8"): read_labels(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match="t.csv: .*save it as UTF-8"):
+        read_labels(tmp_path / "t.csv")
 
-@pytest.mark.parametrize("text", [
-    TEXT.replace(",", ";").replace("36.5", "36,5"),
-    TEXT.replace(",", "\t"),
-    "sep=;\n" + TEXT.replace(",", ";"),
-    TEXT.replace(",", " , "),
-    TEXT.replace("file,label,midi", " File, LABEL ,Midi"),
-    TEXT + "\n  \n,,\n",
-    "\n" + TEXT,
-    TEXT.replace("kick/Größe b.wav", '"kick/Größe b.wav"').replace(",boom", ', "boom"'),
-    "label,midi,comment,file\nboom,36.5,\"one, two\",kick/a.wav\ntschak,,,kick/Größe b.wav\n",
-])
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace(",", ";").replace("36.5", "36,5"),
+        TEXT.replace(",", "\t"),
+        "sep=;\n" + TEXT.replace(",", ";"),
+        TEXT.replace(",", " , "),
+        TEXT.replace("file,label,midi", " File, LABEL ,Midi"),
+        TEXT + "\n  \n,,\n",
+        "\n" + TEXT,
+        TEXT.replace("kick/Größe b.wav", '"kick/Größe b.wav"').replace(",boom", ', "boom"'),
+        'label,midi,comment,file\nboom,36.5,"one, two",kick/a.wav\ntschak,,,kick/Größe b.wav\n',
+    ],
+)
 def test_tables_as_spreadsheets_write_them(tmp_path, text):
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     same_table(read_labels(tmp_path / "t.csv"))
+
 
 @pytest.fixture
 def kit(tmp_path):
@@ -162,65 +267,120 @@ def kit(tmp_path):
     save(tmp_path / "kit" / "kick" / "Größe b.wav", i=5)
     return tmp_path / "kit"
 
-def labelled(folder, table): return dict(zip(*(lambda s: (s.details["file"].tolist(), [s.classes[k] for k in s.labels]))(load_folder(folder, labels=table))))
 
-@pytest.mark.parametrize("change", [
-    lambda text, kit: text,
-    lambda text, kit: text.replace("kick/", f"{kit}/kick/"),                             # absolute
-    lambda text, kit: text.replace("kick/", "kick\\"),                                   # Windows
-    lambda text, kit: text.replace("kick/", ".\\Kick\\").replace("a.wav", "A.WAV"),
-    lambda text, kit: text.replace("kick/", "./kick/../kick/"),
-    lambda text, kit: text.replace("kick/", "kit/kick/"),                                # from the folder above, where the table lies
-    lambda text, kit: text.replace("ö", "o\u0308"),                                      # as a Mac spells it
-])
+def labelled(folder, table):
+    return dict(
+        zip(
+            *(lambda s: (s.details["file"].tolist(), [s.classes[k] for k in s.labels]))(
+                load_folder(folder, labels=table)
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text, kit: text,
+        lambda text, kit: text.replace("kick/", f"{kit}/kick/"),  # absolute
+        lambda text, kit: text.replace("kick/", "kick\\"),  # Windows
+        lambda text, kit: text.replace("kick/", ".\\Kick\\").replace("a.wav", "A.WAV"),
+        lambda text, kit: text.replace("kick/", "./kick/../kick/"),
+        lambda text, kit: text.replace(
+            "kick/", "kit/kick/"
+        ),  # from the folder above, where the table lies
+        lambda text, kit: text.replace("ö", "o\u0308"),  # as a Mac spells it
+    ],
+)
 def test_names_in_a_table_are_found(kit, tmp_path, monkeypatch, change):
     (tmp_path / "t.csv").write_text(change(TEXT, kit), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for folder in (kit, chapter.Path("kit")):
-        assert labelled(folder, tmp_path / "t.csv") == {"kick/a.wav": "boom", "kick/Größe b.wav": "tschak"}
+        assert labelled(folder, tmp_path / "t.csv") == {
+            "kick/a.wav": "boom",
+            "kick/Größe b.wav": "tschak",
+        }
+
 
 def test_names_in_latin_1_on_disk_and_in_a_table(tmp_path):
     save(tmp_path / "kick" / "a.wav")
     save(tmp_path / "kick" / os.fsdecode("Größe b.wav".encode("latin-1")), i=5)
     (tmp_path / "t.csv").write_bytes(TEXT.encode("latin-1"))
-    assert labelled(tmp_path, tmp_path / "t.csv") == {"kick/a.wav": "boom", "kick/Größe b.wav": "tschak"}
+    assert labelled(tmp_path, tmp_path / "t.csv") == {
+        "kick/a.wav": "boom",
+        "kick/Größe b.wav": "tschak",
+    }
+
 
 def test_a_table_that_is_no_utf_8_is_noted(kit, tmp_path):
     (tmp_path / "t.csv").write_bytes(TEXT.encode("cp1252"))
-    assert any("t.csv" in line and "Windows-1252" in line for line in load_folder(kit, labels=tmp_path / "t.csv").notes)
+    assert any(
+        "t.csv" in line and "Windows-1252" in line
+        for line in load_folder(kit, labels=tmp_path / "t.csv").notes
+    )
+
 
 def test_a_table_is_read_once(kit, tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_bytes(TEXT.encode("cp1252"))
     opened = []
     read = chapter.Path.read_bytes
+
     def spy(path):
         opened.append(path.name)
         return read(path)
+
     monkeypatch.setattr(chapter.Path, "read_bytes", spy)
     assert "Windows-1252" in load_folder(kit, labels=tmp_path / "t.csv").notes[0]
     assert opened == ["t.csv"]
 
+
 def test_a_file_beside_the_folder_is_read(kit, tmp_path):
     save(tmp_path / "elsewhere" / "c.wav", i=7)
-    (tmp_path / "t.csv").write_text(f"file,label\nkick/a.wav,boom\n{tmp_path}/elsewhere/c.wav,zing\n")
-    assert labelled(kit, tmp_path / "t.csv") == {"kick/a.wav": "boom", f"{tmp_path}/elsewhere/c.wav": "zing"}
+    (tmp_path / "t.csv").write_text(
+        f"file,label\nkick/a.wav,boom\n{tmp_path}/elsewhere/c.wav,zing\n"
+    )
+    assert labelled(kit, tmp_path / "t.csv") == {
+        "kick/a.wav": "boom",
+        f"{tmp_path}/elsewhere/c.wav": "zing",
+    }
 
-@pytest.mark.parametrize("text, complaint", {"file,label\n,boom\n": "line 2: .*no file", "file,label\na.wav,\n": "line 2: a.wav has no label", "file,label,midi\na.wav,b,high\n": "line 2: .*high",
-    "label,file\nboom\n": "line 2: there is no file for 'boom'",
-    "file,label\na.wav,b\n" + 200_000 * "c" + ",d\n": "line 3: field larger",
-    "\n\nname,label\n": "line 3: no column 'file'",
-    "": "line 1: no column"}.items())
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    {
+        "file,label\n,boom\n": "line 2: .*no file",
+        "file,label\na.wav,\n": "line 2: a.wav has no label",
+        "file,label,midi\na.wav,b,high\n": "line 2: .*high",
+        "label,file\nboom\n": "line 2: there is no file for 'boom'",
+        "file,label\na.wav,b\n" + 200_000 * "c" + ",d\n": "line 3: field larger",
+        "\n\nname,label\n": "line 3: no column 'file'",
+        "": "line 1: no column",
+    }.items(),
+)
 def test_rows_that_say_too_little(tmp_path, text, complaint):
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=complaint): read_labels(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match=complaint):
+        read_labels(tmp_path / "t.csv")
 
-@pytest.mark.parametrize("first, second, complaint", [
-    ("k/a.wav,one,", "k/a.wav,two,", "t.csv: line 3: k/a.wav is both 'one' and 'two'; want one"),
-    ("k/a.wav,one,", "k/./a.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
-    ("k/a.wav,one,", "K\\A.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
-    ("gone.wav,one,", "k/../gone.wav,two,", "t.csv: .*gone.wav is both 'one' and 'two'; want one"),
-    ("k/a.wav,one,60", "k/../k/a.wav,one,61", "a.wav has the pitches 60 and 61; want one"),
-])
+
+@pytest.mark.parametrize(
+    "first, second, complaint",
+    [
+        (
+            "k/a.wav,one,",
+            "k/a.wav,two,",
+            "t.csv: line 3: k/a.wav is both 'one' and 'two'; want one",
+        ),
+        ("k/a.wav,one,", "k/./a.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
+        ("k/a.wav,one,", "K\\A.wav,two,", "t.csv: .*k/a.wav is both 'one' and 'two'; want one"),
+        (
+            "gone.wav,one,",
+            "k/../gone.wav,two,",
+            "t.csv: .*gone.wav is both 'one' and 'two'; want one",
+        ),
+        ("k/a.wav,one,60", "k/../k/a.wav,one,61", "a.wav has the pitches 60 and 61; want one"),
+    ],
+)
 def test_rows_that_contradict_each_other_are_refused(tmp_path, first, second, complaint):
     save(tmp_path / "k" / "a.wav")
     save(tmp_path / "k" / "b.wav", i=1)
@@ -228,6 +388,7 @@ def test_rows_that_contradict_each_other_are_refused(tmp_path, first, second, co
     with pytest.raises(ValueError, match=complaint) as refusal:
         load_folder(tmp_path, labels=tmp_path / "t.csv")
     assert len(str(refusal.value).splitlines()) == 1
+
 
 @pytest.mark.parametrize("other", ["k/a.wav", "k/./a.wav", "K/a.WAV"])
 @pytest.mark.parametrize("midi", [("60", ""), ("", "60"), ("60", "60.0")])
@@ -242,6 +403,7 @@ def test_rows_that_agree_are_one(tmp_path, other, midi):
 
 # Copies
 
+
 def test_copies_in_other_containers_and_levels_are_one_recording(tmp_path):
     rng = np.random.default_rng(0)
     x, y = (np.exp(-np.arange(6000) / 1500) * rng.uniform(-0.9, 0.9, 6000) for _ in range(2))
@@ -249,12 +411,20 @@ def test_copies_in_other_containers_and_levels_are_one_recording(tmp_path):
     soundfile.write(tmp_path / "b.flac", x, RATE)
     soundfile.write(tmp_path / "c.wav", 0.1 * x, RATE)
     soundfile.write(tmp_path / "d.wav", 0.5 * x, RATE, subtype="FLOAT")
-    soundfile.write(tmp_path / "e.wav", x + 0.02 * y, RATE)                              # another take
-    soundfile.write(tmp_path / "f.aif", np.append(x, 0.3 * y), RATE, format="AIFF")                     # equal only at first
+    soundfile.write(tmp_path / "e.wav", x + 0.02 * y, RATE)  # another take
+    soundfile.write(
+        tmp_path / "f.aif", np.append(x, 0.3 * y), RATE, format="AIFF"
+    )  # equal only at first
     soundfile.write(tmp_path / "g.wav", np.append(x, 0.3 * y), RATE)
     sounds = load_folder(tmp_path)
     assert sounds.group.tolist() == [0, 0, 0, 0, 1, 2, 2]
-    assert len(sounds.notes) == 1 and "copies of other clips: 4" in sounds.notes[0] and "b.flac" in sounds.notes[0] and "a.wav" in sounds.notes[0]
+    assert (
+        len(sounds.notes) == 1
+        and "copies of other clips: 4" in sounds.notes[0]
+        and "b.flac" in sounds.notes[0]
+        and "a.wav" in sounds.notes[0]
+    )
+
 
 def test_different_clips_are_different_recordings():
     x = np.random.default_rng(0).uniform(-0.9, 0.9, (50, 500)).astype(np.float32)
@@ -263,18 +433,23 @@ def test_different_clips_are_different_recordings():
     groups = same_recordings(x[shuffled])
     assert len(set(groups)) == 50 and len(set(zip(groups, shuffled))) == 50
 
+
 def test_thousands_of_equal_clips_are_one_recording():
     assert set(same_recordings(np.ones((5000, 10), np.float32))) == {0}
+
 
 def count_comparisons(monkeypatch):
     "The pairs of clips that are compared from now on."
     compared = []
     compare = chapter.nearly_equal
+
     def spy(x, y, tolerance):
         compared.append((x[0], y[0]))
         return compare(x, y, tolerance)
+
     monkeypatch.setattr(chapter, "nearly_equal", spy)
     return compared
+
 
 def test_thousands_of_nearly_equal_clips_are_one_recording(monkeypatch):
     rng = np.random.default_rng(0)
@@ -284,6 +459,7 @@ def test_thousands_of_nearly_equal_clips_are_one_recording(monkeypatch):
     assert set(same_recordings(clips)) == {0}
     assert len(compared) == 1999  # of 1,999,000 pairs
 
+
 def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
     "Only neighbours are within the tolerance of 0.002."
     levels = np.random.default_rng(0).permutation(300)
@@ -292,12 +468,15 @@ def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
     assert set(same_recordings(clips)) == {0}
     assert 299 <= len(compared) < 3000  # of 44,850 pairs
 
+
 def test_copies_stay_on_one_side(tmp_path):
-    for i in range(40): save(tmp_path / "hum" / f"{i}.wav", i=i % 20)
+    for i in range(40):
+        save(tmp_path / "hum" / f"{i}.wav", i=i % 20)
     train, held_out = split_sounds(load_folder(tmp_path))
     assert held_out.keys() == {"held out"} and len(held_out["held out"]) == 8
     near = np.abs(held_out["held out"].waveforms[:, None] - train.waveforms).max(-1).min(1)
     assert near.min() > 0.1
+
 
 def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
     "A recording at several keys splits as a soundfont does; a copy of a clip doesn't."
@@ -307,10 +486,18 @@ def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
         rows.append(f"{i}.wav,hum,{'' if i == 17 else 50 + i % 15}")
     (tmp_path / "t.csv").write_text("\n".join(rows))
     sounds = load_folder(tmp_path, labels=tmp_path / "t.csv")
-    assert sounds.midi[17] == 52                                                         # equal samples have one pitch
+    assert sounds.midi[17] == 52  # equal samples have one pitch
     train, held_out = split_sounds(sounds)
-    assert held_out.keys() == {"held out"} and sorted(held_out["held out"].midi) == [50, 50, 55, 55, 60, 60]
+    assert held_out.keys() == {"held out"} and sorted(held_out["held out"].midi) == [
+        50,
+        50,
+        55,
+        55,
+        60,
+        60,
+    ]
     assert set(train.group).isdisjoint(held_out["held out"].group)
+
 
 def test_a_sound_in_two_classes_never_empties_one(tmp_path):
     for i in range(60):
@@ -328,23 +515,39 @@ def test_a_sound_in_two_classes_never_empties_one(tmp_path):
 
 # Few clips
 
+
 def make_set(counts, midi=None):
     labels = np.repeat(np.arange(len(counts)), counts)
     n = len(labels)
     waveforms = np.stack([np.pad(tone(i), (0, 4800)) for i in range(n)]).astype(np.float32)
-    return SoundSet(waveforms, labels, tuple("abcdefgh"[: len(counts)]), RATE, np.full(n, np.nan) if midi is None else np.array(midi, float), np.arange(n))
+    return SoundSet(
+        waveforms,
+        labels,
+        tuple("abcdefgh"[: len(counts)]),
+        RATE,
+        np.full(n, np.nan) if midi is None else np.array(midi, float),
+        np.arange(n),
+    )
 
-@pytest.mark.parametrize("count, held", {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 1, 8: 2, 9: 2, 10: 2, 100: 20}.items())
+
+@pytest.mark.parametrize(
+    "count, held", {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 1, 8: 2, 9: 2, 10: 2, 100: 20}.items()
+)
 def test_how_many_clips_of_a_class_are_held_out(count, held):
     sounds = make_set([count, 10])
-    assert hold_out_groups(sounds)[: count].sum() == held
+    assert hold_out_groups(sounds)[:count].sum() == held
     train, held_out = split_sounds(sounds)
-    assert [int((part.labels == 0).sum()) for part in (train, held_out["held out"])] == [count - held, held]
+    assert [int((part.labels == 0).sum()) for part in (train, held_out["held out"])] == [
+        count - held,
+        held,
+    ]
+
 
 @pytest.mark.parametrize("midi", [[60] * 6, [61] * 6, [60, 65, 70, 75, 80, 85]])
 def test_pitches_that_do_not_split_a_class_are_split_at_random(midi):
     train, held_out = split_sounds(make_set([6], midi=midi))
     assert [len(train), len(held_out["held out"])] == [5, 1]
+
 
 def test_one_clip_and_equal_clips_hold_nothing_out():
     for sounds in (make_set([1]), replace(make_set([6]), group=np.zeros(6, int))):
@@ -352,11 +555,16 @@ def test_one_clip_and_equal_clips_hold_nothing_out():
         train, held_out = split_sounds(sounds)
         assert (len(train), held_out) == (len(sounds), {})
 
+
 def test_one_recording_is_refused_in_one_line(tmp_path):
     save_classes(tmp_path / "one", {"kick": 1})
-    for i in range(12): save(tmp_path / "same" / "kick" / f"{i}.wav")
-    with pytest.raises(ValueError, match="one: one sound, in 1 clip; want two or more"): load_data(settings(tmp_path / "one"))
-    with pytest.raises(ValueError, match="same: one sound, in 12 clips; want two or more"): load_data(settings(tmp_path / "same"))
+    for i in range(12):
+        save(tmp_path / "same" / "kick" / f"{i}.wav")
+    with pytest.raises(ValueError, match="one: one sound, in 1 clip; want two or more"):
+        load_data(settings(tmp_path / "one"))
+    with pytest.raises(ValueError, match="same: one sound, in 12 clips; want two or more"):
+        load_data(settings(tmp_path / "same"))
+
 
 def test_classes_are_chosen_whatever_else_is_there(tmp_path, capsys):
     folder = save_classes(tmp_path / "kit", {"kick": 10, "snare": 10, "stray, or so": 1})
@@ -366,16 +574,35 @@ def test_classes_are_chosen_whatever_else_is_there(tmp_path, capsys):
     assert "stray" not in capsys.readouterr().err
     everything, _ = load_data(settings(folder))
     kicks = everything.labels == everything.classes.index("kick")
-    np.testing.assert_array_equal(train.waveforms, everything.waveforms[kicks])          # the split is the same
-    assert load_data(settings(folder, classes='snare,"stray, or so"'))[0].classes == ("snare", "stray, or so")
+    np.testing.assert_array_equal(
+        train.waveforms, everything.waveforms[kicks]
+    )  # the split is the same
+    assert load_data(settings(folder, classes='snare,"stray, or so"'))[0].classes == (
+        "snare",
+        "stray, or so",
+    )
 
-@pytest.mark.parametrize("text, names", {
-    "kick": ("kick",), "kick,snare": ("kick", "snare"), " kick , snare,": ("kick", "snare"), "kick,kick": ("kick",),
-    '"a, b",kick': ("a, b", "kick"), "a, b": ("a, b",), 'kick,"a, b"': ("kick", "a, b")}.items())
-def test_how_classes_are_named(text, names): assert class_names(text, ("a, b", "kick", "snare")) == names
+
+@pytest.mark.parametrize(
+    "text, names",
+    {
+        "kick": ("kick",),
+        "kick,snare": ("kick", "snare"),
+        " kick , snare,": ("kick", "snare"),
+        "kick,kick": ("kick",),
+        '"a, b",kick': ("a, b", "kick"),
+        "a, b": ("a, b",),
+        'kick,"a, b"': ("kick", "a, b"),
+    }.items(),
+)
+def test_how_classes_are_named(text, names):
+    assert class_names(text, ("a, b", "kick", "snare")) == names
+
 
 def test_a_list_of_no_classes_is_refused():
-    with pytest.raises(ValueError, match="no class"): class_names(",", ("kick",))
+    with pytest.raises(ValueError, match="no class"):
+        class_names(",", ("kick",))
+
 
 def test_small_classes_are_named_once(tmp_path, capsys):
     folder = save_classes(tmp_path / "kit", {"clap": 1, "kick": 10, "rim": 3, "snare": 4})
@@ -383,7 +610,13 @@ def test_small_classes_are_named_once(tmp_path, capsys):
     assert np.bincount(train.labels).tolist() == [1, 8, 3, 3]
     assert np.bincount(held_out["held out"].labels, minlength=4).tolist() == [0, 2, 0, 1]
     err = capsys.readouterr().err
-    assert len(err.splitlines()) == 1 and "clap (1), rim (3)" in err and "snare" not in err and "no figures" in err
+    assert (
+        len(err.splitlines()) == 1
+        and "clap (1), rim (3)" in err
+        and "snare" not in err
+        and "no figures" in err
+    )
+
 
 def test_a_class_that_one_set_lacks_has_figures_from_the_other(capsys):
     "Recordings at several keys: of the drums, which have no pitch, only zones are held out."
@@ -399,17 +632,32 @@ def test_a_class_that_one_set_lacks_has_figures_from_the_other(capsys):
     assert nowhere.endswith(": rim (2)")
     assert pitches == "audiogen: pitches: no figures for kick; nothing is held out of them there"
 
+
 class Named:
     "A model that knows classes, and makes white noise."
+
     sample_rate, latent_dim, jitted = RATE, 2, False
-    def __init__(self, classes): self.config = Namespace(classes=classes)
-    def encode(self, x): return np.zeros((len(x), 2), np.float32)
+
+    def __init__(self, classes):
+        self.config = Namespace(classes=classes)
+
+    def encode(self, x):
+        return np.zeros((len(x), 2), np.float32)
+
     def sample_prior(self, key, count, label=None):
         import jax
-        return jax.random.normal(key, (count, 2))
-    def __call__(self, z): return 0.5 * np.sin(np.arange(8000) * (0.1 + 0.1 * np.abs(np.asarray(z)[..., :1])))
 
-@pytest.mark.parametrize("counts", [{"a": 1, "b": 10}, {"a": 3, "b": 4}, {"a": 4, "b": 4, "c": 1}, {"a": 2, "b": 2}, {"a": 4}], ids=str)
+        return jax.random.normal(key, (count, 2))
+
+    def __call__(self, z):
+        return 0.5 * np.sin(np.arange(8000) * (0.1 + 0.1 * np.abs(np.asarray(z)[..., :1])))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{"a": 1, "b": 10}, {"a": 3, "b": 4}, {"a": 4, "b": 4, "c": 1}, {"a": 2, "b": 2}, {"a": 4}],
+    ids=str,
+)
 def test_figures_of_small_sets_are_finite(tmp_path, counts, monkeypatch):
     monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
     folder = save_classes(tmp_path / "kit", counts)
@@ -421,7 +669,7 @@ def test_figures_of_small_sets_are_finite(tmp_path, counts, monkeypatch):
         return
     part = found["held out"]
     assert part["train_clips"] + part["held_out_clips"] == sum(counts.values())
-    assert part["generated_clips"] == 4 * len(judged)                                    # of classes that something is held out of
+    assert part["generated_clips"] == 4 * len(judged)  # of classes that something is held out of
     assert ("class_accuracy" in part) == (len(judged) > 1 or len(counts) == 1)
     assert {"distance_db", "nearest_training_db", "copied"} <= part.keys()
     assert ("frechet" in part) == (part["held_out_clips"] > 1)
@@ -429,19 +677,25 @@ def test_figures_of_small_sets_are_finite(tmp_path, counts, monkeypatch):
 
 # Many clips, long clips
 
+
 def test_a_long_file_is_not_read_to_its_end(tmp_path, monkeypatch):
     save(tmp_path / "a.wav", seconds=30)
     save(tmp_path / "b.wav", i=3, seconds=30)
     asked = []
     read = chapter.load_audio
+
     def spy(path, **options):
         asked.append(options["duration"])
         return read(path, **options)
+
     monkeypatch.setattr(chapter, "load_audio", spy)
     sounds = load_folder(tmp_path)
     assert len(asked) == 2 and max(asked) < 0.6
-    whole = np.stack([chapter.fit_clip(tone(i, seconds=30), 8000, sample_rate=RATE) for i in (0, 3)])
-    np.testing.assert_allclose(sounds.waveforms, whole, atol=1e-4)                       # the fade at the end, too
+    whole = np.stack(
+        [chapter.fit_clip(tone(i, seconds=30), 8000, sample_rate=RATE) for i in (0, 3)]
+    )
+    np.testing.assert_allclose(sounds.waveforms, whole, atol=1e-4)  # the fade at the end, too
+
 
 def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
     for i in range(100):
@@ -458,10 +712,12 @@ def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
     assert asked == [8 * 100 * 3 * RATE]
     assert most <= 1.25 * asked[0]  # beside clips, some vectors as long
 
+
 def test_a_folder_is_read_without_stderr(tmp_path, monkeypatch):
     save(tmp_path / "kick" / "a.wav")
     monkeypatch.setattr("sys.stderr", None)
     assert load_folder(tmp_path).details["file"].tolist() == ["kick/a.wav"]
+
 
 def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
     folder = save_classes(tmp_path, {"a": 12, "b": 12})
@@ -471,7 +727,11 @@ def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
         monkeypatch.setattr(chapter, "READERS", count)
         sets.append(load_folder(folder))
     np.testing.assert_array_equal(sets[0].waveforms, sets[1].waveforms)
-    assert sets[0].details["file"].tolist() == sets[1].details["file"].tolist() and sets[0].skipped == sets[1].skipped
+    assert (
+        sets[0].details["file"].tolist() == sets[1].details["file"].tolist()
+        and sets[0].skipped == sets[1].skipped
+    )
+
 
 def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
@@ -481,8 +741,14 @@ def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch, capsys):
     model = Named(("a", "b"))
     figures = [evaluate_model(model, train, held_out, per_class=4) for _ in range(2)]
     assert figures[0] == figures[1]
-    assert (figures[0]["held out"]["train_clips"], figures[0]["held out"]["held_out_clips"]) == (6 + 4, 3 + 1)
-    assert "6 training clips" in (err := capsys.readouterr().err) and len(set(err.splitlines())) == 1
+    assert (figures[0]["held out"]["train_clips"], figures[0]["held out"]["held_out_clips"]) == (
+        6 + 4,
+        3 + 1,
+    )
+    assert (
+        "6 training clips" in (err := capsys.readouterr().err) and len(set(err.splitlines())) == 1
+    )
+
 
 def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path, monkeypatch):
     monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
@@ -493,10 +759,12 @@ def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path, monkey
 
 # From another folder
 
+
 def typed(**others):
     "The words of a command, as they are parsed."
     unsaid = dict.fromkeys(DEFAULTS) | dict(out="../run", recipe="vae", resume=None)
     return Namespace(**unsaid | others)
+
 
 @pytest.fixture
 def begun(tmp_path, monkeypatch):
@@ -513,6 +781,7 @@ def begun(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     return settings
 
+
 def test_a_run_finds_its_data_from_another_folder(begun, tmp_path):
     assert begun["data"] == str(tmp_path / "here" / "kit")
     assert begun["labels"] == str(tmp_path / "here" / "t.csv")
@@ -522,11 +791,13 @@ def test_a_run_finds_its_data_from_another_folder(begun, tmp_path):
     settings = evaluation_settings(asked)
     assert load_data(settings)[0].classes == ("boom",)
 
+
 def test_the_same_folder_may_be_typed_in_another_way(begun):
     typed_again = typed(data="../here/./kit/", labels="../here/t.csv", resume=True)
     assert run_settings(typed_again) == begun
     with pytest.raises(ValueError, match="data = .*/here/kit, not .*/elsewhere/kit"):
         run_settings(typed(data="kit", resume=True))
+
 
 @pytest.mark.parametrize("word", ["drums", "tones", "sounds", "fluidr3"])
 def test_words_for_data_stay_words(word):
@@ -536,29 +807,82 @@ def test_words_for_data_stay_words(word):
 
 # From a terminal
 
+
 def test_few_snares_are_trained_on(audiogen, tmp_path):
     save_classes(tmp_path / "kit", {"snare": 4})
     for kind in ("spectral", "vae"):
-        status, out, err = audiogen("train", kind, "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / kind)
+        status, out, err = audiogen(
+            "train", kind, "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / kind
+        )
         assert (status, err) == (0, "") and "held-out clips | 1 |" in out, err
         about = model_info(tmp_path / kind / "model.safetensors")["about"]
         assert about["data"] == "kit/" and str(tmp_path) not in json.dumps(about)
-    for i, name in enumerate(("clap/a.wav", "rim/a.wav", "rim/b.wav"), 60): save(tmp_path / "kit" / name, i=i)
-    status, out, err = audiogen("train", "spectral", "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / "more")
-    assert status == 0 and "clap (1), rim (2)" in err and len(err.splitlines()) == 1 and "nan" not in out.lower()
+    for i, name in enumerate(("clap/a.wav", "rim/a.wav", "rim/b.wav"), 60):
+        save(tmp_path / "kit" / name, i=i)
+    status, out, err = audiogen(
+        "train", "spectral", "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / "more"
+    )
+    assert (
+        status == 0
+        and "clap (1), rim (2)" in err
+        and len(err.splitlines()) == 1
+        and "nan" not in out.lower()
+    )
     assert "NaN" not in (tmp_path / "more" / "evaluation.json").read_text()
+
 
 def test_a_set_with_nothing_to_hold_out_is_trained_on(audiogen, tmp_path):
     save_classes(tmp_path / "kit", {"clap": 1, "rim": 2})
-    status, out, err = audiogen("train", "spectral", "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / "run")
-    assert status == 0 and (tmp_path / "run" / "model.safetensors").is_file() and len(err.splitlines()) == 1, err
+    status, out, err = audiogen(
+        "train", "spectral", "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / "run"
+    )
+    assert (
+        status == 0
+        and (tmp_path / "run" / "model.safetensors").is_file()
+        and len(err.splitlines()) == 1
+    ), err
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == {}
-    status, out, err = audiogen("generate", "--model", tmp_path / "run", "--label", "clap", "--count", 1, "--out", tmp_path / "sounds")
+    status, out, err = audiogen(
+        "generate",
+        "--model",
+        tmp_path / "run",
+        "--label",
+        "clap",
+        "--count",
+        1,
+        "--out",
+        tmp_path / "sounds",
+    )
     assert status == 0, err
 
+
 def test_a_class_named_in_latin_1_is_trained_and_played(audiogen, tmp_path):
-    for i in range(5): save(tmp_path / "kit" / "Fl\udcf6te" / f"{i}.wav", i=i)
-    status, _, err = audiogen("train", "spectral", "--data", tmp_path / "kit", "--classes", "Flöte", "--steps", 2, "--out", tmp_path / "run")
+    for i in range(5):
+        save(tmp_path / "kit" / "Fl\udcf6te" / f"{i}.wav", i=i)
+    status, _, err = audiogen(
+        "train",
+        "spectral",
+        "--data",
+        tmp_path / "kit",
+        "--classes",
+        "Flöte",
+        "--steps",
+        2,
+        "--out",
+        tmp_path / "run",
+    )
     assert (status, err) == (0, "")
-    status, _, err = audiogen("generate", "--model", tmp_path / "run", "--label", "Flöte", "--count", 1, "--out", tmp_path / "sounds")
-    assert (status, err) == (0, "") and "Flöte" in (tmp_path / "sounds" / "manifest.csv").read_text(encoding="utf-8")
+    status, _, err = audiogen(
+        "generate",
+        "--model",
+        tmp_path / "run",
+        "--label",
+        "Flöte",
+        "--count",
+        1,
+        "--out",
+        tmp_path / "sounds",
+    )
+    assert (status, err) == (0, "") and "Flöte" in (tmp_path / "sounds" / "manifest.csv").read_text(
+        encoding="utf-8"
+    )

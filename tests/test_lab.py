@@ -1,4 +1,5 @@
 """The chapters, their sliders and the explorer in JupyterLab, with a kernel behind them."""
+
 import importlib.util, json
 from pathlib import Path
 
@@ -7,37 +8,58 @@ import numpy as np, pytest, soundfile
 from audiogen.cli import TAKES, for_reader
 from benchmarks.explorer import CODE, chromium, delays, lab as jupyterlab, one_cell, run_all, window
 
-MISSING = ["Chromium"] * (chromium() is None) + [name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None]
+MISSING = ["Chromium"] * (chromium() is None) + [
+    name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None
+]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
-NOTEBOOKS = {path.name: path for path in sorted((Path(__file__).resolve().parents[1] / "nbs").glob("0[0-5]_*.ipynb"))}
+NOTEBOOKS = {
+    path.name: path
+    for path in sorted((Path(__file__).resolve().parents[1] / "nbs").glob("0[0-5]_*.ipynb"))
+}
 OUTPUTS = """() => {
     const cells = [...jupyterapp.shell.currentWidget.content.model.cells].map(cell => cell.toJSON()).filter(cell => cell.cell_type === "code" && cell.source.join?.("").trim() !== "")
     return { waiting: cells.filter(cell => cell.execution_count === null).length, errors: cells.flatMap(cell => cell.outputs).filter(output => output.output_type === "error").map(output => output.evalue) }
 }"""
 
+
 def without_outputs(path):
     "A reader's copy as text, but for the cells that take long."
     notebook = json.loads(for_reader(path.read_text("utf-8")))
     notebook["cells"] = [cell for cell in notebook["cells"] if TAKES not in "".join(cell["source"])]
-    for cell in notebook["cells"]: cell |= {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+    for cell in notebook["cells"]:
+        cell |= {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
     return json.dumps(notebook)
 
+
 SLIDERS = "from audiogen.demo import sliders\nfrom audiogen.generator import load_model\nsliders(load_model('spectral'))"
+
 
 def cells(*sources):
     "The text of a notebook of code cells."
     notebook = json.loads(one_cell(""))
-    notebook["cells"] = [notebook["cells"][0] | {"id": str(i), "source": source} for i, source in enumerate(sources)]
+    notebook["cells"] = [
+        notebook["cells"][0] | {"id": str(i), "source": source} for i, source in enumerate(sources)
+    ]
     return json.dumps(notebook)
+
 
 @pytest.fixture(scope="module")
 def jupyter():
     "A page, a function from a notebook's name to its address, and what the console complained of."
-    notebooks = {"sliders.ipynb": one_cell(SLIDERS), "explorer.ipynb": one_cell(CODE.format(model="spectral")),
-                 "keys.ipynb": cells("'above'", CODE.format(model="conditional"), SLIDERS, "'below'")}
-    with jupyterlab(notebooks | {name: without_outputs(path) for name, path in NOTEBOOKS.items()}) as url, window() as (page, complaints):
+    notebooks = {
+        "sliders.ipynb": one_cell(SLIDERS),
+        "explorer.ipynb": one_cell(CODE.format(model="spectral")),
+        "keys.ipynb": cells("'above'", CODE.format(model="conditional"), SLIDERS, "'below'"),
+    }
+    with (
+        jupyterlab(
+            notebooks | {name: without_outputs(path) for name, path in NOTEBOOKS.items()}
+        ) as url,
+        window() as (page, complaints),
+    ):
         yield page, url, complaints
+
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_chapter_runs(jupyter, name):
@@ -46,6 +68,7 @@ def test_a_chapter_runs(jupyter, name):
     assert page.evaluate(OUTPUTS) == {"waiting": 0, "errors": []}
     page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
 
+
 def test_sliders_answer_in_sound_and_picture(jupyter):
     page, url, _ = jupyter
     run_all(page, url("sliders.ipynb"))
@@ -53,8 +76,11 @@ def test_sliders_answer_in_sound_and_picture(jupyter):
     state = "[document.querySelector('.jupyter-widgets audio, audio.jupyter-widgets').src, document.querySelector('img.widget-image').src]"
     before = page.evaluate(state)
     page.locator(".noUi-handle").first.press("ArrowRight")
-    page.wait_for_function(f"before => {state}.every((source, i) => source !== before[i])", arg=before)
+    page.wait_for_function(
+        f"before => {state}.every((source, i) => source !== before[i])", arg=before
+    )
     assert page.evaluate(OUTPUTS)["errors"] == []
+
 
 @pytest.fixture(scope="module")
 def lab(jupyter):
@@ -62,47 +88,65 @@ def lab(jupyter):
     page, url, complaints = jupyter
     complaints.clear()
     run_all(page, url("explorer.ipynb"))
-    page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000)
+    page.wait_for_function(
+        "document.querySelector('.audiogen-explorer .code')?.value", timeout=120_000
+    )
     yield page
     assert complaints == []
+
 
 def test_what_sounds_is_what_the_line_of_python_makes(lab):
     lab.get_by_label("Class", exact=True).select_option("brass")
     lab.wait_for_function("document.querySelector('.code').value.includes(\"label='brass'\")")
     line = lab.locator(".code").input_value()
-    delays(lab, 3)                                                              # several moves, each with its sound
+    delays(lab, 3)  # several moves, each with its sound
     assert lab.locator(".code").input_value() != line
     exec(lab.locator(".code").input_value(), scope := {})
-    assert np.allclose(lab.evaluate("played"), scope["x"], atol=1e-4)           # another process, compiled anew
+    assert np.allclose(
+        lab.evaluate("played"), scope["x"], atol=1e-4
+    )  # another process, compiled anew
+
 
 def test_a_fault_in_python_is_a_line_on_the_page(lab):
     seed = lab.get_by_label("Seed of Sound A")
-    lab.evaluate("document.querySelector('.audiogen-explorer [aria-label=Class]').append(new Option('harp', 'harp'))")
+    lab.evaluate(
+        "document.querySelector('.audiogen-explorer [aria-label=Class]').append(new Option('harp', 'harp'))"
+    )
     lab.get_by_label("Class", exact=True).select_option("harp")
-    lab.wait_for_function("document.querySelector('.status.wrong')?.textContent.includes('want one of kick')")
+    lab.wait_for_function(
+        "document.querySelector('.status.wrong')?.textContent.includes('want one of kick')"
+    )
     lab.get_by_label("Class", exact=True).select_option("kick")
     seed.fill("7")
     lab.wait_for_function("document.querySelector('.code').value.includes('seed_a=7')")
     assert lab.locator(".status").text_content() == ""
 
+
 def test_a_drag_plays_another_sound_and_it_can_be_saved(lab, tmp_path):
     lab.locator(".pad").scroll_into_view_if_needed()
-    state = "[window.played ?? null, document.querySelector('.audiogen-explorer canvas').toDataURL()]"
+    state = (
+        "[window.played ?? null, document.querySelector('.audiogen-explorer canvas').toDataURL()]"
+    )
     box, before = lab.locator(".pad").bounding_box(), lab.evaluate(state)
     lab.mouse.move(box["x"] + 20, box["y"] + 20)
     lab.mouse.down()
     lab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3, steps=5)
     lab.mouse.up()
-    lab.wait_for_function("document.querySelector('.code').value.includes('offsets=[0, 1]')")  # where the drag ended
-    with lab.expect_download() as download: lab.get_by_role("button", name="Save WAV").click()
+    lab.wait_for_function(
+        "document.querySelector('.code').value.includes('offsets=[0, 1]')"
+    )  # where the drag ended
+    with lab.expect_download() as download:
+        lab.get_by_role("button", name="Save WAV").click()
     download.value.save_as(tmp_path / "saved.wav")
     x, rate = soundfile.read(tmp_path / "saved.wav")
     exec(lab.locator(".code").input_value(), scope := {})
     assert rate == 16000 and np.allclose(x, scope["x"], atol=2e-4)
     assert all(a != b for a, b in zip(before, lab.evaluate(state)))
 
+
 NOTEBOOK = """() => { const { model, mode, activeCellIndex } = jupyterapp.shell.currentWidget.content
     return { mode, active: activeCellIndex, cells: [...model.cells].map(cell => [cell.type, cell.sharedModel.source]) } }"""
+
 
 @pytest.fixture(scope="module")
 def keyboard(jupyter):
@@ -110,15 +154,34 @@ def keyboard(jupyter):
     page, url, complaints = jupyter
     complaints.clear()
     run_all(page, url("keys.ipynb"))
-    page.wait_for_function("document.querySelector('.audiogen-explorer .code')?.value && document.querySelector('.noUi-handle')", timeout=120_000)
+    page.wait_for_function(
+        "document.querySelector('.audiogen-explorer .code')?.value && document.querySelector('.noUi-handle')",
+        timeout=120_000,
+    )
     yield page
     assert complaints == []
 
+
 def press_commands(page):
     "Keys that in JupyterLab insert, cut, delete, retype and copy cells, and undo."
-    for key in ("a", "b", "x", "d", "d", "m", "y", "c", "v", "z", "Shift+m"): page.keyboard.press(key)
+    for key in ("a", "b", "x", "d", "d", "m", "y", "c", "v", "z", "Shift+m"):
+        page.keyboard.press(key)
 
-CLICKS = [".title b", "canvas.spectrum", "canvas.wave", ".pad", "button.main", ".time", "button.key >> nth=0", ".status", ".rows", "[aria-label='A → B']", "footer .code"]
+
+CLICKS = [
+    ".title b",
+    "canvas.spectrum",
+    "canvas.wave",
+    ".pad",
+    "button.main",
+    ".time",
+    "button.key >> nth=0",
+    ".status",
+    ".rows",
+    "[aria-label='A → B']",
+    "footer .code",
+]
+
 
 @pytest.mark.parametrize("place", CLICKS)
 @pytest.mark.parametrize("modifier", [[], ["Shift"]])
@@ -128,26 +191,43 @@ def test_keys_stay_in_the_explorer(keyboard, place, modifier):
     keyboard.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
     before = keyboard.evaluate(NOTEBOOK)
     keyboard.locator(f".audiogen-explorer {place}").click(modifiers=modifier)
-    keyboard.wait_for_function("document.querySelector('.audiogen-explorer').contains(document.activeElement)")
+    keyboard.wait_for_function(
+        "document.querySelector('.audiogen-explorer').contains(document.activeElement)"
+    )
     press_commands(keyboard)
     assert keyboard.evaluate(NOTEBOOK) == before
 
+
 def test_keys_play_after_a_choice_and_after_words(keyboard):
     before = keyboard.evaluate(NOTEBOOK)
-    def line(): return keyboard.locator(".audiogen-explorer .code").input_value()
-    for choose in (lambda: keyboard.get_by_label("Class", exact=True).select_option("organ"),
-                   lambda: [keyboard.get_by_label("Words").fill("bright"), keyboard.keyboard.press("Enter")],
-                   lambda: [keyboard.get_by_label("Seed of Sound A").fill("5"), keyboard.keyboard.press("Enter")]):
+
+    def line():
+        return keyboard.locator(".audiogen-explorer .code").input_value()
+
+    for choose in (
+        lambda: keyboard.get_by_label("Class", exact=True).select_option("organ"),
+        lambda: [keyboard.get_by_label("Words").fill("bright"), keyboard.keyboard.press("Enter")],
+        lambda: [
+            keyboard.get_by_label("Seed of Sound A").fill("5"),
+            keyboard.keyboard.press("Enter"),
+        ],
+    ):
         choose()
         for key, pitch in ("k", 72), ("a", 60):
             keyboard.keyboard.press(key)
-            keyboard.wait_for_function(f"document.querySelector('.code').value.includes('pitch={pitch}')")
+            keyboard.wait_for_function(
+                f"document.querySelector('.code').value.includes('pitch={pitch}')"
+            )
         press_commands(keyboard)
     assert keyboard.evaluate(NOTEBOOK) == before
     assert all(part in line() for part in ("label='organ'", "words='bright'", "seed_a=5"))
 
+
 def test_keys_stay_in_the_sliders(keyboard):
-    handle, readout = (keyboard.locator(f".widget-slider {part}").first for part in (".noUi-handle", ".widget-readout"))
+    handle, readout = (
+        keyboard.locator(f".widget-slider {part}").first
+        for part in (".noUi-handle", ".widget-readout")
+    )
     handle.scroll_into_view_if_needed()
     keyboard.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 2")
     before, value = keyboard.evaluate(NOTEBOOK), readout.text_content()
@@ -156,7 +236,10 @@ def test_keys_stay_in_the_sliders(keyboard):
     keyboard.mouse.down()
     keyboard.mouse.move(box["x"] + 80, box["y"] + 5, steps=4)
     keyboard.mouse.up()
-    keyboard.wait_for_function("value => document.querySelector('.widget-slider .widget-readout').textContent !== value", arg=value)
+    keyboard.wait_for_function(
+        "value => document.querySelector('.widget-slider .widget-readout').textContent !== value",
+        arg=value,
+    )
     press_commands(keyboard)
     for place in (".widget-slider .widget-label", ".widget-image", ".widget-slider .noUi-base"):
         keyboard.locator(place).first.click()

@@ -1,4 +1,5 @@
 """The notebook's number is the layer of its module: modules import lower layers only, and importing them costs little."""
+
 import ast, os, re, subprocess, sys
 from pathlib import Path
 
@@ -13,31 +14,52 @@ MODULES = sorted(path.stem for path in (REPO / "audiogen").glob("[!_]*.py"))
 def imported_names(tree):
     "The dotted names that a program imports, wherever in it."
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import): yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
-            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+            yield from (
+                f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names
+            )
+
 
 @pytest.mark.parametrize("module", MODULES)
 def test_module_imports_lower_layers_only(module):
     names = imported_names(ast.parse((REPO / f"audiogen/{module}.py").read_text()))
-    chapters = {match[1] for name in names if (match := re.match(r"(?:audiogen)?\.+(\w+)", name))} & LAYER.keys()
+    chapters = {
+        match[1] for name in names if (match := re.match(r"(?:audiogen)?\.+(\w+)", name))
+    } & LAYER.keys()
     assert {name for name in chapters if LAYER[name] >= LAYER[module]} == set()
+
 
 def test_every_public_name_resolves():
     assert "SimpleAudioGenerator" in audiogen.__all__
-    for name in dir(audiogen): getattr(audiogen, name)
+    for name in dir(audiogen):
+        getattr(audiogen, name)
+
 
 def modules_after(statement):
     "The modules loaded by a statement in a fresh process, where any use of a JAX back end fails."
     command = [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"]
     environment = {**os.environ, "JAX_PLATFORMS": "none_such"}
-    return set(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split())
+    return set(
+        subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
+
 
 def test_importing_the_package_is_cheap():
-    assert not {"jax", "flax", "numpy", "matplotlib", "ipywidgets", "IPython"} & modules_after("import audiogen")
+    assert not {"jax", "flax", "numpy", "matplotlib", "ipywidgets", "IPython"} & modules_after(
+        "import audiogen"
+    )
+
 
 def test_importing_the_modules_is_cheap():
-    assert not {"matplotlib.pyplot", "ipywidgets"} & modules_after(f"import {', '.join(f'audiogen.{module}' for module in MODULES)}")
+    assert not {"matplotlib.pyplot", "ipywidgets"} & modules_after(
+        f"import {', '.join(f'audiogen.{module}' for module in MODULES)}"
+    )
+
 
 def test_use_of_a_backend_would_be_noticed():
-    with pytest.raises(subprocess.CalledProcessError): modules_after("import jax.numpy; jax.numpy.zeros(1)")
+    with pytest.raises(subprocess.CalledProcessError):
+        modules_after("import jax.numpy; jax.numpy.zeros(1)")

@@ -554,6 +554,7 @@ def test_play_interrupted_leaves_nothing(popen, interruptible, tmp_path, name, s
     assert [*(tmp_path / "out").iterdir()] == []
     assert (process.returncode, err) == (status, "audiogen: interrupted\n")
 
+
 def test_a_note_without_pitch_is_refused_where_the_class_has_one():
     from audiogen.conditional import Note, play_notes
     from audiogen.generator import load_model

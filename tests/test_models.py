@@ -1,4 +1,5 @@
 """What holds for every model: no NaN is hushed up, no condition is dropped, it can be copied, and its sounds end well."""
+
 import contextlib, copy, multiprocessing, pickle
 from concurrent.futures import ProcessPoolExecutor
 
@@ -7,55 +8,88 @@ from flax import nnx
 
 from audiogen import conditional, metrics, spectral, stft, variation, wavenet, waveform
 from audiogen.cli import evaluate_model
-from audiogen.generator import SimpleAudioGenerator, load_model, sample_latents, save_model, shipped_models, synthesize, vary_latent
+from audiogen.generator import (
+    SimpleAudioGenerator,
+    load_model,
+    sample_latents,
+    save_model,
+    shipped_models,
+    synthesize,
+    vary_latent,
+)
 from audiogen.sounds import detune, make_sounds
 
 CONDITIONAL = ("conditional", "conditional-instruments")
 SMALL = dict(sample_rate=8000, duration=0.25, classes=("kick", "organ"))
 
+
 def told(model):
     "The model itself, or an instrument, for a model that must be told what to play."
     return model.steer() if hasattr(model, "steer") else model
 
+
 def small_model(kind):
     "An untrained model, quick to run."
     rngs = nnx.Rngs(0)
-    if kind == "spectral": return spectral.SpectralGenerator(**SMALL, rngs=rngs)
-    if kind == "wavenet": return wavenet.WaveNet(**SMALL, rngs=rngs)
+    if kind == "spectral":
+        return spectral.SpectralGenerator(**SMALL, rngs=rngs)
+    if kind == "wavenet":
+        return wavenet.WaveNet(**SMALL, rngs=rngs)
     return conditional.ConditionalVAE(**SMALL, pitched=(False, True), rngs=rngs)
 
 
 # ---- NaN
 
-NAN = jnp.full((2, 2048), jnp.nan).at[1].set(0.1)                    # the second waveform is sound
+NAN = jnp.full((2, 2048), jnp.nan).at[1].set(0.1)  # the second waveform is sound
 WAVEFORM_FUNCTIONS = {
-    "peak": waveform.peak, "rms": waveform.rms, "dbfs": lambda x: waveform.dbfs(waveform.rms(x)), "peak_normalize": waveform.peak_normalize,
-    "stft": stft.stft, "spectrogram": stft.spectrogram, "mel_spectrogram": lambda x: stft.mel_spectrogram(x, 16000),
-    "decibels": lambda x: stft.amplitude_to_db(x, ref=1), "istft": lambda x: stft.istft(stft.stft(x), length=2048),
-    "griffin_lim": lambda x: stft.griffin_lim(stft.spectrogram(x), num_iters=2, length=2048, key=jax.random.key(0)),
-    "log_stft_distance": lambda x: stft.log_stft_distance(x, NAN[1]), "distance to NaN": lambda x: stft.log_stft_distance(NAN[1], x),
+    "peak": waveform.peak,
+    "rms": waveform.rms,
+    "dbfs": lambda x: waveform.dbfs(waveform.rms(x)),
+    "peak_normalize": waveform.peak_normalize,
+    "stft": stft.stft,
+    "spectrogram": stft.spectrogram,
+    "mel_spectrogram": lambda x: stft.mel_spectrogram(x, 16000),
+    "decibels": lambda x: stft.amplitude_to_db(x, ref=1),
+    "istft": lambda x: stft.istft(stft.stft(x), length=2048),
+    "griffin_lim": lambda x: stft.griffin_lim(
+        stft.spectrogram(x), num_iters=2, length=2048, key=jax.random.key(0)
+    ),
+    "log_stft_distance": lambda x: stft.log_stft_distance(x, NAN[1]),
+    "distance to NaN": lambda x: stft.log_stft_distance(NAN[1], x),
     "multi_resolution_stft_distance": lambda x: stft.multi_resolution_stft_distance(x, NAN[1]),
-    "cosine_similarity": lambda x: variation.cosine_similarity(x, NAN[1]), "crossfade": lambda x: variation.crossfade(x, NAN[1]),
-    "log_magnitude": spectral.log_magnitude, "to_waveform": lambda x: spectral.to_waveform(spectral.log_magnitude(x), num_samples=2048),
+    "cosine_similarity": lambda x: variation.cosine_similarity(x, NAN[1]),
+    "crossfade": lambda x: variation.crossfade(x, NAN[1]),
+    "log_magnitude": spectral.log_magnitude,
+    "to_waveform": lambda x: spectral.to_waveform(spectral.log_magnitude(x), num_samples=2048),
     "self_similarity": lambda x: metrics.self_similarity(x, num_lags=100),
     "first_peak": lambda x: metrics.first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
-    "pulse_train": lambda x: conditional.pulse_train(1000 * x, sample_rate=16000), "soft_limit": lambda x: conditional.soft_limit(np.asarray(x)),
-    "comb": lambda x: conditional.comb(1000 * x[:, 0], 512, 16000), "partial_weights": lambda x: conditional.partial_weights(600 * x[:, 0], 16, 257, 16000),
-    "loudness": lambda x: conditional.loudness(x, sample_rate=16000), "at_loudness": lambda x: conditional.at_loudness(x, -12, sample_rate=16000),
+    "pulse_train": lambda x: conditional.pulse_train(1000 * x, sample_rate=16000),
+    "soft_limit": lambda x: conditional.soft_limit(np.asarray(x)),
+    "comb": lambda x: conditional.comb(1000 * x[:, 0], 512, 16000),
+    "partial_weights": lambda x: conditional.partial_weights(600 * x[:, 0], 16, 257, 16000),
+    "loudness": lambda x: conditional.loudness(x, sample_rate=16000),
+    "at_loudness": lambda x: conditional.at_loudness(x, -12, sample_rate=16000),
 }
+
 
 @pytest.mark.parametrize("name", WAVEFORM_FUNCTIONS)
 def test_nan_stays_nan(name):
     nan, sound = np.asarray(WAVEFORM_FUNCTIONS[name](NAN))
     assert np.isnan(nan).all() and np.isfinite(sound).all()
 
-@pytest.mark.parametrize("function", [waveform.peak, waveform.rms, lambda x: conditional.loudness(x, sample_rate=16000)])
+
+@pytest.mark.parametrize(
+    "function", [waveform.peak, waveform.rms, lambda x: conditional.loudness(x, sample_rate=16000)]
+)
 def test_one_nan_is_enough(function):
     nan, sound = np.asarray(function(NAN.at[0].set(0.1).at[0, 700].set(jnp.nan)))
     assert np.isnan(nan) and np.isfinite(sound)
 
+
 def test_nan_has_no_code():
-    with pytest.raises(ValueError, match="NaN"): wavenet.mu_law_encode(NAN)
+    with pytest.raises(ValueError, match="NaN"):
+        wavenet.mu_law_encode(NAN)
+
 
 @pytest.mark.parametrize("kind", ["spectral", "conditional", "wavenet"])
 def test_a_latent_vector_of_nan_makes_no_sound(kind):
@@ -64,10 +98,16 @@ def test_a_latent_vector_of_nan_makes_no_sound(kind):
     nan, sound = np.asarray(synthesize(told(model), z))
     assert np.isnan(nan).all() and np.isfinite(sound).all()
 
+
 def test_a_style_of_nan_has_no_traits():
     model = small_model("conditional")
-    nan, sound = np.asarray(conditional.traits(model, jnp.zeros((2, 12)).at[0].set(jnp.nan), jnp.ones(2, int), jnp.full(2, 60.0)))
+    nan, sound = np.asarray(
+        conditional.traits(
+            model, jnp.zeros((2, 12)).at[0].set(jnp.nan), jnp.ones(2, int), jnp.full(2, 60.0)
+        )
+    )
     assert np.isnan(nan).all() and np.isfinite(sound).all()
+
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_no_model_needs_nan(name):
@@ -75,37 +115,64 @@ def test_no_model_needs_nan(name):
         model = told(load_model(name))
         assert np.isfinite(synthesize(model, sample_latents(model, 1, rngs=nnx.Rngs(0)))).all()
 
+
 def test_no_command_needs_nan(audiogen, environment, tmp_path):
-    status, out, err = audiogen("generate", "--model", "conditional", "--count", "1", "--out", tmp_path, env=environment | {"JAX_DEBUG_NANS": "1"})
+    status, out, err = audiogen(
+        "generate",
+        "--model",
+        "conditional",
+        "--count",
+        "1",
+        "--out",
+        tmp_path,
+        env=environment | {"JAX_DEBUG_NANS": "1"},
+    )
     assert (status, err) == (0, "") and "manifest.csv" in out
 
 
 # ---- conditions
 
+
 def test_a_class_that_is_asked_of_a_conditional_model_counts():
     model = load_model("conditional")
-    kicks, organs = (np.asarray(sample_latents(model, 64, rngs=nnx.Rngs(0), label=label)) for label in ("kick", "organ"))
+    kicks, organs = (
+        np.asarray(sample_latents(model, 64, rngs=nnx.Rngs(0), label=label))
+        for label in ("kick", "organ")
+    )
     for c, z in ((0, kicks), (8, organs)):
         np.testing.assert_allclose(z.mean(0), model.clouds.known[c].mean(0), atol=0.5)
     assert np.abs(kicks.mean(0) - organs.mean(0)).max() > 1
 
-@pytest.mark.parametrize("call, message", [
-    (lambda m: m.steer("kick").sample_prior(jax.random.key(0), 1, "organ"), "plays kick"),
-    (lambda m: m.steer("kick", words="noisy"), "kick has no pitch, and 'noisy'"),
-    (lambda m: m.steer("organ", words="short long"), "'short' and 'long'"),
-    (lambda m: m.steer("kick", seconds=1.0), "kick has no pitch"),
-])
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m: m.steer("kick").sample_prior(jax.random.key(0), 1, "organ"), "plays kick"),
+        (lambda m: m.steer("kick", words="noisy"), "kick has no pitch, and 'noisy'"),
+        (lambda m: m.steer("organ", words="short long"), "'short' and 'long'"),
+        (lambda m: m.steer("kick", seconds=1.0), "kick has no pitch"),
+    ],
+)
 def test_a_condition_that_cannot_count_is_refused(call, message):
-    with pytest.raises(ValueError, match=message): call(load_model("conditional"))
+    with pytest.raises(ValueError, match=message):
+        call(load_model("conditional"))
+
 
 def test_an_instrument_may_be_asked_for_its_own_class():
     kick = load_model("conditional").steer("kick")
-    np.testing.assert_array_equal(kick.sample_prior(jax.random.key(0), 2, "kick"), kick.sample_prior(jax.random.key(0), 2))
+    np.testing.assert_array_equal(
+        kick.sample_prior(jax.random.key(0), 2, "kick"), kick.sample_prior(jax.random.key(0), 2)
+    )
+
 
 def test_words_in_a_song_reach_the_classes_that_they_fit():
     notes = [conditional.Note(0, 0.1, "kick"), conditional.Note(0, 0.1, "organ", 60.0)]
-    plain, pure = (np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)]) for words in ("", "pure"))
+    plain, pure = (
+        np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)])
+        for words in ("", "pure")
+    )
     assert np.abs(plain - pure).max() > 1e-3
+
 
 @pytest.mark.filterwarnings("error")
 def test_a_song_is_played_in_a_style_of_its_first_pitch():
@@ -120,8 +187,9 @@ def test_a_song_is_played_in_a_style_of_its_first_pitch():
         keys = [jax.random.fold_in(jax.random.key(3), i) for i in range(len(notes))]
         sounds = [conditional.sound_note(model, style, *pair) for pair in zip(notes, keys)]
         song = np.concatenate([*conditional.play_notes(model, notes, seed=3, words=words)])
-        wanted = conditional.soft_limit(0.5 * sounds[1])                 # the first has ended by then
+        wanted = conditional.soft_limit(0.5 * sounds[1])  # the first has ended by then
         np.testing.assert_allclose(song[-1600:], wanted[-1600:], atol=1e-6)
+
 
 def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
     notes = [conditional.Note(0, 0.1, "pluck", midi) for midi in (60.0, 90.0, 31.0, 90.0)]
@@ -130,11 +198,15 @@ def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
     assert ["at 90 it plays" in str(warning.message) for warning in caught] == [True]
     assert caught[0].filename == __file__
 
-@pytest.mark.parametrize("label, midi, message", [
-    ("organ", 300.0, "pitch is 300"),
-    ("kick", 60.0, "kick has no pitch"),
-    ("bagpipe", 60.0, "no class is called 'bagpipe'"),
-])
+
+@pytest.mark.parametrize(
+    "label, midi, message",
+    [
+        ("organ", 300.0, "pitch is 300"),
+        ("kick", 60.0, "kick has no pitch"),
+        ("bagpipe", 60.0, "no class is called 'bagpipe'"),
+    ],
+)
 def test_a_song_with_a_bad_note_is_refused_before_it_begins(label, midi, message):
     notes = [conditional.Note(0, 0.1, "organ", 60.0), conditional.Note(3, 0.1, label, midi)]
     with pytest.raises(ValueError, match=message):
@@ -143,43 +215,67 @@ def test_a_song_with_a_bad_note_is_refused_before_it_begins(label, midi, message
 
 # ---- fitted, and compiled once
 
+
 @contextlib.contextmanager
 def counting_compilations():
     "Yield a list of what is compiled in the block."
     compiled = []
+
     def note(event, seconds, **details):
-        if event.endswith("backend_compile_duration"): compiled.append(details.get("fun_name", event))
+        if event.endswith("backend_compile_duration"):
+            compiled.append(details.get("fun_name", event))
+
     jax.monitoring.register_event_duration_secs_listener(note)
     try:
         jax.jit(lambda x: x + 1)(np.float32(0))
-        assert len(compiled) == 1                                        # JAX still tells of it
+        assert len(compiled) == 1  # JAX still tells of it
         compiled.clear()
         yield compiled
-    finally: jax.monitoring.unregister_event_duration_listener(note)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+
 
 def test_a_model_that_was_never_fitted_refuses_to_encode():
     model = spectral.SpectralGenerator(8000, 0.25, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match="not fitted"): model.encode(np.zeros((2, 2000), np.float32))
+    with pytest.raises(ValueError, match="not fitted"):
+        model.encode(np.zeros((2, 2000), np.float32))
+
 
 @pytest.mark.parametrize("kind", ["spectral", "vae", "conditional", "wavenet"])
 def test_the_second_model_of_a_shape_compiles_nothing(kind):
     from audiogen.cli import find_recipe
+
     sounds = make_sounds(SMALL["classes"], per_class=40, seed=0, sample_rate=8000, duration=0.25)
     build, targets, _, *after = find_recipe(kind)
+
     def work(seed):
-        model = build(sounds.waveforms, sounds.labels, sounds.classes, 8000, midi=sounds.midi, rngs=nnx.Rngs(seed))
+        model = build(
+            sounds.waveforms,
+            sounds.labels,
+            sounds.classes,
+            8000,
+            midi=sounds.midi,
+            rngs=nnx.Rngs(seed),
+        )
         arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
-        for function in after: function(model, arrays)
-        if kind == "wavenet": return wavenet.bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
-        if kind == "conditional": return conditional.resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
+        for function in after:
+            function(model, arrays)
+        if kind == "wavenet":
+            return wavenet.bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
+        if kind == "conditional":
+            return conditional.resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
         return model.encode(sounds.waveforms)
+
     first = work(0)
-    with counting_compilations() as compiled: second = work(1)
+    with counting_compilations() as compiled:
+        second = work(1)
     assert compiled == [] and first.shape == second.shape
-    if kind in ("vae", "conditional"): assert np.abs(first - second).max() > 1e-3       # other weights, another answer
+    if kind in ("vae", "conditional"):
+        assert np.abs(first - second).max() > 1e-3  # other weights, another answer
 
 
 # ---- how sounds end
+
 
 def levels(x, sample_rate):
     "Levels of pieces of 15 ms, the last of which is the end, (n, pieces), dBFS."
@@ -187,29 +283,38 @@ def levels(x, sample_rate):
     x = np.asarray(x)[:, x.shape[-1] % size :]
     return 10 * np.log10(np.square(x.reshape(len(x), -1, size)).mean(-1) + 1e-10)
 
+
 def rise(x, sample_rate):
     "How far the last 15 ms are above the loudest of the eight pieces before the last two (dB)."
     found = levels(x, sample_rate)
     return found[:, -1] - found[:, -10:-2].max(1)
+
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_no_note_of_any_pitch_ends_in_a_thump(name):
     model = load_model(name)
     for c, label in enumerate(model.config.classes):
         for midi in range(24, 109, 4) if model.config.pitched[c] else [0]:
-            z = conditional.sample_styles(model, jax.random.key(midi), np.full(12, c), np.full(12, midi, np.float32))
+            z = conditional.sample_styles(
+                model, jax.random.key(midi), np.full(12, c), np.full(12, midi, np.float32)
+            )
             x = synthesize(model, z, np.full(12, c), np.full(12, midi, np.float32))
             found = levels(x, model.sample_rate)
             assert rise(x, model.sample_rate).max() < 3, (label, midi)
-            assert np.median(found.max(1)) > -30, (label, midi)             # and they are there at all
+            assert np.median(found.max(1)) > -30, (label, midi)  # and they are there at all
+
 
 @pytest.mark.parametrize("name", [name for name in shipped_models() if name not in CONDITIONAL])
 def test_no_sound_ends_louder_than_it_was(name):
     model = load_model(name)
     for label in model.config.classes:
-        x = synthesize(model, sample_latents(model, 4 if "wavenet" in name else 12, rngs=nnx.Rngs(1), label=label))
+        x = synthesize(
+            model,
+            sample_latents(model, 4 if "wavenet" in name else 12, rngs=nnx.Rngs(1), label=label),
+        )
         found = levels(x, model.sample_rate)
         assert (found[:, -1] - found[:, :-1].max(1)).max() < 1, label
+
 
 def test_a_pitch_that_was_not_learned_is_pointed_out(audiogen, tmp_path):
     model = load_model("conditional")
@@ -219,27 +324,59 @@ def test_a_pitch_that_was_not_learned_is_pointed_out(audiogen, tmp_path):
     )
     with pytest.warns(UserWarning, match=message):
         model.steer("pluck", pitch=31)
-    status, _, err = audiogen("generate", "--model", "conditional", "--label", "pluck", "--pitch", "31", "--count", "1", "--out", tmp_path)
+    status, _, err = audiogen(
+        "generate",
+        "--model",
+        "conditional",
+        "--label",
+        "pluck",
+        "--pitch",
+        "31",
+        "--count",
+        "1",
+        "--out",
+        tmp_path,
+    )
     assert status == 0 and err == f"audiogen: {message}\n"
+
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("pitch", [48, 60, 78])
-def test_a_pitch_that_was_learned_is_not(pitch): load_model("conditional").steer("pluck", pitch=pitch)
+def test_a_pitch_that_was_learned_is_not(pitch):
+    load_model("conditional").steer("pluck", pitch=pitch)
 
-@pytest.mark.parametrize("name", [name for name in shipped_models() if not name.startswith("wavenet-")])
+
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_models() if not name.startswith("wavenet-")]
+)
 def test_far_away_sounds_are_finite(name):
     model = told(load_model(name))
     for i, scale in enumerate((5, 100, 1e6)):
-        z = vary_latent(model, sample_latents(model, 1, rngs=nnx.Rngs(i))[0], scale=scale, count=2 if "wavenet" in name else 8, rngs=nnx.Rngs(i))
+        z = vary_latent(
+            model,
+            sample_latents(model, 1, rngs=nnx.Rngs(i))[0],
+            scale=scale,
+            count=2 if "wavenet" in name else 8,
+            rngs=nnx.Rngs(i),
+        )
         x = np.asarray(synthesize(model, z))
         assert np.isfinite(x).all() and np.abs(x).max() <= 1 + 1e-6
 
 
 # ---- copies
 
-def make(model, z): return np.asarray(synthesize(model, z))
 
-def untrained_or(name): return SimpleAudioGenerator(duration=0.1, rngs=nnx.Rngs(0)) if name == "untrained" else load_model(name)
+def make(model, z):
+    return np.asarray(synthesize(model, z))
+
+
+def untrained_or(name):
+    return (
+        SimpleAudioGenerator(duration=0.1, rngs=nnx.Rngs(0))
+        if name == "untrained"
+        else load_model(name)
+    )
+
 
 @pytest.mark.parametrize("name", ["untrained", *shipped_models()])
 def test_a_model_can_be_pickled_and_copied(name):
@@ -248,22 +385,35 @@ def test_a_model_can_be_pickled_and_copied(name):
     for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert make(told(again), z).tobytes() == make(told(model), z).tobytes()
 
+
 def test_models_reach_another_process():
-    models = [told(untrained_or(name)) for name in ("untrained", "spectral", "vae", "conditional", "wavenet-minute")]
+    models = [
+        told(untrained_or(name))
+        for name in ("untrained", "spectral", "vae", "conditional", "wavenet-minute")
+    ]
     latents = [np.asarray(sample_latents(model, 1, rngs=nnx.Rngs(0))) for model in models]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         there = [*pool.map(make, models, latents)]
-    for model, z, x in zip(models, latents, there): assert x.tobytes() == make(model, z).tobytes()
+    for model, z, x in zip(models, latents, there):
+        assert x.tobytes() == make(model, z).tobytes()
+
 
 def test_what_cannot_be_saved_is_said(tmp_path):
-    with pytest.raises(ValueError, match="save its .model"): save_model(tmp_path / "m.safetensors", load_model("conditional").steer())
-    with pytest.raises(ValueError, match="no config"): save_model(tmp_path / "m.safetensors", nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="save its .model"):
+        save_model(tmp_path / "m.safetensors", load_model("conditional").steer())
+    with pytest.raises(ValueError, match="no config"):
+        save_model(tmp_path / "m.safetensors", nnx.Linear(1, 1, rngs=nnx.Rngs(0)))
+
 
 def test_a_model_that_predicts_is_no_wavenet_for_that():
     class Forecaster(SimpleAudioGenerator):
-        def predict(self, x): return x
+        def predict(self, x):
+            return x
+
     sounds = make_sounds(("kick",), per_class=6, seed=0)
-    figures = evaluate_model(Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {"held out": sounds}, per_class=2)
+    figures = evaluate_model(
+        Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {"held out": sounds}, per_class=2
+    )
     assert "bits" not in figures["held out"]
 
 
@@ -273,34 +423,64 @@ TAKE_LISTS = WAVEFORM_FUNCTIONS | {
     "first_peak": lambda x: metrics.first_peak(x, start=1)[1],
     "pulse_train": lambda f0_hz: conditional.pulse_train(f0_hz, sample_rate=16000),
 }
-for no_waveform in ("decibels", "comb", "partial_weights", "soft_limit"): del TAKE_LISTS[no_waveform]
+for no_waveform in ("decibels", "comb", "partial_weights", "soft_limit"):
+    del TAKE_LISTS[no_waveform]
+
 
 @pytest.mark.parametrize("name", TAKE_LISTS)
 def test_lists_and_numpy_arrays_are_waveforms(name):
     x = (0.1 + 0.05 * np.sin(np.arange(4096).reshape(2, 2048))).astype(np.float32)
     function = TAKE_LISTS[name]
     want = np.asarray(function(jnp.asarray(x)))
-    for same in (x, x.tolist()): np.testing.assert_allclose(function(same), want, rtol=1e-4, atol=1e-5)
+    for same in (x, x.tolist()):
+        np.testing.assert_allclose(function(same), want, rtol=1e-4, atol=1e-5)
+
 
 def test_a_window_may_be_an_array():
     x, w = np.random.default_rng(0).normal(size=2000).astype(np.float32), np.hamming(513)[:-1]
     for window in (w, w.tolist(), jnp.asarray(w, jnp.float32)):
-        np.testing.assert_allclose(stft.stft(x, window=window), stft.stft(x, window="hamming"), atol=1e-3)
-        np.testing.assert_allclose(stft.istft(stft.stft(x, window=window), window=window, length=2000), x, atol=1e-4)
-        np.testing.assert_allclose(stft.spectrogram(x, window=window), stft.spectrogram(x, window="hamming"), atol=1e-3)
-        np.testing.assert_allclose(stft.mel_spectrogram(x, 16000, window=window), stft.mel_spectrogram(x, 16000, window="hamming"), rtol=1e-3)
+        np.testing.assert_allclose(
+            stft.stft(x, window=window), stft.stft(x, window="hamming"), atol=1e-3
+        )
+        np.testing.assert_allclose(
+            stft.istft(stft.stft(x, window=window), window=window, length=2000), x, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            stft.spectrogram(x, window=window), stft.spectrogram(x, window="hamming"), atol=1e-3
+        )
+        np.testing.assert_allclose(
+            stft.mel_spectrogram(x, 16000, window=window),
+            stft.mel_spectrogram(x, 16000, window="hamming"),
+            rtol=1e-3,
+        )
         assert stft.full_scale(512, window) == pytest.approx(stft.full_scale(512, "hamming"))
 
+
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("window", [np.hanning(500), np.ones((2, 256)), np.full(512, np.nan), np.ones(512, complex), [[1], [2, 3]], 7, None, {"hann"}])
+@pytest.mark.parametrize(
+    "window",
+    [
+        np.hanning(500),
+        np.ones((2, 256)),
+        np.full(512, np.nan),
+        np.ones(512, complex),
+        [[1], [2, 3]],
+        7,
+        None,
+        {"hann"},
+    ],
+)
 def test_a_window_of_another_length_is_none(window):
     message = "window is .*want (512 finite ones|a name .* or a number for each sample)"
     with pytest.raises(ValueError, match=message):
         stft.stft(np.zeros(1000, np.float32), window=window)
 
+
 @pytest.mark.parametrize("window", ["hann", object()])
 def test_a_function_without_a_window_takes_none(window):
-    with pytest.raises(TypeError, match="window"): stft.amplitude_to_db(np.ones(3), ref=1, window=window)
+    with pytest.raises(TypeError, match="window"):
+        stft.amplitude_to_db(np.ones(3), ref=1, window=window)
+
 
 def test_a_few_sounds_and_their_copies_make_a_latent_space_that_can_be_saved(tmp_path):
     "More directions than sounds: the rest have no length, and must not be blown up beyond 16 bits."
@@ -310,4 +490,6 @@ def test_a_few_sounds_and_their_copies_make_a_latent_space_that_can_be_saved(tmp
     model = spectral.spectral_model(*known, rngs=nnx.Rngs(0))
     save_model(tmp_path / "x.safetensors", model, half=True)
     z = model.encode(sounds.waveforms)
-    np.testing.assert_allclose(load_model(tmp_path / "x.safetensors").encode(sounds.waveforms), z, atol=0.02)
+    np.testing.assert_allclose(
+        load_model(tmp_path / "x.safetensors").encode(sounds.waveforms), z, atol=0.02
+    )

@@ -1,4 +1,5 @@
 """Training survives what can only be tried in another process: kill -9, a full disk, several devices, several processes."""
+
 import json, random, signal, socket, subprocess, sys
 
 import numpy as np, pytest
@@ -6,7 +7,7 @@ import numpy as np, pytest
 from audiogen.training import read_log
 
 STEPS = 10
-CHILD = '''
+CHILD = """
 import hashlib, json, os, resource, signal, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
@@ -53,26 +54,43 @@ except OSError as e:
     run(model, resume=True)
 weights = np.concatenate([np.ravel(w) for w in jax.tree.leaves(nnx.state(model))])
 print(json.dumps({"digest": hashlib.sha256(weights).hexdigest(), "events": events, "devices": jax.device_count()}))
-'''.replace("STEPS", str(STEPS))
+""".replace("STEPS", str(STEPS))
 
 
 @pytest.fixture(scope="module")
 def start(environment):
     "Start a child that trains."
+
     def start(out, *, variables={}, **options):
         command = [sys.executable, "-c", CHILD, json.dumps({"out": str(out), **options})]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment | variables)
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment | variables,
+        )
+
     return start
+
 
 def ends(*children):
     "What children say until they have ended well."
-    try: answers = [child.communicate(timeout=100) for child in children]
+    try:
+        answers = [child.communicate(timeout=100) for child in children]
     finally:
-        for child in children: child.kill()                         # SIGKILL: one that hangs in a collective ignores SIGTERM
-    for child, (out, err) in zip(children, answers): assert (child.returncode, err) == (0, ""), err
-    return [[line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, err in answers]
+        for child in children:
+            child.kill()  # SIGKILL: one that hangs in a collective ignores SIGTERM
+    for child, (out, err) in zip(children, answers):
+        assert (child.returncode, err) == (0, ""), err
+    return [
+        [line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, err in answers
+    ]
 
-def log_of(out): return [{k: v for k, v in record.items() if k != "seconds"} for record in read_log(out)]
+
+def log_of(out):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in read_log(out)]
+
 
 @pytest.fixture(scope="module")
 def whole(start, tmp_path_factory):
@@ -83,12 +101,14 @@ def whole(start, tmp_path_factory):
     assert [record["step"] for record in read_log(out)] == list(range(STEPS))
     return log_of(out), json.loads(facts)
 
+
 def check_equal(out, answer, whole):
     log, facts = whole
     assert json.loads(answer)["digest"] == facts["digest"]
     assert log_of(out) == log
     steps = {path.name for path in (out / "checkpoints").iterdir()}
-    assert steps == {str(STEPS - 1), str(STEPS)}                     # and nothing half-written beside them
+    assert steps == {str(STEPS - 1), str(STEPS)}  # and nothing half-written beside them
+
 
 def test_killed_at_any_moment(start, whole, tmp_path):
     "Killed between two file operations, again and again, most often while a checkpoint is written."
@@ -100,22 +120,31 @@ def test_killed_at_any_moment(start, whole, tmp_path):
         assert child.returncode == -signal.SIGKILL
     check_equal(out, ends(start(out, resume=True))[0][-1], whole)
 
+
 def test_killed_from_outside(start, whole, tmp_path):
     out = tmp_path / "run"
     with start(out) as child:
-        while child.stdout.readline() != "listen 3\n": assert child.poll() is None
+        while child.stdout.readline() != "listen 3\n":
+            assert child.poll() is None
         child.kill()
     assert 3 <= len(read_log(out)) < STEPS or child.returncode == 0
     check_equal(out, ends(start(out, resume=True))[0][-1], whole)
+
 
 def test_full_disk_in_a_checkpoint(start, whole, tmp_path):
     "Files that can't grow beyond 4 kB stand for a disk that is full."
     out = tmp_path / "run"
     lines = ends(start(out, full_at=3))[0]
     message = [line for line in lines if line.startswith(str(out))]
-    assert len(message) == 1 and "is the disk full? The last checkpoint is whole: make room, then resume" in message[0]
-    assert [line for line in lines if line.startswith("listen")] == [f"listen {step}" for step in range(4)]
+    assert (
+        len(message) == 1
+        and "is the disk full? The last checkpoint is whole: make room, then resume" in message[0]
+    )
+    assert [line for line in lines if line.startswith("listen")] == [
+        f"listen {step}" for step in range(4)
+    ]
     check_equal(out, lines[-1], whole)
+
 
 def check_close(out, answer, whole, devices):
     assert json.loads(answer)["devices"] == devices
@@ -123,21 +152,34 @@ def check_close(out, answer, whole, devices):
         np.testing.assert_allclose(many["loss"], one["loss"], rtol=1e-5)
         np.testing.assert_allclose(many["gradient_norm"], one["gradient_norm"], rtol=1e-5)
 
+
 def test_four_devices(start, whole, tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    check_close(tmp_path / "run", ends(start(tmp_path / "run", save_every=100, variables=flags))[0][-1], whole, 4)
+    check_close(
+        tmp_path / "run",
+        ends(start(tmp_path / "run", save_every=100, variables=flags))[0][-1],
+        whole,
+        4,
+    )
+
 
 def test_two_processes(start, whole, tmp_path):
     "Only the first one writes and listens; both end with the same weights."
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{s.getsockname()[1]}"
-    variables = [{"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(i)} for i in range(2)]
-    first, second = ends(*(start(tmp_path / str(i), save_every=100, variables=v) for i, v in enumerate(variables)))
+    variables = [
+        {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(i)}
+        for i in range(2)
+    ]
+    first, second = ends(
+        *(start(tmp_path / str(i), save_every=100, variables=v) for i, v in enumerate(variables))
+    )
     check_close(tmp_path / "0", first[-1], whole, 2)
     assert first[:-1] == ["listen 0", f"listen {STEPS}"] and len(second) == 1
     assert json.loads(first[-1])["digest"] == json.loads(second[-1])["digest"]
     assert not (tmp_path / "1").exists()
+
 
 SETTINGS = """
 import logging, pathlib, signal, sys, tempfile, threading, warnings
@@ -159,11 +201,19 @@ def run(batches=Batches(), folder=None):
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
 """
 
+
 def in_child(environment, code):
     "What a child prints that trains a small model by run(batches, folder)."
-    done = subprocess.run([sys.executable, "-c", SETTINGS + code], capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS + code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
+
 
 def test_signals_are_handled_as_before(environment):
     code = """
@@ -173,6 +223,7 @@ for handler in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, lamb
     print([signal.getsignal(number) is handler or signal.getsignal(number) == handler for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
 """
     assert in_child(environment, code) == ["[True, True, True]"] * 4
+
 
 def test_a_handler_of_the_program_gets_its_signal_between_two_steps(environment):
     code = """
@@ -193,7 +244,12 @@ print(run(Impatient({1: signal.SIGTERM})), got == [signal.SIGTERM] * 2)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 print(run(Batches({1: signal.SIGINT})))
 """
-    assert in_child(environment, code) == ["leaving with ['2', '3']", *["['3', '4'] True"] * 2, "['3', '4']"]
+    assert in_child(environment, code) == [
+        "leaving with ['2', '3']",
+        *["['3', '4'] True"] * 2,
+        "['3', '4']",
+    ]
+
 
 def test_logging_is_left_as_it_was(environment):
     code = """
@@ -212,6 +268,7 @@ class Talks(Batches):
 run(Talks())
 """
     assert in_child(environment, code) == ["True", "0", "0", "0", "1", "2", "3"]
+
 
 def test_what_one_package_logs_is_dropped(environment):
     code = """
