@@ -64,7 +64,7 @@ def main(folder):
         if path.stem in notebooks and 'class="notebook-links"' not in page:
             page = re.sub(
                 r'(<header id="title-block-header".*?</header>)',
-                lambda m: m[0] + notebook_links(notebooks[path.stem]),
+                lambda m, path=path: m[0] + notebook_links(notebooks[path.stem]),
                 page,
                 count=1,
                 flags=re.S,

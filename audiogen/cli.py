@@ -8,11 +8,20 @@ __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview
            'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
-import argparse, csv, importlib.util, json, os, re, shlex, signal, subprocess, sys
-import threading, warnings
+import argparse
+import csv
+import importlib.util
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import warnings
 from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -208,9 +217,10 @@ def vary_command(args):
 # %% ../nbs/16_cli.ipynb #0029
 def play_command(args):
     "Play a MIDI file with a conditional model."
+    from tqdm import tqdm
+
     from audiogen.conditional import play_notes, read_midi, song_seconds
     from audiogen.variation import check_room
-    from tqdm import tqdm
 
     model = choose_model(args.model, seed=args.seed)
     if not hasattr(model, "steer"):
@@ -455,6 +465,7 @@ def say(text):
 def is_begun(args):
     "Is there a run to go on with? If one was asked for and there's none, say so."
     import jax
+
     from audiogen.training import run_files
 
     begun = bool(run_files(Path(args.out)))
@@ -547,8 +558,9 @@ def compose(model, labels, midi, *, seed):
             for label, some in groupby(labels)
         ]
         return np.stack([*render(model, np.concatenate(z))])
-    from audiogen.conditional import sample_styles, sound_blocks
     import jax
+
+    from audiogen.conditional import sample_styles, sound_blocks
 
     c = np.array([model.config.classes.index(label) for label in labels], np.int32)
     midi = np.where(np.array(model.config.pitched)[c], np.nan_to_num(midi), 0).astype(np.float32)
@@ -563,7 +575,6 @@ def save_checkpoint_sounds(
     seed=0,  # of the latent vectors
 ):  # path of the file
     "One sound of each class, one after the other, in a file named after the step."
-    from flax import nnx
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
     made = compose(model, labels, [60] * len(labels), seed=seed)
@@ -575,6 +586,7 @@ def fit_model(settings, sounds, out, *, resume):
     "Build a model for the sounds, and train it in the folder of a run."
     import jax
     from flax import nnx
+
     from audiogen.sounds import batch_source, detune
     from audiogen.training import read_log, train
 
@@ -642,6 +654,7 @@ def fit_model(settings, sounds, out, *, resume):
 def run_facts(settings, out, figures):
     "What a trained model's file says about itself."
     import jax
+
     from audiogen.training import read_log
 
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]

@@ -13,7 +13,8 @@ __all__ = ['WORDS', 'LONGEST_SONG', 'GENERAL_MIDI', 'PERCUSSION', 'STAND_INS', '
            'note_class', 'read_midi']
 
 # %% ../nbs/10_conditional.ipynb #0005
-import inspect, warnings
+import inspect
+import warnings
 from dataclasses import dataclass
 from functools import partial
 
@@ -980,7 +981,8 @@ def point_out_range(
     )
 
 # %% ../nbs/10_conditional.ipynb #mid1imports
-import io, struct
+import io
+import struct
 from bisect import bisect_right
 from collections import defaultdict
 

@@ -8,7 +8,8 @@ __all__ = ['PAGE', 'UNTRAINED', 'walk_between', 'demo_classes', 'demo_sounds', '
            'explorer_spec', 'split_settings', 'explorer_sound', 'explorer_line', 'explorer_reply', 'explore']
 
 # %% ../nbs/04_demo.ipynb #0005
-import html, inspect
+import html
+import inspect
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -36,8 +37,8 @@ from audiogen.waveform import (
     check_count,
     check_memory,
     figure_png,
-    plot_waveform,
     player_html,
+    plot_waveform,
     png_html,
     seconds_to_samples,
     visualize_waveforms,
@@ -350,7 +351,8 @@ def make_widget(
     spec=None,  # what its page has to know, fit for JSON
 ):  # a widget
     "A widget made of JavaScript."
-    import anywidget, traitlets
+    import anywidget
+    import traitlets
 
     static = files("audiogen").joinpath("static")
     style = static.joinpath(f"{name}.css")

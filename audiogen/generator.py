@@ -7,7 +7,11 @@ __all__ = ['mlp', 'GeneratorConfig', 'latent_key', 'model_classes', 'sample_late
            'SimpleAudioGenerator', 'save_model', 'load_model', 'shipped_models', 'model_path', 'model_info']
 
 # %% ../nbs/01_generator.ipynb #0005
-import importlib, inspect, json, math, zlib
+import importlib
+import inspect
+import json
+import math
+import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial

@@ -11,7 +11,12 @@ __all__ = ['VOICES', 'DRUMS', 'TONES', 'FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', '
            'split_sounds', 'choose_classes', 'detune', 'batch_source', 'load_sounds']
 
 # %% ../nbs/05_sounds.ipynb #0005
-import csv, io, math, os, sys, unicodedata
+import csv
+import io
+import math
+import os
+import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -23,7 +28,6 @@ from audiogen.waveform import (
     READABLE,
     check_count,
     check_memory,
-    check_sample_rate,
     load_audio,
     quiet,
     repitch,
@@ -429,7 +433,8 @@ def open_soundfont(
             f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; elsewhere, give the path of a General MIDI .sf2 file"
         )
     try:
-        import tinysoundfont, sf2utils
+        import sf2utils  # noqa: F401
+        import tinysoundfont
     except ImportError as e:
         raise ValueError(
             f"{e.name} is missing; pip install sf2utils && pip install --no-deps tinysoundfont"

@@ -10,7 +10,7 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
-from functools import partial, wraps
+from functools import wraps
 
 import jax
 import jax.numpy as jnp

@@ -6,7 +6,15 @@
 __all__ = ['cosine_decay', 'move_average', 'make_step', 'join_hosts', 'read_log', 'plot_losses', 'train']
 
 # %% ../nbs/07_training.ipynb #0006
-import json, math, os, re, shutil, signal, sys, time, warnings
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path

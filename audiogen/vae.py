@@ -6,7 +6,8 @@
 __all__ = ['gaussian_kl', 'reparameterize', 'VAEConfig', 'AudioVAE', 'vae_model', 'vae_targets', 'vae_loss', 'fit_prior']
 
 # %% ../nbs/09_vae.ipynb #0005
-import inspect, math
+import inspect
+import math
 from dataclasses import dataclass
 
 import jax

@@ -7,7 +7,8 @@ __all__ = ['cosine_similarity', 'variation_curve', 'lerp', 'slerp', 'latent_walk
            'stream_walk']
 
 # %% ../nbs/02_variation.ipynb #0005
-import itertools, shutil
+import itertools
+import shutil
 from pathlib import Path
 
 import jax
@@ -18,7 +19,6 @@ from .generator import check_latent, synthesize
 from audiogen.waveform import (
     audio_writer,
     check_count,
-    check_sample_rate,
     check_waveform,
     safe_sqrt,
     seconds_to_samples,

@@ -9,7 +9,17 @@ __all__ = ['FORMATS', 'READABLE', 'seconds_to_samples', 'samples_to_seconds', 't
            'audio_blocks', 'load_audio', 'plot_waveform', 'visualize_waveforms', 'play', 'listen']
 
 # %% ../nbs/00_waveform.ipynb #0005
-import base64, html, io, math, os, re, secrets, shutil, stat, sys, tempfile
+import base64
+import html
+import io
+import math
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -440,7 +450,7 @@ def total_frames(
 def require_av():
     "Say what to install, if PyAV is missing."
     try:
-        import av
+        import av  # noqa: F401
     except ImportError:
         raise ValueError("reading this kind of file takes PyAV; pip install av") from None
 
@@ -516,7 +526,7 @@ def converted_pieces(
     "Frames as arrays, all at the rate and with the channels of the first one."
     import av
 
-    resampler = None
+    resampler = seen = None
     for frame in frames:
         kind = frame.format.name, frame.layout.name, frame.sample_rate
         if resampler is None:

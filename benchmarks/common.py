@@ -92,7 +92,7 @@ def header(quick):
         [
             "# audiogen benchmarks" + (" (quick: too few rounds to quote)" if quick else ""),
             "",
-            f"- {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}",
+            f"- {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}",
             f"- {cpu_model()}, {os.cpu_count()} cores; load average before: {load_before()}",
             f"- Python {platform.python_version()}, {', '.join(map(installed, PACKAGES))}",
             f"- seed {SEED} for data, weights and the order of the functions in a round",

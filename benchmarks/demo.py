@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from . import tutorial
-from .common import ratio, section as markdown, table
+from .common import ratio, table
+from .common import section as markdown
 
 TEXT = (
     "Whole processes, from start to exit, in turn; each is run once before, untimed. The tutorial's script makes 7 sounds, 3 figures and 1 "

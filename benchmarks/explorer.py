@@ -20,7 +20,8 @@ import numpy as np
 
 import audiogen
 
-from .common import median_ms, section as markdown, table
+from .common import median_ms, table
+from .common import section as markdown
 
 TEXT = (
     "Time from a key pressed in the pad of `audiogen.demo.explore` to the start of the new sound's AudioBufferSource, in JupyterLab in "

@@ -7,7 +7,8 @@ from flax import nnx
 
 from audiogen.generator import SimpleAudioGenerator
 
-from .common import SEED, interleave, median_ms, ratio, section as markdown, table
+from .common import SEED, interleave, median_ms, ratio, table
+from .common import section as markdown
 
 TEXT = (
     "`SimpleAudioGenerator(duration=0.5).generate(batch, rngs=rngs)`, latent vectors drawn anew each time, after compilation, "

@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .common import SEED, section as markdown, table
+from .common import SEED, table
+from .common import section as markdown
 
 RATE = 16000
 TEXT = (

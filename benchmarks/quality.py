@@ -8,7 +8,8 @@ import numpy as np
 from audiogen.cli import DEFAULTS, HABITS, evaluate_model, fit_model, load_data
 from audiogen.training import read_log
 
-from .common import section as markdown, table
+from .common import section as markdown
+from .common import table
 
 SEEDS = (1, 2, 3)
 FIGURES = {

@@ -8,7 +8,8 @@ from flax import nnx
 from audiogen.demo import sliders
 from audiogen.generator import SimpleAudioGenerator
 
-from .common import SEED, median_ms, seconds, section as markdown, table
+from .common import SEED, median_ms, seconds, table
+from .common import section as markdown
 
 TEXT = (
     "Time from setting the interpolation slider of `audiogen.demo.sliders` to new bytes of WAV and PNG. This is the Python part only: the aim "

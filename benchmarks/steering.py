@@ -16,7 +16,8 @@ from audiogen.metrics import estimate_f0_hz, pitch_error_cents
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.waveform import repitch
 
-from .common import section as markdown, table
+from .common import section as markdown
+from .common import table
 from .quality import SEEDS, fit, rows
 
 RUNS = (

@@ -8,7 +8,8 @@ from scipy.signal import ShortTimeFFT
 
 from audiogen.stft import get_window, spectrogram
 
-from .common import SEED, interleave, median_ms, ratio, section as markdown, table
+from .common import SEED, interleave, median_ms, ratio, table
+from .common import section as markdown
 
 SHAPES = [(1, 8000), (1, 960_000), (32, 64_000), (128, 8000)]
 WINDOW, HOP = 512, 128

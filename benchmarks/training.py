@@ -26,7 +26,8 @@ from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
 from audiogen.training import initial_state, make_optimizer, make_step
 from audiogen.vae import vae_loss, vae_model, vae_targets
 
-from .common import SEED, median_ms, ratio, seconds, section as markdown, table
+from .common import SEED, median_ms, ratio, seconds, table
+from .common import section as markdown
 
 TEXT = (
     "One step on a batch of 32: random numbers, forward, loss, backward, clipping to norm 5, Adam, and the moving average of the weights; in ms, "

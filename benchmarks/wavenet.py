@@ -17,6 +17,7 @@ from flax import nnx
 from audiogen.cli import evaluate_model
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
+from audiogen.waveform import audio_writer
 from audiogen.wavenet import (
     WaveNet,
     clock_features,
@@ -30,9 +31,9 @@ from audiogen.wavenet import (
     wavenet_loss,
     wavenet_targets,
 )
-from audiogen.waveform import audio_writer
 
-from .common import SEED, median_ms, ratio, seconds, section as markdown, table
+from .common import SEED, median_ms, ratio, seconds, table
+from .common import section as markdown
 from .memory import peak_mb
 from .quality import SEEDS, fit, rows
 from .training import jax_step, torch_step

@@ -1,6 +1,13 @@
 """What several test files need: the console command, bounds on random examples, a browser."""
 
-import contextlib, importlib.util, os, shutil, signal, subprocess, sys, time
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest

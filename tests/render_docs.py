@@ -5,11 +5,21 @@ processing is run as it stands, and pandoc reads the Markdown that Quarto would 
 machine, and an author can look at them. Themes, search and the sidebar are Quarto's alone; styles.css is shared.
 """
 
-import argparse, base64, contextlib, html, json, re, shutil, subprocess, sys, tempfile
+import argparse
+import base64
+import contextlib
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from itertools import takewhile
 from pathlib import Path
 
-import pypandoc, yaml
+import pypandoc
+import yaml
 from nbdev.config import get_config
 from nbdev.serve import proc_nbs
 

@@ -1,9 +1,16 @@
 """Sound files as people have them: FFmpeg writes them, in many formats, and says what is in them."""
 
-import os, shutil, subprocess, sys, threading
+import os
+import shutil
+import subprocess
+import sys
+import threading
 
-import numpy as np, pytest, soundfile
-from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiogen.waveform import audio_blocks, load_audio, open_audio, save_audio, sine
 

@@ -1,11 +1,24 @@
 """The command `audiogen` as a user has it: the same bytes for a seed, one line for an error, whole files whatever happens."""
 
-import csv, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, time
+import csv
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np, pytest, soundfile
+import numpy as np
+import pytest
+import soundfile
 from conftest import wait_for
 from flax import nnx
 from safetensors.numpy import load_file, save_file

@@ -1,6 +1,11 @@
 """The reader's copy of the book: it has all that it refers to, and none of its cells stops a run."""
 
-import json, re, shutil, subprocess, sys, tarfile
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
 from argparse import Namespace
 from pathlib import Path
 

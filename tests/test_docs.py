@@ -1,18 +1,28 @@
 """The docs' pages, rendered by render_docs.py: what a reader would find broken, found here first."""
 
-import base64, contextlib, copy, importlib.util, io, json, re, subprocess, sys
+import base64
+import contextlib
+import copy
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest, soundfile, yaml
+import pytest
+import soundfile
+import yaml
 from bs4 import BeautifulSoup
+from conftest import in_browser, watched
 from PIL import Image
 
 from benchmarks.explorer import serve
-from conftest import in_browser, watched
 
 HAS_AXE = importlib.util.find_spec("axe_playwright_python") is not None
 if HAS_AXE:

@@ -1,9 +1,16 @@
 """The explorer: what Python answers, and what the page does, the latter in a browser with a stand-in for Python."""
 
-import io, json, re, shutil
+import io
+import json
+import re
+import shutil
 from pathlib import Path
 
-import jax.numpy as jnp, numpy as np, pytest, soundfile
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+from conftest import in_browser
 from flax import nnx
 from matplotlib import colormaps
 
@@ -19,7 +26,6 @@ from audiogen.demo import (
 from audiogen.generator import load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
 from benchmarks.explorer import serve
-from conftest import in_browser
 
 STATIC = Path(audiogen.__file__).with_name("static")
 

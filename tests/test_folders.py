@@ -1,10 +1,15 @@
 """Folders as people have them: what is found in them, tables of labels, copies, few clips, many clips."""
 
-import json, math, os, tracemalloc
+import json
+import math
+import os
+import tracemalloc
 from argparse import Namespace
 from dataclasses import replace
 
-import numpy as np, pytest, soundfile
+import numpy as np
+import pytest
+import soundfile
 
 from audiogen import sounds as chapter
 from audiogen.cli import (
@@ -13,7 +18,6 @@ from audiogen.cli import (
     evaluate_model,
     evaluation_settings,
     load_data,
-    of_classes,
     report_few,
     run_settings,
 )
@@ -27,7 +31,7 @@ from audiogen.sounds import (
     same_recordings,
     split_sounds,
 )
-from audiogen.waveform import READABLE, save_audio, sine
+from audiogen.waveform import READABLE, sine
 
 RATE = 16000
 

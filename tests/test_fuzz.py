@@ -2,8 +2,11 @@
 
 import warnings
 
-import librosa, numpy as np, pytest
-from hypothesis import assume, given, settings, strategies as st
+import librosa
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.signal import ShortTimeFFT, get_window
 

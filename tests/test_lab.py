@@ -1,12 +1,16 @@
 """The chapters, their sliders and the explorer in JupyterLab, with a kernel behind them."""
 
-import importlib.util, json
+import importlib.util
+import json
 from pathlib import Path
 
-import numpy as np, pytest, soundfile
+import numpy as np
+import pytest
+import soundfile
 
 from audiogen.cli import TAKES, for_reader
-from benchmarks.explorer import CODE, chromium, delays, lab as jupyterlab, one_cell, run_all, window
+from benchmarks.explorer import CODE, chromium, delays, one_cell, run_all, window
+from benchmarks.explorer import lab as jupyterlab
 
 MISSING = ["Chromium"] * (chromium() is None) + [
     name for name in ("playwright", "jupyterlab") if importlib.util.find_spec(name) is None

@@ -1,10 +1,15 @@
 """The notebook's number is the layer of its module: modules import lower layers only, and importing them costs little."""
 
-import ast, os, re, subprocess, sys
+import ast
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-import audiogen
 import pytest
+
+import audiogen
 
 REPO = Path(__file__).resolve().parents[1]
 LAYER = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}

@@ -1,12 +1,18 @@
 """What holds for every model: no NaN is hushed up, no condition is dropped, it can be copied, and its sounds end well."""
 
-import contextlib, copy, multiprocessing, pickle
+import contextlib
+import copy
+import multiprocessing
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 
-import jax, jax.numpy as jnp, numpy as np, pytest
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
 from flax import nnx
 
-from audiogen import conditional, metrics, spectral, stft, variation, wavenet, waveform
+from audiogen import conditional, metrics, spectral, stft, variation, waveform, wavenet
 from audiogen.cli import evaluate_model
 from audiogen.generator import (
     SimpleAudioGenerator,

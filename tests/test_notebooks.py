@@ -1,6 +1,11 @@
 """The notebooks as files: what is stored in them is what was exported and cleaned, and fit to be published."""
 
-import ast, json, re, shutil, subprocess, sys
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest

@@ -1,10 +1,16 @@
 """The explorer on a page of the docs: a decoder in JavaScript, held against the one in JAX."""
 
-import json, re, shutil
+import json
+import re
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
-import jax, jax.numpy as jnp, numpy as np, pytest
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import in_browser, watched
 
 import audiogen
 from audiogen.conditional import WORDS, at_loudness, sample_styles, traits
@@ -12,7 +18,6 @@ from audiogen.demo import explorer_spec
 from audiogen.generator import load_model, synthesize
 from audiogen.variation import slerp
 from benchmarks.explorer import serve
-from conftest import in_browser, watched
 
 PACKAGE = Path(audiogen.__file__).parent
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><link rel="icon" href="data:,">

@@ -1,10 +1,12 @@
 """Real recordings, those of Debian's sonic-pi-samples: a picture and a line of levels for each."""
 
-import csv, re
+import csv
+import re
 from collections import Counter
 from pathlib import Path
 
-import numpy as np, pytest
+import numpy as np
+import pytest
 from PIL import Image
 
 from audiogen.sounds import load_folder, split_sounds

@@ -1,6 +1,8 @@
 """Experiments that the tutorial proposes: a chapter runs from top to bottom with another setting."""
 
-import json, os, re
+import json
+import os
+import re
 from pathlib import Path
 
 import pytest

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np, pytest
+import numpy as np
+import pytest
 
 from audiogen.metrics import estimate_f0_hz, pitch_error_cents
 from audiogen.sounds import FLUIDR3, load_soundfont, sample_zones, split_sounds

@@ -1,8 +1,14 @@
 """Training survives what can only be tried in another process: kill -9, a full disk, several devices, several processes."""
 
-import json, random, signal, socket, subprocess, sys
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
 
-import numpy as np, pytest
+import numpy as np
+import pytest
 
 from audiogen.training import read_log
 
@@ -61,14 +67,14 @@ print(json.dumps({"digest": hashlib.sha256(weights).hexdigest(), "events": event
 def start(environment):
     "Start a child that trains."
 
-    def start(out, *, variables={}, **options):
+    def start(out, *, variables=None, **options):
         command = [sys.executable, "-c", CHILD, json.dumps({"out": str(out), **options})]
         return subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment | variables,
+            env=environment | (variables or {}),
         )
 
     return start
@@ -81,10 +87,10 @@ def ends(*children):
     finally:
         for child in children:
             child.kill()  # SIGKILL: one that hangs in a collective ignores SIGTERM
-    for child, (out, err) in zip(children, answers):
+    for child, (_, err) in zip(children, answers):
         assert (child.returncode, err) == (0, ""), err
     return [
-        [line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, err in answers
+        [line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, _ in answers
     ]
 
 

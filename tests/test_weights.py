@@ -3,9 +3,12 @@
 import json
 from dataclasses import asdict
 
-import jax, numpy as np, pytest
+import jax
+import numpy as np
+import pytest
 from flax import nnx
-from hypothesis import assume, example, given, settings, strategies as st
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from audiogen.generator import SimpleAudioGenerator, load_model, save_model
