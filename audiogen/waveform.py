@@ -511,13 +511,36 @@ def container_pieces(
     "The sound of a file that FFmpeg can decode."
     with open_container(file, demuxer) as (container, stream):
         samples, rate = 0, 0
+        length = short_length(file) if demuxer == "mp3" else None
         for piece, rate in converted_pieces(decoded_frames(container, stream)):
+            if length is not None:
+                piece = piece[:, : length - samples]
             samples += piece.shape[1]
             yield piece
         stated = stated_seconds(file, container, stream)
         if samples and stated and samples / rate < stated - 0.1:
             seconds = f"{samples / rate:.2f} of {stated:.2f} s"
             raise ValueError(f"the file is truncated: it holds {seconds} of sound")
+
+
+LAME = re.compile(  # first frame of an MP3: frames, bytes, samples to drop at both ends
+    rb"\xff([\xe0-\xff])..(?:.{9}|.{17}|.{32})(?:Xing|Info)...\x0f(.{4})(.{4}).{125}(.{3})",
+    re.DOTALL,
+)
+
+
+def short_length(
+    file,  # path of an MP3 file
+):  # samples; None for a longer file, or where it says nothing
+    "How long a sound of less than a frame is; FFmpeg would keep too much of it."
+    with open(file, "rb") as data:
+        found = LAME.search(data.read(8192))
+    if not found or os.stat(file).st_size > found.start() + int.from_bytes(found[3]) + 256:
+        return None  # another sound may follow
+    per_frame = 1152 if found[1][0] & 8 else 576
+    frames, ends = int.from_bytes(found[2]), int.from_bytes(found[4])
+    length = frames * per_frame - (ends >> 12) - (ends & 0xFFF)
+    return length if 0 < length < per_frame else None
 
 
 def converted_pieces(

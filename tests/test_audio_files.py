@@ -439,3 +439,14 @@ def test_a_damaged_file_is_refused_or_finite(files, name, flips):
         assert str(path) in str(e) and str(e).isprintable()
     else:
         assert x.ndim == 1 and len(x) and rate >= 1 and np.isfinite(x).all()
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("length", [1, 10, 529, 575, 576, 1151, 1152, 1153])
+def test_a_short_mp3_keeps_its_length(sample_rate, length, tmp_path):
+    path, joined = tmp_path / "x.mp3", tmp_path / "joined.mp3"
+    save_audio(path, np.full(length, 0.5, np.float32), sample_rate=sample_rate)
+    assert load_audio(path)[0].shape == (length,)
+    save_audio(tmp_path / "y.mp3", np.full(5000, 0.5, np.float32), sample_rate=sample_rate)
+    joined.write_bytes(path.read_bytes() + (tmp_path / "y.mp3").read_bytes())
+    assert len(load_audio(joined)[0]) >= 5000

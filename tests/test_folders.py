@@ -13,6 +13,7 @@ import soundfile
 
 from audiogen import sounds as chapter
 from audiogen.cli import (
+    absolute_paths,
     DEFAULTS,
     class_names,
     evaluate_model,
@@ -778,7 +779,7 @@ def begun(tmp_path, monkeypatch):
     rows = "".join(f"kick/{i}.wav,boom\n" for i in range(10))
     (tmp_path / "here" / "t.csv").write_text("file,label\n" + rows)
     monkeypatch.chdir(tmp_path / "here")
-    settings = run_settings(typed(data="kit", labels="t.csv"))
+    settings = absolute_paths(run_settings(typed(data="kit", labels="t.csv")))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     (tmp_path / "run" / "command.json").write_text(json.dumps(settings))
@@ -805,8 +806,10 @@ def test_the_same_folder_may_be_typed_in_another_way(begun):
 
 @pytest.mark.parametrize("word", ["drums", "tones", "sounds", "fluidr3"])
 def test_words_for_data_stay_words(word):
-    assert run_settings(typed(data=word))["data"] == word
-    assert os.path.isabs(run_settings(typed(data=f"./{word}"))["data"])
+    settings = [run_settings(typed(data=data)) for data in (word, f"./{word}")]
+    assert [each["data"] for each in settings] == [word, f"./{word}"]
+    assert absolute_paths(settings[0])["data"] == word
+    assert absolute_paths(settings[1])["data"] == os.path.abspath(word)
 
 
 # From a terminal
