@@ -227,12 +227,12 @@ def test_work_is_shown_while_it_goes_on(page):
         const clock = setTimeout
         window.setTimeout = (f, ms = 0) => clock(f, ms === 150 ? 1 : ms) }""")  # however fast this machine is
     page.get_by_label("Class").select_option("brass")
-    says = "word => document.querySelector('.code').value.includes(word)"
-    page.wait_for_function(says, arg="brass")
+    page.wait_for_function("document.querySelector('.code').value.includes('brass')")
     page.evaluate("seen.length = 0")
+    line = page.locator(".code").input_value()
     page.get_by_label("Words").fill("noisy long")
     page.keyboard.press("Enter")
-    page.wait_for_function(says, arg="noisy long")
+    page.wait_for_function("line => document.querySelector('.code').value !== line", arg=line)
     assert page.evaluate("seen") == ["working…", ""]
 
 
