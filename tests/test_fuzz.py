@@ -159,7 +159,9 @@ def test_lossy_files_keep_length_rate_and_level(folder, length, channels, rate, 
     x = np.tile(sine(440, duration=1, sample_rate=rate, amplitude=0.5), (channels, 9))[:, :length]
     save_audio(folder / f"x.{suffix}", x, sample_rate=rate)
     y, got_rate = load_audio(folder / f"x.{suffix}", mono=False)
-    assert got_rate == rate and y.shape == x.shape and np.sqrt(np.mean((x - y) ** 2)) < 0.1
+    assert got_rate == rate and y.shape == x.shape
+    if length > 1152:  # a click of a few samples is not what these formats keep
+        assert np.sqrt(np.mean((x - y) ** 2)) < 0.1
 
 
 @given(formats, places)
