@@ -60,7 +60,7 @@ setup(
         "Programming Language :: Python :: 3",
         "Topic :: Multimedia :: Sound/Audio :: Sound Synthesis",
     ],
-    packages=[cfg["lib_path"]],
+    packages=[cfg["lib_path"], f"{cfg['lib_path']}.support"],
     package_data={cfg["lib_path"]: ["py.typed", "static/*", "weights/*.safetensors"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),

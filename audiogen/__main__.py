@@ -55,12 +55,11 @@ def interrupt_again(unraisable):
 
 def run():
     "Import what the command line needs, and run the command; its exit status."
-    gc.disable()  # importing JAX makes a million objects that stay: don't look for garbage among them
     from audiogen.cli import cli
+    from audiogen.support.cache import keep_programs
 
-    gc.freeze()
-    gc.enable()
-    return cli()
+    gc.set_threshold(100_000)  # importing JAX makes a million objects that stay: look seldom
+    return cli(prepare=keep_programs)
 
 
 def main():

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview', 'recording_figure', 'find_recipe',
            'save_checkpoint_sounds', 'train_command', 'evaluate_model', 'evaluate_command', 'markdown_table',
-           'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'cli']
+           'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'remark', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
 import argparse
 import csv
 import importlib.util
 import json
+import math
 import os
 import re
 import shlex
@@ -25,36 +26,15 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-
-from .demo import check_folder, choose_model, fit_duration, main
-from audiogen.generator import (
-    load_model,
-    model_classes,
-    model_info,
-    model_path,
-    sample_latents,
-    save_model,
-    shipped_models,
-    synthesize,
-    vary_latent,
-)
-from .stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
-from audiogen.waveform import (
-    atomic_path,
-    audio_writer,
-    dbfs,
-    figure_png,
-    new_figure,
-    open_audio,
-    outline,
-    save_audio,
-)
+from .support.cache import mend_cache
+from .support.store import model_info, model_path, shipped_models
 
 # %% ../nbs/16_cli.ipynb #0009
 def generate_command(args):
     "Write random sounds, and a table of them."
     from flax import nnx
+
+    from audiogen.generator import sample_latents
 
     model, label = steered(args)
     z = sample_latents(model, args.count, rngs=nnx.Rngs(args.seed), label=label)
@@ -65,6 +45,8 @@ def generate_command(args):
 # %% ../nbs/16_cli.ipynb #0011
 def steered(args):
     "The model that the words ask for, told what to play if it can be told; and the label that is left to ask it for."
+    from audiogen.demo import choose_model
+
     model = choose_model(args.model, seed=args.seed, duration=args.duration)
     asked = {
         name: value
@@ -92,7 +74,7 @@ def pitch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no pitch; want a MIDI number such as 60.5, or a frequency such as 262Hz"
         )
-    return 69 + 12 * float(np.log2(float(number[1]) / 440)) if number[2] else float(number[1])
+    return 69 + 12 * math.log2(float(number[1]) / 440) if number[2] else float(number[1])
 
 # %% ../nbs/16_cli.ipynb #0015
 COLUMNS = ("file", "label", "midi", "seed")
@@ -129,6 +111,8 @@ def read_manifest(path):
 
 def write_manifest(path, rows):
     "Write the table; further columns that were in it stay."
+    from audiogen.waveform import atomic_path
+
     columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -172,6 +156,11 @@ def render(
     batch_size=32,  # sounds made at a time
 ):  # yields n waveforms, (t,)
     "Any number of sounds, in the memory that a batch takes."
+    import numpy as np
+
+    from audiogen.demo import fit_duration
+    from audiogen.generator import synthesize
+
     z = np.asarray(z)
     for start in range(0, len(z), batch_size):
         block = z[start : start + batch_size]
@@ -187,6 +176,8 @@ def render(
 # %% ../nbs/16_cli.ipynb #0020
 def save_all(out, name, model, z, *, duration=None, first=1):
     "Save the sounds of latent vectors as NAME-1.wav, NAME-2.wav, …; yield their paths."
+    from audiogen.waveform import save_audio
+
     name = sound_name(name)
     for i, x in enumerate(render(model, z, duration=duration), first):
         save_audio(path := Path(out) / f"{name}-{i}.wav", x, sample_rate=model.sample_rate)
@@ -200,12 +191,17 @@ def sound_name(name):
 # %% ../nbs/16_cli.ipynb #0023
 def demo_command(args):
     "Make three sounds, four variations and a walk, with pictures and a page."
+    from audiogen.demo import main
+
     yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
 
 # %% ../nbs/16_cli.ipynb #0024
 def vary_command(args):
     "Write variations of one random sound, which is the first file."
+    import numpy as np
     from flax import nnx
+
+    from audiogen.generator import sample_latents, vary_latent
 
     (model, label), rngs = steered(args), nnx.Rngs(args.seed)
     base = sample_latents(model, 1, rngs=rngs, label=label)
@@ -220,7 +216,9 @@ def play_command(args):
     from tqdm import tqdm
 
     from audiogen.conditional import play_notes, read_midi, song_seconds
+    from audiogen.demo import choose_model
     from audiogen.variation import check_room
+    from audiogen.waveform import audio_writer
 
     model = choose_model(args.model, seed=args.seed)
     if not hasattr(model, "steer"):
@@ -250,6 +248,10 @@ def waveform_overview(
     max_points=8000,  # in the answer, about
 ):  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
     "The outline of a file of any length, and its levels."
+    import numpy as np
+
+    from audiogen.waveform import open_audio, outline
+
     parts, top, energy, count = [], 0.0, 0.0, 0
     with open_audio(path) as audio:
         pool = -(-2 * audio.num_samples // max_points)
@@ -270,6 +272,11 @@ def recording_figure(
     top_db=80.0,  # range of levels below full scale
 ):  # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
+    import numpy as np
+
+    from audiogen.stft import amplitude_to_db, draw_spectrogram, full_scale, spectrogram_overview
+    from audiogen.waveform import new_figure, open_audio
+
     if not 0 < top_db <= 400:
         raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
     if window_size > 2**20:
@@ -303,11 +310,15 @@ def plural(n, noun):
 
 def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
+    from audiogen.waveform import dbfs
+
     return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
 
 # %% ../nbs/16_cli.ipynb #0054
 def save_bytes(path, content):
     "Write a file, whole or not at all; its path."
+    from audiogen.waveform import atomic_path
+
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
@@ -320,6 +331,9 @@ def save_text(path, text):
 # %% ../nbs/16_cli.ipynb #0037
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
+    from audiogen.demo import check_folder
+    from audiogen.waveform import figure_png
+
     out, used = check_folder(args.out), set()
     for file in args.files:
         try:
@@ -401,6 +415,7 @@ def absolute_paths(settings):
 # %% ../nbs/16_cli.ipynb #0044
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
+    from audiogen.demo import check_folder
     from audiogen.training import read_settings, run_files
 
     given = {
@@ -476,6 +491,8 @@ def is_begun(args):
 # %% ../nbs/16_cli.ipynb #0047
 def load_data(settings):
     "The sounds to train on and {name: sounds held out}, as the settings say."
+    import numpy as np
+
     from audiogen.sounds import choose_classes, load_sounds, split_sounds
 
     data, options = (
@@ -520,6 +537,8 @@ def class_names(text, known):
 
 def of_classes(parts, classes):
     "Of {name: sounds}, those of some classes; without the sets that have none."
+    import numpy as np
+
     from audiogen.sounds import choose_classes
 
     answer = {}
@@ -533,6 +552,8 @@ def of_classes(parts, classes):
 # %% ../nbs/16_cli.ipynb #b7c05e03
 def report_few(train, held_out):
     "Say for which classes there will be no figures."
+    import numpy as np
+
     everything = set(range(len(train.classes)))
     lacking = {name: everything - {*part.labels} for name, part in held_out.items()}
     nowhere = everything.intersection(*lacking.values())  # all, if nothing is held out
@@ -549,7 +570,10 @@ def report_few(train, held_out):
 # %% ../nbs/16_cli.ipynb #0050
 def compose(model, labels, midi, *, seed):
     "Random sounds of classes (None for any), at pitches where the model takes them, (n, t)."
+    import numpy as np
     from flax import nnx
+
+    from audiogen.generator import sample_latents
 
     if not hasattr(model, "steer"):
         rngs = nnx.Rngs(seed)
@@ -575,6 +599,10 @@ def save_checkpoint_sounds(
     seed=0,  # of the latent vectors
 ):  # path of the file
     "One sound of each class, one after the other, in a file named after the step."
+    import numpy as np
+
+    from audiogen.generator import model_classes
+    from audiogen.waveform import save_audio
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
     made = compose(model, labels, [60] * len(labels), seed=seed)
@@ -585,6 +613,7 @@ def save_checkpoint_sounds(
 def fit_model(settings, sounds, out, *, resume):
     "Build a model for the sounds, and train it in the folder of a run."
     import jax
+    import numpy as np
     from flax import nnx
 
     from audiogen.sounds import batch_source, detune
@@ -694,7 +723,9 @@ def run_facts(settings, out, figures):
 # %% ../nbs/16_cli.ipynb #0059
 def train_command(args):
     "Train a model on sounds."
+    from audiogen.generator import load_model, save_model
     from audiogen.training import join_hosts, plot_losses
+    from audiogen.waveform import figure_png
 
     join_hosts()
     import jax
@@ -730,6 +761,9 @@ def evaluate_model(
     seed=0,  # of their latent vectors, of the clips that are chosen, and of the judge
 ) -> dict:  # {name: figures}
     "All figures of the chapter on metrics, for each set of sounds held out."
+    import numpy as np
+
+    from audiogen.generator import model_classes
     from audiogen.metrics import evaluate_sounds
     from audiogen.wavenet import WaveNet
 
@@ -761,6 +795,8 @@ def evaluate_model(
 # %% ../nbs/16_cli.ipynb #b7c05e02
 def clips_to_judge(model, train, held_out, *, seed):
     "The clips of a model's classes, at most so many of each; says so, if there are more."
+    from audiogen.generator import model_classes
+
     parts = of_classes(held_out, model_classes(model) or train.classes)
     parts = {name: match_classes(part, model) for name, part in parts.items()}
     train = match_classes(train, model)
@@ -774,6 +810,8 @@ def clips_to_judge(model, train, held_out, *, seed):
 
 def some_clips(sounds, most, *, seed):
     "At most so many clips of each class, at random, in their order."
+    import numpy as np
+
     rng, chosen = np.random.default_rng(seed), []
     for c in np.unique(sounds.labels):
         chosen.append(rng.permutation(np.flatnonzero(sounds.labels == c))[:most])
@@ -782,6 +820,8 @@ def some_clips(sounds, most, *, seed):
 # %% ../nbs/16_cli.ipynb #0062
 def reconstruct(model, sounds):
     "Sounds as the model makes them again, (n, t); None, if it can't encode."
+    import numpy as np
+
     if hasattr(model, "steer"):
         from audiogen.conditional import resynthesize
 
@@ -795,6 +835,8 @@ def reconstruct(model, sounds):
 # %% ../nbs/16_cli.ipynb #0063
 def bits_figures(model, train, held_out):
     "How well does a model foresee samples? Beside it two tables of counts."
+    import numpy as np
+
     from audiogen.wavenet import bits_per_sample, histogram_bits, mu_law_encode
 
     codes, counted = (np.asarray(mu_law_encode(part.waveforms)) for part in (held_out, train))
@@ -809,6 +851,9 @@ def bits_figures(model, train, held_out):
 # %% ../nbs/16_cli.ipynb #0064
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
+    import numpy as np
+
+    from audiogen.generator import model_classes
     from audiogen.sounds import choose_classes
 
     if sounds.sample_rate != model.sample_rate:
@@ -861,6 +906,8 @@ def evaluation_settings(args):
 # %% ../nbs/16_cli.ipynb #0068
 def evaluate_command(args):
     "Measure a model on sounds that it hasn't learned from."
+    from audiogen.demo import check_folder, choose_model
+
     out, settings = check_folder(args.out), evaluation_settings(args)
     model = choose_model(args.model, seed=args.seed)
     yield from save_evaluation(out, evaluate_model(model, *load_data(settings), seed=args.seed))
@@ -993,6 +1040,8 @@ def run_child(command):
 # %% ../nbs/16_cli.ipynb #0077
 def lab_command(args):
     "Copy the notebooks of this book, and open them in JupyterLab."
+    from audiogen.demo import check_folder
+
     folder = check_folder(args.folder)
     for path in notebooks():
         for source in (path, *pictures(path)):
@@ -1039,7 +1088,7 @@ def positive(kind):  # int or float -> a function: text -> number
     "Numbers above 0, from the command line; others are refused before any work is done."
 
     def number(text):
-        if not 0 < (value := kind(text)) < np.inf:
+        if not 0 < (value := kind(text)) < math.inf:
             raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
         return value
 
@@ -1281,18 +1330,31 @@ def report(error):
     )
     return 2
 
+
+def remark(warning, cache):
+    "Print a warning as one line, as errors are; one about the cache of programs is nobody's concern."
+    if not mend_cache(cache, warning):
+        say(warning)
+
 # %% ../nbs/16_cli.ipynb #0092
-def run_command(argv):
+def check_model_file(args):
+    "Refuse a file that is no model's, before JAX is imported to load it."
+    if getattr(args, "model", None) not in (None, "untrained"):
+        model_info(args.model)
+
+
+def run_command(argv, prepare):
     "Parse the words, run the command, print what it yields as long as somebody reads it; its exit status."
     try:
         args = build_parser().parse_args(argv)
     except SystemExit as e:  # --help and --version have printed all there is
         show("", end="")
         return e.code or 0
-    args.failed, read = 0, True
+    check_model_file(args)
+    args.failed, read, cache = 0, True, prepare()
     with warnings.catch_warnings(), closing(args.run(args)) as lines:
         warnings.simplefilter("default", UserWarning)  # remarks of ours, never errors
-        warnings.showwarning = lambda message, *_: say(str(message))  # a line, as errors are
+        warnings.showwarning = lambda message, *_: remark(str(message), cache)
         for line in lines:
             read = read and show(line)
     return args.failed
@@ -1316,12 +1378,14 @@ def check_device():
 # %% ../nbs/16_cli.ipynb #0093
 def cli(
     argv=None,  # the words behind `audiogen`; those of the command line if None
+    *,
+    prepare=lambda: None,  # called before JAX is imported; the folder of compiled programs, or None
 ) -> int:  # exit status: 0; 2 after an error; 130 when interrupted
     "The command `audiogen`."
     with some_stderr():
         try:
             try:
-                return run_command(argv)
+                return run_command(argv, prepare)
             except (RuntimeError, AssertionError):
                 check_device()
                 raise  # a fault of ours

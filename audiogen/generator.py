@@ -4,24 +4,27 @@
 
 # %% auto #0
 __all__ = ['mlp', 'GeneratorConfig', 'latent_key', 'model_classes', 'sample_latents', 'vary_latent', 'synthesize',
-           'SimpleAudioGenerator', 'save_model', 'load_model', 'shipped_models', 'model_path', 'model_info']
+           'SimpleAudioGenerator', 'save_model', 'load_model']
 
 # %% ../nbs/01_generator.ipynb #0005
 import importlib
 import inspect
 import json
-import math
 import zlib
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from audiogen.support.store import (  # noqa: F401
+    model_info,
+    model_path,
+    open_weights,
+    shipped_models,
+)
 from audiogen.waveform import (
     atomic_path,
     check_count,
@@ -316,26 +319,6 @@ def stored_array(file, name, want):
         raise ValueError(f"{name} holds NaN or infinity")
     return jnp.asarray(array)
 
-# %% ../nbs/01_generator.ipynb #0053
-@contextmanager
-def open_weights(
-    path,  # a file written by save_model
-):  # an open safetensors file, its story: model, config, about
-    "Open a model's file for a `with` block; any fault of it is a ValueError that names it."
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            story = json.loads((file.metadata() or {}).get("audiogen", ""))
-            if not isinstance(story, dict) or not isinstance(story.get("config"), dict):
-                raise ValueError("it has no configuration")
-            yield file, story
-    except (SafetensorError, ValueError, TypeError, OverflowError, RecursionError) as e:
-        reason = "".join(c if c.isprintable() else "?" for c in str(e))  # it may quote the file
-        raise ValueError(f"{path}: not a model's file ({reason})") from None
-
 # %% ../nbs/01_generator.ipynb #0054
 def load_model(
     path,  # a file written by save_model, a folder with model.safetensors in it, or the name of a shipped model
@@ -357,51 +340,3 @@ def load_model(
             (name, w.replace(stored_array(file, key, w))) for key, (name, w) in wanted.items()
         ]
     return nnx.merge(graphdef, nnx.from_flat_state(weights))
-
-# %% ../nbs/01_generator.ipynb #0056
-def shipped_models() -> dict:  # {name: path}
-    "The trained models that come with the package."
-    return {
-        path.stem: path
-        for path in sorted(
-            Path(importlib.import_module("audiogen").__file__)
-            .with_name("weights")
-            .glob("*.safetensors")
-        )
-    }
-
-# %% ../nbs/01_generator.ipynb #0057
-def model_path(
-    name,  # a shipped model's name, a file, or a run's folder
-) -> Path:  # the file
-    "Where a model's file is."
-    if str(name) in shipped_models():
-        return shipped_models()[str(name)]  # ./NAME means a file or a folder of that name
-    path = Path(name)
-    if path.is_dir() and not (path / "model.safetensors").is_file():
-        raise ValueError(
-            f"{path}: no model.safetensors in this folder; want a finished training run's"
-        )
-    if path.is_dir():
-        return path / "model.safetensors"
-    if path.is_file() or len(path.parts) > 1 or path.suffix:
-        return path
-    raise FileNotFoundError(
-        f"{name}: no such file, and no shipped model; want a file, a run's folder, or one of {', '.join(shipped_models())}"
-    )
-
-# %% ../nbs/01_generator.ipynb #0058
-def model_info(
-    path,  # as for load_model
-) -> dict:  # model, config, about, parameters, bytes
-    "What a model's file says of itself, without loading its weights."
-    path = model_path(path)
-    with open_weights(path) as (file, story):
-        sizes = [math.prod(file.get_slice(name).get_shape()) for name in file.keys()]
-        return dict(
-            model=story.get("model"),
-            config=story["config"],
-            about=story.get("about", {}),
-            parameters=sum(sizes),
-            bytes=path.stat().st_size,
-        )

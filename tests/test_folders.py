@@ -664,7 +664,7 @@ class Named:
     ids=str,
 )
 def test_figures_of_small_sets_are_finite(tmp_path, counts, monkeypatch):
-    monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
+    monkeypatch.setattr("audiogen.generator.synthesize", lambda model, z: np.asarray(model(z)))
     folder = save_classes(tmp_path / "kit", counts)
     found = evaluate_model(Named(tuple(counts)), *load_data(settings(folder)), per_class=4)
     assert all(math.isfinite(value) for part in found.values() for value in part.values())
@@ -739,7 +739,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
 
 
 def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
+    monkeypatch.setattr("audiogen.generator.synthesize", lambda model, z: np.asarray(model(z)))
     monkeypatch.setattr("audiogen.cli.JUDGED", {"train": 6, "held out": 3})
     train, held_out = load_data(settings(save_classes(tmp_path, {"a": 30, "b": 5})))
     capsys.readouterr()
@@ -756,7 +756,7 @@ def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch, capsys):
 
 
 def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr("audiogen.cli.synthesize", lambda model, z: np.asarray(model(z)))
+    monkeypatch.setattr("audiogen.generator.synthesize", lambda model, z: np.asarray(model(z)))
     train, held_out = load_data(settings(save_classes(tmp_path, {"b": 10, "d": 10})))
     part = evaluate_model(Named(("a", "b", "c", "d")), train, held_out, per_class=4)["held out"]
     assert (part["generated_clips"], part["train_clips"]) == (8, 16)
