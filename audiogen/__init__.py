@@ -1,8 +1,12 @@
 """Learn neural audio generation by building it, in JAX and Flax NNX.
 
-Every public name of every chapter can be had from here: `audiogen.SimpleAudioGenerator` is
-`audiogen.generator.SimpleAudioGenerator`. A chapter's module is imported when one of its names is first used, so
-`import audiogen` itself is quick. (`audiogen.stft` is the chapter; the function is `audiogen.stft.stft`.)
+>>> audiogen.models()                               # the trained models that come with the package
+>>> model = audiogen.load("spectral")               # one of them; or a run's folder, a .safetensors file
+>>> waveform, sample_rate = audiogen.load("kick.wav")
+
+`dir(audiogen)` lists the names that most programs need. Every other public name of every chapter can be had from here,
+too: `audiogen.mel_filters` is `audiogen.stft.mel_filters`. A chapter's module is imported when one of its names is first
+used, so `import audiogen` itself is quick. (`audiogen.stft` is the chapter; the function is `audiogen.stft.stft`.)
 """
 
 __version__ = "0.1.0"
@@ -12,24 +16,81 @@ from typing import TYPE_CHECKING
 
 from ._modidx import d as _index
 
-# {"SimpleAudioGenerator": "audiogen.generator", …}, from the index that nbdev writes on export
-_home = {path.split(".")[2]: module for module, names in _index["syms"].items() for path in names}
-_home = {name: module for name, module in _home.items() if not name.startswith("_")}
-_chapters = {module.split(".")[1] for module in _index["syms"]}
+_chosen = {
+    "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
+        load_audio save_audio open_audio audio_writer resample repitch plot_waveform visualize_waveforms play listen""",
+    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize model_classes save_model load_model",
+    "support.store": "model_info",
+    "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
+    "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
+        visualize_spectrogram generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
+    "demo": "main sliders explore slider_latent",
+    "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
+        choose_classes detune batch_source midi_to_hz hz_to_midi""",
+    "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
+        metrics_table""",
+    "training": "train plot_losses read_log",
+    "spectral": "SpectralGenerator",
+    "vae": "AudioVAE",
+    "conditional": "ConditionalVAE WORDS Note play_notes read_midi resynthesize",
+    "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
+    "cli": "find_recipe evaluate_model render",
+}
 
-__all__ = sorted(_home.keys() - _chapters)
+# {"SimpleAudioGenerator": "audiogen.generator", …}, of all functions and classes, from the index that nbdev writes
+_home = {
+    name: module
+    for module, paths in _index["syms"].items()
+    for path in paths
+    if "." not in (name := path.removeprefix(f"{module}.")) and not name.startswith("_")
+}
+_home |= {
+    name: f"{__name__}.{module}" for module, names in _chosen.items() for name in names.split()
+}
+_modules = {module.split(".")[1] for module in _index["syms"]}
+
+__all__ = ["load", "models", *(name for names in _chosen.values() for name in names.split())]
+
+
+def models() -> list:  # names
+    "The names of the trained models that come with the package."
+    from .support.store import shipped_models
+
+    return list(shipped_models())
+
+
+def load(
+    name,  # a shipped model's name, a run's folder, a model's file, or a sound file
+):  # the model; or waveform, (t,), and sample rate (Hz)
+    "Load a model or a sound, whichever it is: as `load_model` or `load_audio` do."
+    from .support.store import names_model
+
+    if names_model(name):
+        from .generator import load_model
+
+        return load_model(name)
+    from .waveform import load_audio
+
+    return load_audio(name)
 
 
 def __getattr__(name):
-    if name in _chapters:
+    if name in _modules:
         return import_module(f"{__name__}.{name}")
     if name in _home:
         return getattr(import_module(_home[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if not name.startswith("_"):
+        from difflib import get_close_matches
+
+        known = {known.lower(): known for known in [*_home, *_modules, *__all__]}
+        near = get_close_matches(name.lower(), known, n=1)
+        message += f"; did you mean {known[near[0]]}?" if near else ""
+    raise AttributeError(message)
 
 
 def __dir__():
-    return [*globals(), *__all__, *_chapters]
+    return [*(name for name in globals() if name.startswith("__")), *__all__, *_modules]
 
 
 if TYPE_CHECKING:
@@ -41,6 +102,7 @@ if TYPE_CHECKING:
     from .sounds import *
     from .spectral import *
     from .stft import *
+    from .support.store import *
     from .training import *
     from .vae import *
     from .variation import *

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RECIPES', 'JUDGED', 'generate_command', 'render', 'waveform_overview', 'recording_figure', 'find_recipe',
            'save_checkpoint_sounds', 'train_command', 'evaluate_model', 'evaluate_command', 'markdown_table',
-           'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'remark', 'cli']
+           'model_row', 'notebooks', 'pictures', 'OneLineParser', 'report', 'cli']
 
 # %% ../nbs/16_cli.ipynb #0006
 import argparse
@@ -1330,13 +1330,13 @@ def report(error):
     )
     return 2
 
-
+# %% ../nbs/16_cli.ipynb #0092
 def remark(warning, cache):
     "Print a warning as one line, as errors are; one about the cache of programs is nobody's concern."
     if not mend_cache(cache, warning):
         say(warning)
 
-# %% ../nbs/16_cli.ipynb #0092
+
 def check_model_file(args):
     "Refuse a file that is no model's, before JAX is imported to load it."
     if getattr(args, "model", None) not in (None, "untrained"):

@@ -106,7 +106,7 @@ def mend_cache(
 ) -> bool:  # was it about the folder?
     "Delete the files that JAX couldn't read, so that it writes them anew."
     fault = re.match(
-        r"Error (?:reading|writing) persistent compilation cache entry for '(\w+)'", message
+        r"Error (?:reading|writing) persistent compilation cache entry for '([\w.-]+)'", message
     )
     if folder is None or not fault:
         return False
