@@ -15,6 +15,8 @@ from hypothesis import settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for what tests share with benchmarks
 
+os.environ.setdefault("AUDIOGEN_CACHE", "off")  # no test writes to the user's home
+
 settings.register_profile(
     "audiogen",
     deadline=None,
