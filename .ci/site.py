@@ -38,9 +38,10 @@ def foreign(page):
 
 def notebook_links(name):
     "Links to open, download and read the notebook of a page."
+    root = "../" * name.count("/")
     colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/nbs/{name}"
     return (
-        f'<p class="notebook-links"><a href="{colab}">Open in Colab</a> <a href="notebooks/{name}" download>Download notebook</a> '
+        f'<p class="notebook-links"><a href="{colab}">Open in Colab</a> <a href="{root}notebooks/{name}" download>Download notebook</a> '
         f'<a href="https://github.com/{REPOSITORY}/blob/main/nbs/{name}">Source</a> '
         f"<span>Colab needs <code>%pip install git+https://github.com/{REPOSITORY}</code> first.</span></p>"
     )
@@ -56,15 +57,19 @@ def main(folder):
     ]:
         shutil.copy(path, folder / "static")
     notebooks = {}  # nbdev drops the number of 03_stft from the name of its page
-    for path in (ROOT / "nbs").glob("*.ipynb"):
-        shutil.copy(path, folder / "notebooks")
-        notebooks |= dict.fromkeys((path.stem, re.sub(r"^\d+_", "", path.stem)), path.name)
-    for path in folder.glob("*.html"):
+    for path in [*(ROOT / "nbs").glob("*.ipynb"), *(ROOT / "nbs/support").glob("*.ipynb")]:
+        name = path.relative_to(ROOT / "nbs")
+        copy = folder / "notebooks" / name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+        for stem in (path.stem, re.sub(r"^\d+_", "", path.stem)):
+            notebooks[folder / name.with_name(f"{stem}.html")] = name.as_posix()
+    for path in [*folder.glob("*.html"), *folder.glob("support/*.html")]:
         page = reachable(without_foreign_scripts(path.read_text("utf-8")))
-        if path.stem in notebooks and 'class="notebook-links"' not in page:
+        if path in notebooks and 'class="notebook-links"' not in page:
             page = re.sub(
                 r'(<header id="title-block-header".*?</header>)',
-                lambda m, path=path: m[0] + notebook_links(notebooks[path.stem]),
+                lambda m, path=path: m[0] + notebook_links(notebooks[path]),
                 page,
                 count=1,
                 flags=re.S,

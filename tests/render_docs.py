@@ -10,6 +10,7 @@ import base64
 import contextlib
 import html
 import json
+import posixpath
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ TEMPLATE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$pagetitle$</title>
-<link rel="icon" href="favicon.svg">
+<link rel="icon" href="$root$favicon.svg">
 <style>
 $highlighting-css$
 body { max-width: 56rem; margin: auto; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word }
@@ -43,7 +44,7 @@ pre { overflow-x: auto; padding: .6rem .8rem; border-radius: 6px; background: va
 th, td { padding: .2rem .4rem; border-bottom: 1px solid var(--line) }
 summary { cursor: pointer }
 </style>
-<link rel="stylesheet" href="styles.css">
+<link rel="stylesheet" href="$root$styles.css">
 <style>body { color: var(--text); background: var(--back) } a { color: var(--link) }</style>
 </head>
 <body>
@@ -132,19 +133,35 @@ def front_matter(notebook):
     return next(yaml.safe_load_all("".join(notebook["cells"][0]["source"])))
 
 
-def link_locally(page, names):
+def link_locally(page, name, names):
     "Turn links to notebooks, and nbdev's links to the published site, into links between the pages."
+    folder, root = posixpath.dirname(name), to_root(name)
+
+    def link(match):
+        place = match["place"]
+        if not match["site"]:
+            place = posixpath.normpath(posixpath.join(folder, place))
+        return f"{root}{names.get(place, place)}.html"
+
     config = get_config(path=REPO)
     site = re.escape(config.doc_host + config.doc_baseurl)
+    place = r"(?P<place>(?:\.\./)*(?:[\w-]+/)*[\w-]+)"
     return re.sub(
-        rf'(?<=href=")(?:{site}/)?([\w-]+)\.(?:ipynb|html)(?=["#])',
-        lambda m: names.get(m[1], m[1]) + ".html",
+        rf'(?<=href=")(?P<site>{site}/)?{place}\.(?:ipynb|html)(?=["#])',
+        link,
         page,
     )
 
 
-def render(text, nav, template):
-    "One page of HTML, of Markdown."
+def to_root(name):
+    "The way from a page to the root of the site."
+    return "../" * name.count("/")
+
+
+def render(text, name, order, titles, template):
+    "One page of HTML, of Markdown, with links to all pages."
+    root = to_root(name)
+    nav = "\n".join(f'<a href="{root}{n}.html">{html.escape(titles[n])}</a>' for n in order)
     command = [
         pypandoc.get_pandoc_path(),
         "--from=markdown",
@@ -152,6 +169,7 @@ def render(text, nav, template):
         "--mathml",
         f"--template={template}",
         f"--variable=nav:{nav}",
+        f"--variable=root:{root}",
     ]
     return subprocess.run(
         command, input=text, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True
@@ -165,7 +183,8 @@ def main(out):
         (template := Path(folder, "page.html")).write_text(TEMPLATE)
         proc = process_notebooks(Path(folder))
         notebooks = {
-            path.stem: json.loads(path.read_text()) for path in sorted(proc.glob("*.ipynb"))
+            path.relative_to(proc).with_suffix("").as_posix(): json.loads(path.read_text())
+            for path in sorted(proc.rglob("*.ipynb"))
         }
         shutil.copytree(
             proc,
@@ -175,17 +194,19 @@ def main(out):
         )
         front = {name: front_matter(notebook) for name, notebook in notebooks.items()}
         order = sorted(front, key=lambda name: (name != "index", name))
-        nav = "\n".join(
-            f'<a href="{name}.html">{html.escape(front[name]["title"])}</a>' for name in order
-        )
-        names = {Path(front[name]["output-file"]).stem: name for name in front}
+        titles = {name: front[name]["title"] for name in front}
+        names = {
+            posixpath.join(posixpath.dirname(name), Path(front[name]["output-file"]).stem): name
+            for name in front
+        }
         pages = {
             name: "\n\n".join(map(cell_markdown, notebook["cells"]))
             for name, notebook in notebooks.items()
         }
         pages |= {path.stem: path.read_text() for path in proc.glob("*.qmd")}
         for name, text in pages.items():
-            (out / f"{name}.html").write_text(link_locally(render(text, nav, template), names))
+            page = render(text, name, order, titles, template)
+            (out / f"{name}.html").write_text(link_locally(page, name, names))
             print(out / f"{name}.html")
         subprocess.run([sys.executable, REPO / ".ci/site.py", out], check=True)
 

@@ -721,7 +721,7 @@ def test_an_interrupt_that_python_must_ignore_is_not_lost():
         "import importlib, signal; from audiogen.__main__ import main; cli = importlib.import_module('audiogen.cli')\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Dying:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
-        "def busy(argv):\n    Dying()\n    while True: pass\n"
+        "def busy(*words):\n    Dying()\n    while True: pass\n"
         "cli.run_command = busy; raise SystemExit(main())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

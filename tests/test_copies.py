@@ -69,6 +69,10 @@ def test_wheel_and_source_archive_have_what_the_chapters_refer_to(built):
     }
     assert wanted - {path.name for path in (package / "notebooks").iterdir()} == set()
     assert wanted - {name.removeprefix("nbs/") for name in archived} == set()
+    support = sorted((REPO / "audiogen/support").glob("*.py"))
+    assert sorted(path.name for path in (package / "support").glob("*.py")) == [
+        path.name for path in support
+    ]
     assert {path.name for path in (package / "static").iterdir()} == {
         path.name for path in (REPO / "audiogen/static").iterdir()
     }

@@ -29,7 +29,10 @@ if HAS_AXE:
     from axe_playwright_python.sync_playwright import Axe
 
 REPO = Path(__file__).resolve().parents[1]
-NAMES = sorted(path.stem for path in (REPO / "nbs").glob("*.ipynb"))
+NAMES = sorted(
+    path.relative_to(REPO / "nbs").with_suffix("").as_posix()
+    for path in (REPO / "nbs").rglob("*.ipynb")
+)
 CHAPTERS = [name for name in NAMES if name[0].isdigit()]
 BLOCK = r"(?:[-*+] |\d+[.)] |#+ |> |\|)"  # the start of a list, heading, quotation or table
 every_page = pytest.mark.parametrize("name", NAMES)
@@ -166,7 +169,8 @@ def test_links(name, site):
         if url.scheme:
             assert url.scheme in ("https", "mailto"), href
         else:
-            target = site / url.path if url.path else site / f"{name}.html"
+            place = site / f"{name}.html"
+            target = (place.parent / url.path).resolve() if url.path else place
             assert target.is_file(), href
             assert not url.fragment or unquote(url.fragment) in anchors(target), href
 

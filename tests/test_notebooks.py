@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted(path.name for path in (REPO / "nbs").glob("*.ipynb"))
+NOTEBOOKS = sorted(
+    path.relative_to(REPO / "nbs").as_posix() for path in (REPO / "nbs").rglob("*.ipynb")
+)
 CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]
 MACHINE_PATH = re.compile(
     r"(?<![\w+/.])/(?:home|root|tmp|work|Users|var|opt|mnt|usr/lib|usr/local)/\S+"
@@ -65,13 +67,13 @@ def test_export_and_clean_change_nothing(tmp_path):
     for path in ("nbs", "audiogen", "settings.ini", "pyproject.toml", "setup.py", "README.md"):
         source, copy = REPO / path, tmp_path / path
         shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
-    for path in (tmp_path / "audiogen").glob("[!_]*.py"):
+    for path in (tmp_path / "audiogen").rglob("[!_]*.py"):
         path.unlink()
     for command in ("nbdev_export", "nbdev_clean"):
         subprocess.run([Path(sys.executable).with_name(command)], cwd=tmp_path, check=True)
     for path in (
         REPO / "pyproject.toml",
-        *(REPO / "nbs").glob("*.ipynb"),
-        *(REPO / "audiogen").glob("*.py"),
+        *(REPO / "nbs").rglob("*.ipynb"),
+        *(REPO / "audiogen").rglob("*.py"),
     ):
         assert (tmp_path / path.relative_to(REPO)).read_bytes() == path.read_bytes(), path

@@ -34,8 +34,11 @@ def user_cache_folder():
     "The folder for what a program of this user can make again; None if there's no telling."
     import platformdirs
 
-    folder = platformdirs.user_cache_path("audiogen-jax", appauthor=False)
-    return folder if folder.is_absolute() else None  # relative for a user without a home
+    try:
+        folder = platformdirs.user_cache_path("audiogen-jax", appauthor=False)
+    except RuntimeError:  # a user without a home; from older versions, a relative path
+        return None
+    return folder if folder.is_absolute() else None
 
 # %% ../../nbs/support/cache.ipynb #0006
 def cache_folder(
@@ -92,7 +95,7 @@ def keep_programs(
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             return None
         trim_cache(base)
-    except (OSError, RuntimeError, ValueError):  # ValueError: a name with a null in it
+    except (OSError, ValueError):  # ValueError: a name with a null in it
         return None
     environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # of any program

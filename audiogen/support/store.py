@@ -102,7 +102,7 @@ def read_header(
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, MAX_HEADER):
-            raise ValueError(f"it has {size} bytes, its header {length}")
+            raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
         header = json.loads(file.read(length))
     try:
         metadata = header.pop("__metadata__", {})
@@ -111,7 +111,7 @@ def read_header(
         raise ValueError("its header doesn't say where its arrays are") from None
     wanted = 8 + length + max((end for _, end in places.values()), default=0)
     if size != wanted:
-        raise ValueError(f"it has {size} bytes; its header wants {wanted}")
+        raise ValueError(f"{size:,} bytes; its header wants {wanted:,}")
     return metadata, {name: shape for name, (shape, _) in places.items()}
 
 # %% ../../nbs/support/store.ipynb #0010
