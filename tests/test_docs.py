@@ -31,7 +31,8 @@ if HAS_AXE:
 REPO = Path(__file__).resolve().parents[1]
 NAMES = sorted(
     path.relative_to(REPO / "nbs").with_suffix("").as_posix()
-    for path in (REPO / "nbs").rglob("*.ipynb")
+    for pattern in ("*.ipynb", "support/*.ipynb")
+    for path in (REPO / "nbs").glob(pattern)
 )
 CHAPTERS = [name for name in NAMES if name[0].isdigit()]
 BLOCK = r"(?:[-*+] |\d+[.)] |#+ |> |\|)"  # the start of a list, heading, quotation or table

@@ -12,7 +12,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted(
-    path.relative_to(REPO / "nbs").as_posix() for path in (REPO / "nbs").rglob("*.ipynb")
+    path.relative_to(REPO / "nbs").as_posix()
+    for pattern in ("*.ipynb", "support/*.ipynb")
+    for path in (REPO / "nbs").glob(pattern)
 )
 CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]
 MACHINE_PATH = re.compile(
@@ -73,7 +75,8 @@ def test_export_and_clean_change_nothing(tmp_path):
         subprocess.run([Path(sys.executable).with_name(command)], cwd=tmp_path, check=True)
     for path in (
         REPO / "pyproject.toml",
-        *(REPO / "nbs").rglob("*.ipynb"),
-        *(REPO / "audiogen").rglob("*.py"),
+        *(REPO / "nbs" / name for name in NOTEBOOKS),
+        *(REPO / "audiogen").glob("*.py"),
+        *(REPO / "audiogen/support").glob("*.py"),
     ):
         assert (tmp_path / path.relative_to(REPO)).read_bytes() == path.read_bytes(), path
