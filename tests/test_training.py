@@ -50,7 +50,7 @@ def run(model, **settings):
 
 join_hosts()
 sys.addaudithook(watch)
-restored = any(path.name.isdecimal() for path in Path(out).glob("checkpoints/*"))
+restored = any(path.stem.isdecimal() for path in Path(out).glob("checkpoints/*"))
 model = nnx.Linear(64, 64, rngs=nnx.Rngs(int(restored)))                    # what comes from a checkpoint doesn't depend on what it's given
 try: run(model, resume=options["resume"], listen=lambda model, step: print("listen", step, flush=True))
 except OSError as e:
@@ -113,7 +113,7 @@ def check_equal(out, answer, whole):
     assert json.loads(answer)["digest"] == facts["digest"]
     assert log_of(out) == log
     steps = {path.name for path in (out / "checkpoints").iterdir()}
-    assert steps == {str(STEPS - 1), str(STEPS)}  # and nothing half-written beside them
+    assert steps == {f"{STEPS - 1}.safetensors", f"{STEPS}.safetensors"}  # and nothing half-written beside them
 
 
 def test_killed_at_any_moment(start, whole, tmp_path):
