@@ -431,7 +431,9 @@ def load_checkpoint(folder, tree):
     *older, path = checkpoint_paths(folder) or [None]
     if path is None:
         return None
-    before = f"the one before it, {older[-1].name}, will be used" if older else "the run begins anew"
+    before = (
+        f"the one before it, {older[-1].name}, will be used" if older else "the run begins anew"
+    )
     arrays, seconds = read_checkpoint(path, advice=f"delete it: {before}")
     got, want = forms(arrays), forms(tree)
     for name in want | got:

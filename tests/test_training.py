@@ -113,7 +113,10 @@ def check_equal(out, answer, whole):
     assert json.loads(answer)["digest"] == facts["digest"]
     assert log_of(out) == log
     steps = {path.name for path in (out / "checkpoints").iterdir()}
-    assert steps == {f"{STEPS - 1}.safetensors", f"{STEPS}.safetensors"}  # and nothing half-written beside them
+    assert steps == {
+        f"{STEPS - 1}.safetensors",
+        f"{STEPS}.safetensors",
+    }  # and nothing half-written beside them
 
 
 def test_killed_at_any_moment(start, whole, tmp_path):
@@ -204,7 +207,7 @@ class Batches:
 def run(batches=Batches(), folder=None):
     folder = folder or pathlib.Path(tempfile.mkdtemp())
     train(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), loss, batches, out=folder, steps=4, save_every=0)
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+    return sorted(path.stem for path in (folder / "checkpoints").iterdir())
 """
 
 
@@ -234,7 +237,7 @@ for handler in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, lamb
 def test_a_handler_of_the_program_gets_its_signal_between_two_steps(environment):
     code = """
 folder = pathlib.Path(tempfile.mkdtemp())
-def leave(number, frame): raise SystemExit(f"leaving with {sorted(p.name for p in (folder / 'checkpoints').iterdir())}")
+def leave(number, frame): raise SystemExit(f"leaving with {sorted(p.stem for p in (folder / 'checkpoints').iterdir())}")
 signal.signal(signal.SIGTERM, leave)
 try: run(Batches({2: signal.SIGTERM}), folder)
 except SystemExit as e: print(e)
