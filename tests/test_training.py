@@ -172,6 +172,19 @@ def test_four_devices(start, whole, tmp_path):
     )
 
 
+def test_restored_on_other_numbers_of_devices(start, whole, tmp_path):
+    "Killed on four devices, gone on with on one, killed, and ended on four."
+    four = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    out, begun = tmp_path / "run", False
+    for variables, last in ((four, 3), ({}, 6)):
+        with start(out, variables=variables, resume=begun) as child:
+            while child.stdout.readline() != f"listen {last}\n":
+                assert child.poll() is None
+            child.kill()
+        begun = True
+    check_close(out, ends(start(out, resume=True, variables=four))[0][-1], whole, 4)
+
+
 def test_two_processes(start, whole, tmp_path):
     "Only the first one writes and listens; both end with the same weights."
     with socket.socket() as s:
