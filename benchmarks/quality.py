@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.cli import DEFAULTS, HABITS, evaluate_model, fit_model, load_data
+from audiogen.cli import DEFAULTS, evaluate_model, load_data, load_recipe
+from audiogen.training import fit as fit_model
 from audiogen.training import read_log
 
 from .common import section as markdown
@@ -28,14 +29,10 @@ TEXT = (
 
 def fit(recipe, data, seed, seconds):
     """A trained model, its training clips, {part: held-out clips}, and the number of steps."""
-    settings = (
-        DEFAULTS
-        | HABITS.get(recipe, {})
-        | dict(recipe=recipe, data=data, seed=seed, seconds=seconds)
-    )
-    sounds, held_out = load_data(settings)
+    sounds, held_out = load_data(DEFAULTS | dict(data=data))
     with tempfile.TemporaryDirectory() as folder:
-        model = fit_model(settings, sounds, Path(folder) / "run", resume=False)
+        options = dict(out=Path(folder) / "run", seconds=seconds, seed=seed)
+        model = fit_model(load_recipe(recipe), sounds, **options)
         return model, sounds, held_out, read_log(Path(folder) / "run")[-1]["step"] + 1
 
 

@@ -23,7 +23,14 @@ from audiogen.conditional import (
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
-from audiogen.training import initial_state, make_optimizer, make_step
+from audiogen.training import (
+    Supervised,
+    begin_state,
+    key_kinds,
+    make_step,
+    progress_parts,
+    without_keys,
+)
 from audiogen.vae import vae_loss, vae_model, vae_targets
 
 from .common import SEED, median_ms, ratio, seconds, table
@@ -262,17 +269,17 @@ def torch_step(network, batch):
 
 def jax_step(loss, model, batch):
     """A function that does one step of the book's loop, which lets the new state overwrite the old one."""
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-    optimizer = make_optimizer(5.0)
-    step = jax.jit(
-        make_step(loss, graphdef, optimizer, seed=SEED, ema_decay=0.999), donate_argnums=0
-    )
-    held = {"state": jax.tree.map(jnp.copy, initial_state(params, optimizer))}
+    rule = Supervised(loss)
+    state = begin_state(rule, model)
+    step = jax.jit(make_step(rule, key_kinds(state), seed=SEED), donate_argnums=0)
+    held = {"state": jax.tree.map(jnp.copy, without_keys(state)), "n": 0}
     batch = jax.device_put(batch)
 
     def one():
-        held["state"], told = step(held["state"], rest, batch, jnp.float32(2e-3))
-        return float(told["loss"])
+        n = np.int32(held["n"])
+        held["state"], metrics = step(held["state"], batch, n, progress_parts(0.0))
+        held["n"] += 1
+        return float(metrics["loss"])
 
     return one
 
@@ -281,15 +288,8 @@ def prepare(kind, folder):
     """Write a model and a batch into a folder, after a comparison of the two networks."""
     sounds = make_sounds(per_class=8, seed=SEED)
     build, targets, _, network = KINDS[kind]
-    model = build(
-        sounds.waveforms,
-        sounds.labels,
-        sounds.classes,
-        sounds.sample_rate,
-        midi=sounds.midi,
-        rngs=nnx.Rngs(SEED),
-    )
-    arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
+    model = build(sounds, rngs=nnx.Rngs(SEED))
+    arrays = targets(model, sounds)
     batch = {
         name: a[::2][:32].astype(np.float32 if a.dtype == np.float16 else a.dtype)
         for name, a in arrays.items()

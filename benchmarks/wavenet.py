@@ -133,9 +133,7 @@ def prepare(folder):
     """Write a model and a batch of four stretches into a folder, after a comparison of the losses."""
     sounds = make_sounds(per_class=1, seed=SEED)
     model = WaveNet(classes=sounds.classes, jitter=0, rngs=nnx.Rngs(SEED))
-    codes = wavenet_targets(model, sounds.waveforms, sounds.labels)["codes"][::2][
-        :4, : model.config.crop
-    ]
+    codes = wavenet_targets(model, sounds)["codes"][::2][:4, : model.config.crop]
     batch = {"codes": codes, "label": sounds.labels[::2][:4].astype(np.int32)}
     ours = float(wavenet_loss(model, batch, jax.random.key(0))[0])
     for convolutions in (True, False):

@@ -486,6 +486,47 @@ def test_a_run_is_a_model(audiogen, trained, tmp_path):
     assert status == 2 and is_one_line(err) and "high" in err and "low" in err
 
 
+OWN_RECIPE = """
+from dataclasses import replace
+from audiogen.spectral import recipe
+
+def build(sounds, *, rngs):
+    return recipe.build(sounds, rngs=rngs, hidden_dims=(16,), latent_dim=4)
+
+small = replace(recipe, build=build, batch_size=8)
+"""
+
+
+def test_a_recipe_of_ones_own(audiogen, tones, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(OWN_RECIPE)
+    words = ["train", "mine:small", "--data", tones, "--steps", 3, "--out", "run"]
+    status, _, err = audiogen(*words, cwd=tmp_path)
+    assert (status, err) == (0, "")
+    info = model_info(tmp_path / "run")
+    assert info["config"]["latent_dim"] == 4
+    assert info["about"]["command"].startswith("audiogen train mine:small ")
+    assert json.loads((tmp_path / "run" / "command.json").read_text())["batch_size"] == 8
+    status, _, err = audiogen("train", "mine:none", "--out", "x", cwd=tmp_path)
+    assert status == 2 and "none in mine is None; want a Recipe" in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_fit_leaves_is_a_model_too(audiogen, tmp_path):
+    from audiogen.sounds import make_sounds
+    from audiogen.spectral import recipe
+    from audiogen.training import fit
+
+    sounds = make_sounds(("kick", "hat"), per_class=16, sample_rate=8000, duration=0.1)
+    fit(recipe, sounds, out=tmp_path / "run", steps=2)
+    words = "--model", tmp_path / "run", "--label", "hat", "--out", tmp_path / "out"
+    status, _, err = audiogen("generate", *words)
+    assert (status, err) == (0, "")
+    assert "hat-4.wav" in contents_of(tmp_path / "out")
+    status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
+    assert status == 2 and "begun by train() in Python" in err
+
+
 def test_evaluation_says_what_training_said(audiogen, trained, tmp_path):
     status, out, err = audiogen("evaluate", "--model", trained[0], "--seed", 7, "--out", tmp_path)
     assert (status, err) == (0, "") and (tmp_path / "evaluation.md").read_text() in out
@@ -652,7 +693,7 @@ def test_an_interrupted_run_says_how_to_go_on(popen, interruptible, train, tmp_p
     steps = len((out / "log.jsonl").read_text().splitlines())
     advice = f"stopped after {steps:,} steps; go on with `audiogen train spectral --out '{out}' --resume`"
     assert (process.returncode, err) == (status, f"audiogen: interrupted: {advice}\n")
-    assert str(steps) in contents_of(out / "checkpoints")  # nothing is lost
+    assert f"{steps}.safetensors" in contents_of(out / "checkpoints")  # nothing is lost
 
 
 JUPYTER = """

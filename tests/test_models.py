@@ -249,23 +249,16 @@ def test_a_model_that_was_never_fitted_refuses_to_encode():
 
 @pytest.mark.parametrize("kind", ["spectral", "vae", "conditional", "wavenet"])
 def test_the_second_model_of_a_shape_compiles_nothing(kind):
-    from audiogen.cli import find_recipe
+    from audiogen.cli import load_recipe
 
     sounds = make_sounds(SMALL["classes"], per_class=40, seed=0, sample_rate=8000, duration=0.25)
-    build, targets, _, *after = find_recipe(kind)
+    recipe = load_recipe(kind)
 
     def work(seed):
-        model = build(
-            sounds.waveforms,
-            sounds.labels,
-            sounds.classes,
-            8000,
-            midi=sounds.midi,
-            rngs=nnx.Rngs(seed),
-        )
-        arrays = targets(model, sounds.waveforms, sounds.labels, sounds.midi)
-        for function in after:
-            function(model, arrays)
+        model = recipe.build(sounds, rngs=nnx.Rngs(seed))
+        arrays = recipe.targets(model, sounds)
+        if recipe.finish:
+            recipe.finish(model, arrays)
         if kind == "wavenet":
             return wavenet.bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
         if kind == "conditional":
@@ -492,8 +485,7 @@ def test_a_few_sounds_and_their_copies_make_a_latent_space_that_can_be_saved(tmp
     "More directions than sounds: the rest have no length, and must not be blown up beyond 16 bits."
     sounds = make_sounds(("kick", "hat"), per_class=1)
     copies = detune(sounds[np.arange(40) % 2])
-    known = copies.waveforms, copies.labels, copies.classes, copies.sample_rate
-    model = spectral.spectral_model(*known, rngs=nnx.Rngs(0))
+    model = spectral.spectral_model(copies, rngs=nnx.Rngs(0))
     save_model(tmp_path / "x.safetensors", model, half=True)
     z = model.encode(sounds.waveforms)
     np.testing.assert_allclose(

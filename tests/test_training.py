@@ -50,7 +50,7 @@ def run(model, **settings):
 
 join_hosts()
 sys.addaudithook(watch)
-restored = any(path.name.isdecimal() for path in Path(out).glob("checkpoints/*"))
+restored = any(path.stem.isdecimal() for path in Path(out).glob("checkpoints/*"))
 model = nnx.Linear(64, 64, rngs=nnx.Rngs(int(restored)))                    # what comes from a checkpoint doesn't depend on what it's given
 try: run(model, resume=options["resume"], listen=lambda model, step: print("listen", step, flush=True))
 except OSError as e:
@@ -113,7 +113,10 @@ def check_equal(out, answer, whole):
     assert json.loads(answer)["digest"] == facts["digest"]
     assert log_of(out) == log
     steps = {path.name for path in (out / "checkpoints").iterdir()}
-    assert steps == {str(STEPS - 1), str(STEPS)}  # and nothing half-written beside them
+    assert steps == {
+        f"{STEPS - 1}.safetensors",
+        f"{STEPS}.safetensors",
+    }  # and nothing half-written beside them
 
 
 def test_killed_at_any_moment(start, whole, tmp_path):
@@ -169,6 +172,19 @@ def test_four_devices(start, whole, tmp_path):
     )
 
 
+def test_restored_on_other_numbers_of_devices(start, whole, tmp_path):
+    "Killed on four devices, gone on with on one, killed, and ended on four."
+    four = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    out, begun = tmp_path / "run", False
+    for variables, last in ((four, 3), ({}, 6)):
+        with start(out, variables=variables, resume=begun) as child:
+            while child.stdout.readline() != f"listen {last}\n":
+                assert child.poll() is None
+            child.kill()
+        begun = True
+    check_close(out, ends(start(out, resume=True, variables=four))[0][-1], whole, 4)
+
+
 def test_two_processes(start, whole, tmp_path):
     "Only the first one writes and listens; both end with the same weights."
     with socket.socket() as s:
@@ -204,7 +220,7 @@ class Batches:
 def run(batches=Batches(), folder=None):
     folder = folder or pathlib.Path(tempfile.mkdtemp())
     train(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), loss, batches, out=folder, steps=4, save_every=0)
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+    return sorted(path.stem for path in (folder / "checkpoints").iterdir())
 """
 
 
@@ -234,7 +250,7 @@ for handler in (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, lamb
 def test_a_handler_of_the_program_gets_its_signal_between_two_steps(environment):
     code = """
 folder = pathlib.Path(tempfile.mkdtemp())
-def leave(number, frame): raise SystemExit(f"leaving with {sorted(p.name for p in (folder / 'checkpoints').iterdir())}")
+def leave(number, frame): raise SystemExit(f"leaving with {sorted(p.stem for p in (folder / 'checkpoints').iterdir())}")
 signal.signal(signal.SIGTERM, leave)
 try: run(Batches({2: signal.SIGTERM}), folder)
 except SystemExit as e: print(e)
