@@ -13,8 +13,8 @@ import soundfile
 
 from audiogen import sounds as chapter
 from audiogen.cli import (
-    absolute_paths,
     DEFAULTS,
+    absolute_paths,
     class_names,
     evaluate_model,
     evaluation_settings,
