@@ -433,7 +433,8 @@ def conditional_conditions(config: ConditionalConfig) -> tuple:
             "the pitch, for a class that has one",
             low=12,
             high=120,
-            unit="a MIDI number",
+            unit="(MIDI numbers)",
+            default=60,
             example=60,
             only_for=pitched,
         ),
@@ -446,7 +447,7 @@ def conditional_conditions(config: ConditionalConfig) -> tuple:
             ("sounds",),
             low=1e-4,
             high=86400,
-            unit="seconds",
+            unit="s",
             example=0.5,
         ),
     )
@@ -546,6 +547,29 @@ def ended(
 
 ConditionalVAE.numbers = told_numbers
 ConditionalVAE.resolve = told_in_range
+
+# %% ../nbs/10_conditional.ipynb #chkrange
+def point_out_range(
+    model,  # a ConditionalVAE
+    c,  # number of a class with a pitch
+    pitches,  # MIDI numbers that it shall play, (n,)
+    *,
+    stacklevel=3,  # whose line the warning names, as for warnings.warn
+):
+    "Warn of the first pitch that is too far from those that a class learned."
+    learned = np.asarray(model.known_midi[c])
+    pitches = np.asarray(pitches, np.float32)
+    nearest = np.asarray(model.nearest_learned(c, pitches))
+    moved = np.flatnonzero(nearest != pitches)
+    if not len(moved):
+        return
+    first = moved[0]
+    warnings.warn(
+        f"{model.config.classes[c]} learned pitches {learned.min():.0f} to {learned.max():.0f},"
+        f" and {LEEWAY} semitones beyond; at {pitches[first]:g} it plays with the timbre"
+        f" learned at {nearest[first]:.0f}",
+        stacklevel=stacklevel,
+    )
 
 # %% ../nbs/10_conditional.ipynb #0043
 def stretch(
@@ -955,29 +979,6 @@ def class_and_pitch(
         wanted = "want a MIDI number from 12 to 120, such as 60, middle C"
         raise ValueError(f"pitch is {pitch}; {wanted}")
     return c, pitch
-
-# %% ../nbs/10_conditional.ipynb #chkrange
-def point_out_range(
-    model,  # a ConditionalVAE
-    c,  # number of a class with a pitch
-    pitches,  # MIDI numbers that it shall play, (n,)
-    *,
-    stacklevel=3,  # whose line the warning names, as for warnings.warn
-):
-    "Warn of the first pitch that is too far from those that a class learned."
-    learned = np.asarray(model.known_midi[c])
-    pitches = np.asarray(pitches, np.float32)
-    nearest = np.asarray(model.nearest_learned(c, pitches))
-    moved = np.flatnonzero(nearest != pitches)
-    if not len(moved):
-        return
-    first = moved[0]
-    warnings.warn(
-        f"{model.config.classes[c]} learned pitches {learned.min():.0f} to {learned.max():.0f},"
-        f" and {LEEWAY} semitones beyond; at {pitches[first]:g} it plays with the timbre"
-        f" learned at {nearest[first]:.0f}",
-        stacklevel=stacklevel,
-    )
 
 # %% ../nbs/10_conditional.ipynb #mid1imports
 import io

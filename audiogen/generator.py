@@ -171,8 +171,10 @@ def signed(cls):
     parameters = dict(signature.parameters)
     if parameters.pop("settings", None):
         keyword_only = inspect.Parameter.KEYWORD_ONLY
-        for name, field in inspect.signature(cls.Config).parameters.items():
-            parameters[name] = field.replace(kind=keyword_only)
+        fields = inspect.signature(cls.Config).parameters
+        parameters = {
+            k: field.replace(kind=keyword_only) for k, field in fields.items()
+        } | parameters
     cls.__signature__ = signature.replace(parameters=list(parameters.values()))
     return cls
 
@@ -230,7 +232,7 @@ class Condition:
     choices: tuple = ()  # names
     low: float | None = None  # the smallest number
     high: float | None = None  # the largest number
-    unit: str = ""  # of the number
+    unit: str = ""  # of the number, such as "dBFS"
     default: float | str | None = None  # what it is when nothing is said; None: up to the model
     example: float | str | None = None  # a usual value, where a control begins
     only_for: tuple | None = None  # the classes that can be told so; all of them if None
@@ -255,7 +257,7 @@ def class_numbers(condition, value):
 def checked_number(condition, value):
     "A number, or one for each sound, within its limits; NaN stands for none."
     c = condition
-    wanted = f"want {c.unit or 'a number'} from {c.low:g} to {c.high:g}, such as {c.example:g}"
+    wanted = f"want {c.low:g} to {c.high:g} {c.unit}".rstrip() + f", such as {c.example:g}"
     try:
         array = np.asarray(value, np.float32)
     except (TypeError, ValueError):
@@ -293,7 +295,10 @@ def check_condition(condition, value):
 # %% ../nbs/01_generator.ipynb #iffuncs
 def setting(model, name):
     "A setting of a model's `config`; a message that says what is missing, if it isn't there."
-    config = vars(model).get("config")
+    try:
+        config = model.config
+    except AttributeError:
+        config = None
     if not hasattr(config, name):
         kind = type(model).__name__
         fix = "set self.config to a dataclass with sample_rate, duration and latent_dim"
@@ -338,6 +343,7 @@ def part_of(model, part, given):
 def check_part(model, part, given):
     "Refuse what would have no effect here."
     check_conditions(model, given)
+    given = {name: value for name, value in given.items() if value is not None}
     idle = given.keys() - part_of(model, part, given).keys()
     if idle and part == "sounds":
         raise ValueError(
@@ -452,6 +458,11 @@ def check_savable(model):
             f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded"
         )
 
+# %% ../nbs/01_generator.ipynb #ifdecl
+def declared(model):
+    "The conditions of a model; of any other module none."
+    return model.conditions if isinstance(model, AudioModel) else ()
+
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
     path,  # where to, by custom NAME.safetensors
@@ -473,7 +484,12 @@ def save_model(
                 f"{name} holds {w.dtype} or NaN; want finite floats{' below 65504' * half}"
             )
     story = json.dumps(
-        {"model": type(model).__name__, "config": asdict(model.config), "about": about or {}}
+        {
+            "model": type(model).__name__,
+            "config": asdict(model.config),
+            "conditions": [asdict(condition) for condition in declared(model)],
+            "about": about or {},
+        }
     )
     with atomic_path(path) as temporary:
         save_file(
@@ -492,8 +508,16 @@ def find_model_class(
     )
     if not (isinstance(found, type) and issubclass(found, nnx.Module)):
         raise ValueError(
-            f"its model is {name!r}, which is no model of audiogen; if it is your own, pass model_class"
+            f"its model is {name!r}, which is no model of audiogen; if it is your own, import its module first, or pass model_class"
         )
+    return found
+
+# %% ../nbs/01_generator.ipynb #ifown
+def own_models(kind):
+    "The classes of models that have been defined so far, {name: class}."
+    found = {}
+    for model_class in kind.__subclasses__():
+        found |= {model_class.__name__: model_class} | own_models(model_class)
     return found
 
 # %% ../nbs/01_generator.ipynb #0052
@@ -597,6 +621,7 @@ def model_info(
         return dict(
             model=story.get("model"),
             config=story["config"],
+            conditions=story.get("conditions"),
             about=story.get("about", {}),
             parameters=sum(sizes),
             bytes=path.stat().st_size,

@@ -119,14 +119,21 @@ def pitches(model, train, seed):
     return found
 
 
+def told_pitch(model):
+    "Can a model be told a pitch?"
+    return any(condition.kind == "pitch" for condition in model.conditions)
+
+
 def figures(recipe, data, seed, seconds, *, brief=False):
     """{part: {figure: number}} of one run, and its number of steps."""
     model, train, held_out, steps = fit(recipe, data, seed, seconds)
     found = evaluate_model(model, train, held_out, seed=seed)
     for name, part in held_out.items():
-        if hasattr(model, "steer") and not brief:
+        if not told_pitch(model):
+            continue
+        if not brief:
             found[name] |= pitches(model, train, seed)
-        if hasattr(model, "steer") and "program" in part.details:
+        if "program" in part.details:
             found[name] |= neighbours(model, train, part)
     return found, steps
 
