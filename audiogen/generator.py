@@ -361,8 +361,8 @@ def check_part(model, part, given):
 class AudioModel(nnx.Module):
     """What all models of this book can do.
 
-    A model of your own needs `config`, a dataclass with at least `sample_rate`, `duration` and
-    `latent_dim`, and `__call__(z)`. One that can be told something lists it in `conditions`, and
+    A model of your own needs `sample_rate`, `duration`, `latent_dim` and `__call__(z)`. The first
+    three may be fields of a dataclass in `config`, which it needs in order to be saved. One that can be told something lists it in `conditions`, and
     its `__call__` or `sample_latents`, or both, take it as keywords. A model is built by
     `MyModel(rngs=rngs, **settings)`, so that it can be built again from its file.
     """

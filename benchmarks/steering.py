@@ -217,7 +217,7 @@ def measure(rounds=30):
             times, midi = [], np.full(count, 60, np.float32)
             for _ in range(rounds):
                 start = time.perf_counter()
-                jax.block_until_ready(synthesize(model, z, c, midi))
+                jax.block_until_ready(synthesize(model, z, label=c, pitch=midi))
                 times.append(1000 * (time.perf_counter() - start) / count)
             print(f"{name},{count},{model.config.duration},{np.median(times[1:]):.2f}")
 

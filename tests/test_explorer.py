@@ -186,6 +186,7 @@ SPEC = dict(
     pitched=[False, True],
     words=["bright", "dark"],
     pitches=[36, 84],
+    numbers=[dict(name="loudness", low=-48, high=0, unit="dBFS")],
     reach=3.0,
     settings=dict(
         seed_a=0,
