@@ -781,9 +781,8 @@ def reconstruct(model, sounds):
     "Sounds as the model makes them again, (n, t); None, if it can't encode."
     if not model.encodes:
         return None
-    told = sounds_told(model, sounds.labels, sounds.midi)
-    z = model.encode(sounds.waveforms, **part_of(model, "latents", told))
-    return np.stack([*render(model, z, **part_of(model, "sounds", told))])
+    told = part_of(model, "sounds", sounds_told(model, sounds.labels, sounds.midi))
+    return np.stack([*render(model, model.encode(sounds.waveforms, **told), **told)])
 
 # %% ../nbs/16_cli.ipynb #0064
 def match_classes(sounds, model):
