@@ -9,11 +9,11 @@ __all__ = ['recipe', 'source_filter_recipe', 'WORDS', 'LONGEST_SONG', 'GENERAL_M
            'ConditionalVAE', 'stretch', 'conditional_features', 'other_notes', 'conditional_targets',
            'autoencoding_loss', 'conditional_loss', 'conditional_model', 'fit_styles', 'resynthesize', 'encode_styles',
            'sound_blocks', 'source_filter_targets', 'source_filter_loss', 'enough_steps', 'read_words', 'traits',
-           'sample_styles', 'loudness', 'at_loudness', 'Instrument', 'steer', 'Note', 'play_notes', 'song_style',
-           'sound_note', 'song_seconds', 'soft_limit', 'score', 'note_class', 'read_midi']
+           'sample_styles', 'loudness', 'at_loudness', 'conditional_conditions', 'told_sounds', 'told_styles',
+           'told_encoding', 'Note', 'play_notes', 'song_style', 'sound_note', 'song_seconds', 'soft_limit', 'score',
+           'note_class', 'read_midi']
 
 # %% ../nbs/10_conditional.ipynb #0005
-import inspect
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_latent, check_rngs, mlp, relu, synthesize
+from audiogen.generator import (
+    AudioModel,
+    Condition,
+    check_conditions,
+    check_latent,
+    check_rngs,
+    mlp,
+    relu,
+    render,
+    signed,
+)
 from audiogen.spectral import (
     LOUDEST,
     Clouds,
@@ -149,10 +159,6 @@ class ConditionalConfig(SpectralConfig):
             )
 
     @property
-    def words(self):
-        return tuple(WORDS)
-
-    @property
     def num_conditions(self):
         return len(self.classes) + 3
 
@@ -191,6 +197,7 @@ def conditions(
     )
 
 # %% ../nbs/10_conditional.ipynb #0029
+@signed
 class FilterDecoder(nnx.Module):
     "A feed-forward network from latent vector, class and pitch to the curves that shape a source."
 
@@ -228,11 +235,6 @@ class FilterDecoder(nnx.Module):
             self.base[: k.bands] @ coarse,
         )
         return H, filter(b, w @ fine, self.base[k.bands :] @ fine)
-
-
-FilterDecoder.__signature__ = inspect.signature(
-    FilterDecoder.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/10_conditional.ipynb #0031
 FLOOR = 1e-3  # −60 dBFS, as in log_magnitude
@@ -357,77 +359,27 @@ def settle(
     return x * (1 - part * (1 - jnp.minimum(gain, 1)[..., None]))
 
 # %% ../nbs/10_conditional.ipynb #0041
-class ConditionalVAE(nnx.Module):
+@signed
+class ConditionalVAE(AudioModel):
     "A variational autoencoder that is told the class and the pitch, and shapes sources of sound."
 
-    def __init__(
-        self,
-        sample_rate=16000,
-        duration=0.5,
-        latent_dim=12,
-        *,
-        hidden_dims=(128, 256),
-        rank=4,
-        window_size=512,
-        hop_size=128,
-        pool=8,
-        remembered=64,
-        classes=("sound",),
-        bands=64,
-        partials=16,
-        encoder_dim=128,
-        pitched=(True,),
-        beta=3e-4,
-        rngs,
-    ):
-        self.config = c = ConditionalConfig(
-            sample_rate,
-            duration,
-            latent_dim,
-            hidden_dims,
-            rank,
-            window_size,
-            hop_size,
-            pool,
-            remembered,
-            classes,
-            bands,
-            partials,
-            encoder_dim,
-            pitched,
-            beta,
-        )
-        self.sample_rate, self.latent_dim, rngs = c.sample_rate, c.latent_dim, check_rngs(rngs)
-        self.encoder = nnx.Sequential(
-            *mlp((c.num_features + c.num_conditions, c.encoder_dim, 2 * c.latent_dim), rngs).layers[
-                :-1
-            ]
-        )
-        self.decoder, self.clouds = (
-            FilterDecoder(c, rngs),
-            Clouds(len(c.classes), c.remembered, c.latent_dim),
-        )
-        self.known_midi, self.steady = (
-            Fixed(jnp.zeros((len(c.classes), c.remembered))),
-            Fixed(jnp.zeros((len(c.classes), c.picture[1]))),
-        )
+    Config = ConditionalConfig
+    encodes = True
+
+    def __init__(self, *, rngs, **settings):  # settings of ConditionalConfig
+        self.config = c = ConditionalConfig(**settings)
+        encoder_sizes = c.num_features + c.num_conditions, c.encoder_dim, 2 * c.latent_dim
+        self.encoder = nnx.Sequential(*mlp(encoder_sizes, check_rngs(rngs)).layers[:-1])
+        self.decoder = FilterDecoder(c, rngs)
+        self.clouds = Clouds(len(c.classes), c.remembered, c.latent_dim)
+        self.known_midi = Fixed(jnp.zeros((len(c.classes), c.remembered)))
+        self.steady = Fixed(jnp.zeros((len(c.classes), c.picture[1])))
 
     def nearest_learned(self, c, midi):  # numbers of classes, pitches, (...) -> pitches, (...)
         low, high = self.known_midi.min(-1)[c] - LEEWAY, self.known_midi.max(-1)[c] + LEEWAY
         return jnp.where(
             (midi > 0) & (high > LEEWAY), jnp.clip(midi, low, high), midi
         )  # nothing is known before it is fitted
-
-    def sample_prior(
-        self, key, count, label=None
-    ):  # -> (count, latent_dim), styles of one class or of random ones
-        which, how = jax.random.split(key)
-        c = (
-            jax.random.randint(which, count, 0, len(self.config.classes))
-            if label is None
-            else jnp.full(count, self.config.classes.index(label))
-        )
-        return self.clouds.sample(how, c)
 
     def posterior(self, features, c, midi):  # -> mean, log-variance, each (..., latent_dim)
         told = conditions(c, midi, len(self.config.classes))
@@ -436,15 +388,12 @@ class ConditionalVAE(nnx.Module):
         )
         return mean, log_var - 2
 
-    def __call__(
-        self, z, c, midi, seconds=None, key=None
-    ):  # (..., latent_dim), (...), (...) -> (..., t) in [-1, 1]
-        n = (
-            self.config.num_samples
-            if seconds is None
-            else seconds_to_samples(seconds, sample_rate=self.sample_rate)
-        )
-        c, midi = jnp.broadcast_to(c, z.shape[:-1]), jnp.broadcast_to(midi, z.shape[:-1])
+    def sound(self, z, c, midi, seconds=None, key=None):
+        "Sounds of latent vectors, classes and pitches (0 for none): (..., t) in [-1, 1]."
+        n = self.num_samples
+        if seconds is not None:
+            n = seconds_to_samples(seconds, sample_rate=self.sample_rate)
+        c, midi = (jnp.broadcast_to(a, z.shape[:-1]) for a in (c, midi))
         learned = self.nearest_learned(c, midi)
         a, b, v, w, bend = self.decoder(check_latent(z, self), c, learned)
         a, b, bend = (stretch(x, num_frames(n, **self.config.framing)) for x in (a, b, bend))
@@ -459,11 +408,6 @@ class ConditionalVAE(nnx.Module):
         )
         x = settle(x, self.config.window_size // 2)
         return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
-
-
-ConditionalVAE.__signature__ = inspect.signature(
-    ConditionalVAE.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/10_conditional.ipynb #0043
 def stretch(
@@ -642,8 +586,8 @@ def conditional_model(
     check_enough_clips(labels, classes)
     pitched = tuple(bool((midi[labels == c] > 0).all()) for c in range(len(classes)))
     model = ConditionalVAE(
-        sounds.sample_rate,
-        waveforms.shape[-1] / sounds.sample_rate,
+        sample_rate=sounds.sample_rate,
+        duration=waveforms.shape[-1] / sounds.sample_rate,
         classes=tuple(classes),
         pitched=pitched,
         rngs=rngs,
@@ -694,23 +638,10 @@ def sound_blocks(
     z,  # latent vectors, (n, latent_dim)
     labels,  # numbers of their classes, (n,)
     midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
-    *,
-    size=32,  # sounds at once
 ):  # waveforms, (n, num_samples)
     "Any number of sounds, in the memory that a few take."
-    rows = np.arange(-(-len(z) // size) * size) % len(
-        z
-    )  # the last block is filled up, so that one program will do
-    z, c, midi = (
-        np.asarray(z)[rows],
-        np.asarray(labels, np.int32)[rows],
-        np.nan_to_num(midi).astype(np.float32)[rows],
-    )
-    made = [
-        np.asarray(synthesize(model, z[i : i + size], c[i : i + size], midi[i : i + size]))
-        for i in range(0, len(rows), size)
-    ]
-    return np.concatenate(made)[: len(labels)]
+    pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
+    return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/10_conditional.ipynb #0062
 def source_filter_targets(
@@ -764,18 +695,6 @@ source_filter_recipe = Recipe(
 )
 
 # %% ../nbs/10_conditional.ipynb #0065
-WORDS = {
-    "short": (0, -1),
-    "long": (0, 1),
-    "dark": (1, -1),
-    "bright": (1, 1),
-    "sharp": (2, -1),
-    "soft": (2, 1),
-    "pure": (3, -1),
-    "noisy": (3, 1),
-}
-
-
 def read_words(words):  # "short bright" -> weights of the four traits, (4,)
     "What a few words ask for."
     weights = np.zeros(4, np.float32)
@@ -871,63 +790,145 @@ def at_loudness(
     return x * jnp.minimum(gain, 1 / (jnp.abs(x).max(-1) + 1e-9))[..., None]
 
 # %% ../nbs/10_conditional.ipynb #0073
-class Instrument(nnx.Module):
-    "A conditional model that was told class, pitch, loudness and words: called with z alone."
-
-    def __init__(self, model, c, midi, level=None, words="", seconds=None):
-        self.model, self.sample_rate, self.latent_dim = model, model.sample_rate, model.latent_dim
-        self.words, self.seconds = words, seconds
-        self.c, self.midi = Fixed(jnp.int32(c)), Fixed(jnp.float32(midi))
-        self.level = None if level is None else Fixed(jnp.float32(level))
-
-    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples)
-        x = self.model(z, self.c[...], self.midi[...], self.seconds)
-        return (
-            x
-            if self.level is None
-            else at_loudness(x, self.level[...], sample_rate=self.sample_rate)
-        )
-
-    def sample_prior(self, key, count, label=None):  # -> (count, latent_dim)
-        steered = self.model.config.classes[int(self.c[...])]
-        if label not in (None, steered):
-            raise ValueError(f"this instrument plays {steered}, not {label}; steer its model again")
-        c, midi = jnp.full(count, self.c[...]), jnp.full(count, self.midi[...])
-        return sample_styles(self.model, key, c, midi, words=self.words)
+WORDS = {
+    "short": (0, -1),
+    "long": (0, 1),
+    "dark": (1, -1),
+    "bright": (1, 1),
+    "sharp": (2, -1),
+    "soft": (2, 1),
+    "pure": (3, -1),
+    "noisy": (3, 1),
+}
 
 
-Instrument.__signature__ = inspect.signature(
-    Instrument.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
+def conditional_conditions(config: ConditionalConfig) -> tuple:
+    "What a model of this chapter can be told."
+    pitched = tuple(np.compress(config.pitched, config.classes).tolist())
+    first = pitched[0] if pitched else config.classes[0]
+    loudest, styles = "the level of the loudest 50 ms", "the style of the sound, in a few words"
+    return (
+        Condition("label", "class", "the class of sound", choices=config.classes, default=first),
+        Condition(
+            "pitch",
+            "pitch",
+            "the pitch, for a class that has one",
+            low=12,
+            high=120,
+            unit="(MIDI numbers)",
+            default=60,
+            example=60,
+            only_for=pitched,
+        ),
+        Condition("loudness", "number", loudest, ("sounds",), (), -80, 0, "dBFS", example=-12),
+        Condition("words", "words", styles, ("latents",), tuple(WORDS)),
+        Condition(
+            "seconds",
+            "length",
+            "how long a note is held; a sound without a pitch is cut, or followed by silence",
+            ("sounds",),
+            low=1e-4,
+            high=86400,
+            unit="s",
+            example=0.5,
+        ),
+    )
+
+
+ConditionalVAE.conditions = property(lambda self: conditional_conditions(self.config))
 
 # %% ../nbs/10_conditional.ipynb #0074
-def steer(
+def told_sounds(
     model: ConditionalVAE,
-    label=None,  # class of sound; the first with a pitch if None
-    *,
-    pitch=None,  # MIDI number, for a class with a pitch; 60 if None
-    loudness=None,  # level of the loudest 50 ms (dBFS); as the model makes it if None
+    z,  # latent vectors, (..., latent_dim)
+    label=None,  # a class of sound, or one for each sound; the first with a pitch if None
+    pitch=None,  # MIDI number, or one for each sound; 60 if None
+    loudness=None,  # of the loudest 50 ms (dBFS); as the model makes it if None
+    seconds=None,  # length (s); the model's own if None
+):  # waveforms, (..., t), in [-1, 1]
+    "The sounds of latent vectors."
+    told = model.resolve(label=label, pitch=pitch, loudness=loudness, seconds=seconds)
+    z, c, midi = check_latent(z, model), told["label"], told["pitch"]
+    x = model.sound(z, c, midi, seconds)
+    if seconds is not None:
+        as_long_as_it_likes = ended(model.sound(z, c, midi), x.shape[-1], model.sample_rate)
+        x = jnp.where(jnp.array(model.config.pitched)[c][..., None], x, as_long_as_it_likes)
+    if loudness is None:
+        return x
+    return at_loudness(x, told["loudness"], sample_rate=model.sample_rate)
+
+
+def told_styles(
+    model: ConditionalVAE,
+    key,
+    count,  # how many
+    label=None,  # as above
+    pitch=None,  # as above
     words="",  # some of WORDS
-    seconds=None,  # length of a note with a pitch (s); the model's own if None
-) -> Instrument:
-    "Tell a conditional model what to play."
-    classes, pitched = model.config.classes, model.config.pitched
-    if label is None:
-        label = classes[pitched.index(True) if True in pitched else 0]
-    c, pitch = class_and_pitch(model.config, label, pitch)
-    if loudness is not None and not -80 <= loudness <= 0:
-        raise ValueError(f"loudness is {loudness} dBFS; want −80 to 0, such as −12")
-    if not pitched[c] and seconds is not None:
-        raise ValueError(
-            f"{label} has no pitch, and a length of its own; leave seconds out, and cut its sounds or continue them with silence"
-        )
-    check_words(words, label, pitched[c])
-    if pitched[c]:
-        point_out_range(model, c, [pitch])
-    return Instrument(model, c, pitch, loudness, words, seconds)
+):  # latent vectors, (count, latent_dim)
+    "Random styles."
+    told = model.numbers(label=label, pitch=pitch)
+    c, midi = (np.broadcast_to(told[name], count) for name in ("label", "pitch"))
+    for number in np.unique(c):
+        check_words(words, model.config.classes[number], model.config.pitched[number])
+    return sample_styles(model, key, c, midi, words=words)
 
 
-ConditionalVAE.steer = steer
+def told_encoding(
+    model: ConditionalVAE,
+    waveforms,  # (n, num_samples)
+    label=None,  # as above
+    pitch=None,  # as above
+):  # latent vectors, (n, latent_dim)
+    "The styles of sounds, whose classes and pitches are known."
+    told = model.numbers(label=label, pitch=pitch)
+    c, midi = (np.broadcast_to(told[name], len(waveforms)) for name in ("label", "pitch"))
+    return encode_styles(model, waveforms, c, midi)
+
+
+ConditionalVAE.__call__ = told_sounds
+ConditionalVAE.sample_latents = told_styles
+ConditionalVAE.encode = told_encoding
+
+# %% ../nbs/10_conditional.ipynb #ifnumbers
+def told_numbers(model, **conditions):  # -> {name: number, or one for each sound}
+    "What a model is told, as numbers; class and pitch always, the pitch 0 where there is none."
+    told = check_conditions(model, conditions)
+    first = model.config.classes.index(model.conditions[0].default)
+    c = told.setdefault("label", np.int32(first))
+    midi = told.get("pitch", np.float32(60))
+    traced = isinstance(c, jax.core.Tracer) or isinstance(midi, jax.core.Tracer)
+    xp = jnp if traced else np
+    has_pitch = xp.asarray(model.config.pitched)[c]
+    told["pitch"] = xp.where(has_pitch, xp.nan_to_num(midi), 0).astype(np.float32)
+    return told
+
+
+def told_in_range(model, **conditions):  # -> {name: number, or one for each sound}
+    "The same; a warning, if a class never learned a pitch near the one it is told."
+    told = model.numbers(**conditions)
+    if conditions.get("pitch") is not None and isinstance(told["pitch"], np.ndarray | np.generic):
+        c, midi = np.broadcast_arrays(told["label"], told["pitch"])
+        for number in np.unique(c[midi > 0]):
+            point_out_range(model, number, midi[(c == number) & (midi > 0)], stacklevel=5)
+    return told
+
+
+def ended(
+    x,  # waveforms, (..., t)
+    length,  # samples wanted
+    sample_rate,  # samples per second (Hz)
+):  # waveforms, (..., length)
+    "Sounds cut short, with a fade of up to 10 ms, or followed by silence."
+    more = length - x.shape[-1]
+    if more >= 0:
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
+    fade = np.minimum(1, np.arange(length, 0, -1, dtype=np.float32) / (sample_rate // 100 + 1))
+    return x[..., :length] * fade
+
+
+ConditionalVAE.numbers = told_numbers
+ConditionalVAE.resolve = told_in_range
 
 # %% ../nbs/10_conditional.ipynb #chkwords
 def check_words(words, label, pitched):
@@ -1104,7 +1105,7 @@ def sound_note(
 @partial(jax.jit, static_argnums=(0, 1))
 def sound_of_length(seconds, graphdef, state, z, c, midi, key):
     "Sounds of a length, by a program that is compiled once for each length."
-    return nnx.merge(graphdef, state)(z, c, midi, seconds, key)
+    return nnx.merge(graphdef, state).sound(z, c, midi, seconds, key)
 
 # %% ../nbs/10_conditional.ipynb #songseconds
 LONGEST_SONG = 24 * 3600  # seconds

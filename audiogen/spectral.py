@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_waveform', 'Fixed', 'Clouds', 'LatentSpace',
-           'remember', 'pooled', 'fit_latents', 'in_blocks', 'SpectralGenerator', 'check_length', 'spectral_model',
-           'check_enough_clips', 'spectral_targets', 'spectral_loss']
+           'remember', 'pooled', 'fit_latents', 'in_blocks', 'class_condition', 'draw_classes', 'SpectralGenerator',
+           'check_length', 'spectral_model', 'check_enough_clips', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
-import inspect
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_latent, check_rngs, mlp
+from audiogen.generator import (
+    AudioModel,
+    Condition,
+    check_latent,
+    check_rngs,
+    mlp,
+    model_classes,
+    signed,
+)
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .training import Recipe
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
@@ -147,6 +154,7 @@ class Fixed(nnx.Variable):
     "Numbers that belong to a model but aren't trained."
 
 # %% ../nbs/08_spectral.ipynb #0031
+@signed
 class Clouds(nnx.Module):
     "Where the latent vectors of each class lie: a mean, a spread, and some that are remembered."
 
@@ -173,31 +181,22 @@ class Clouds(nnx.Module):
         steps = jnp.einsum("nij,nj->ni", self.spreads[c], jax.random.normal(how, start.shape))
         return self.means[c] + jnp.sqrt(1 - bandwidth**2) * start + bandwidth * steps
 
-
-Clouds.__signature__ = inspect.signature(Clouds.__init__.__get__(0))  # flax shows (*args, **kwargs)
-
 # %% ../nbs/08_spectral.ipynb #0033
+@signed
 class LatentSpace(Clouds):
     "Latent vectors of sounds: principal components of pooled log-spectrograms, and the cloud of each class."
 
     def __init__(self, config):
         super().__init__(len(config.classes), config.remembered, config.latent_dim)
         self.config = config
-        self.centre, self.directions = (
-            Fixed(jnp.zeros(config.num_features)),
-            Fixed(jnp.zeros((config.num_features, config.latent_dim))),
-        )
+        self.centre = Fixed(jnp.zeros(config.num_features))
+        self.directions = Fixed(jnp.zeros((config.num_features, config.latent_dim)))
 
     def features(self, waveforms):  # (..., t) -> (..., num_features)
         return pooled(log_magnitude(waveforms, **self.config.framing), self.config.pool)
 
     def encode(self, waveforms):  # (..., t) -> (..., latent_dim)
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
-
-
-LatentSpace.__signature__ = inspect.signature(
-    LatentSpace.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/08_spectral.ipynb #0034
 def remember(
@@ -261,6 +260,25 @@ def in_blocks(
     apply = partial(apply_block, f, tuple(settings.items()), graphdef, state)
     return np.concatenate([np.asarray(apply(*block)) for block in blocks])
 
+# %% ../nbs/08_spectral.ipynb #ifdrawcl
+def class_condition(
+    classes,  # names
+) -> Condition:
+    "What a model declares whose latent vectors belong to classes."
+    return Condition("label", "class", "the class of sound", ("latents",), choices=classes)
+
+
+def draw_classes(
+    model,  # with classes
+    key,  # of the choice, where there is one
+    count,  # how many
+    label=None,  # a name, or one for each; random ones if None
+):  # numbers of classes, (count,)
+    "The classes that latent vectors are wanted for."
+    if label is None:
+        return jax.random.randint(key, count, 0, len(model_classes(model)))
+    return jnp.broadcast_to(model.resolve(label=label)["label"], count)
+
 # %% ../nbs/08_spectral.ipynb #applyblk
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def apply_block(f, settings, graphdef, state, *arrays):
@@ -268,41 +286,16 @@ def apply_block(f, settings, graphdef, state, *arrays):
     return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
 # %% ../nbs/08_spectral.ipynb #0040
-class SpectralGenerator(nnx.Module):
+@signed
+class SpectralGenerator(AudioModel):
     "A feed-forward network from a latent vector to a spectrogram, and on to a waveform."
 
-    def __init__(
-        self,
-        sample_rate=16000,
-        duration=0.5,
-        latent_dim=32,
-        *,
-        hidden_dims=(128, 256, 512),
-        rank=4,
-        window_size=512,
-        hop_size=128,
-        pool=16,
-        remembered=64,
-        classes=("sound",),
-        rngs,
-    ):
-        self.config = c = SpectralConfig(
-            sample_rate,
-            duration,
-            latent_dim,
-            hidden_dims,
-            rank,
-            window_size,
-            hop_size,
-            pool,
-            remembered,
-            classes,
-        )
-        self.sample_rate, self.latent_dim, self.latents = (
-            c.sample_rate,
-            c.latent_dim,
-            LatentSpace(c),
-        )
+    Config = SpectralConfig
+    encodes = True
+
+    def __init__(self, *, rngs, **settings):  # settings of SpectralConfig
+        self.config = c = SpectralConfig(**settings)
+        self.latents = LatentSpace(c)
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, check_rngs(rngs)).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
@@ -324,21 +317,13 @@ class SpectralGenerator(nnx.Module):
             LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config)
         )
 
-    def sample_prior(
-        self, key, count, label=None
-    ):  # -> (count, latent_dim), of one class or of random ones
+    @property
+    def conditions(self):  # of Condition
+        return (class_condition(self.config.classes),)
+
+    def sample_latents(self, key, count, label=None):  # -> (count, latent_dim)
         which, how = jax.random.split(key)
-        c = (
-            jax.random.randint(which, count, 0, len(self.config.classes))
-            if label is None
-            else jnp.full(count, self.config.classes.index(label))
-        )
-        return self.latents.sample(how, c)
-
-
-SpectralGenerator.__signature__ = inspect.signature(
-    SpectralGenerator.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
+        return self.latents.sample(how, draw_classes(self, which, count, label))
 
 # %% ../nbs/08_spectral.ipynb #0041
 def check_length(waveforms, config):
@@ -368,8 +353,8 @@ def spectral_model(
     "An untrained generator whose latent space is fitted to a set of sounds."
     check_enough_clips(sounds.labels, sounds.classes)
     model = SpectralGenerator(
-        sounds.sample_rate,
-        sounds.waveforms.shape[-1] / sounds.sample_rate,
+        sample_rate=sounds.sample_rate,
+        duration=sounds.waveforms.shape[-1] / sounds.sample_rate,
         classes=tuple(sounds.classes),
         rngs=rngs,
         **settings,

@@ -7,7 +7,6 @@ __all__ = ['recipe', 'gaussian_kl', 'reparameterize', 'VAEConfig', 'AudioVAE', '
            'fit_prior']
 
 # %% ../nbs/09_vae.ipynb #0005
-import inspect
 import math
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_rngs, mlp
+from .generator import check_rngs, mlp, signed
 from audiogen.spectral import (
     Clouds,
     SpectralConfig,
@@ -75,16 +74,15 @@ class VAEConfig(SpectralConfig):
         return (self.num_features, self.encoder_dim, 2 * self.latent_dim)
 
 # %% ../nbs/09_vae.ipynb #0019
+@signed
 class AudioVAE(SpectralGenerator):
     "A `SpectralGenerator` as decoder, and an encoder from a sound to a Gaussian over latent vectors."
 
+    Config = VAEConfig
+
     def __init__(self, *, rngs, **settings):  # settings of VAEConfig
         self.config = c = VAEConfig(**settings)
-        self.sample_rate, self.latent_dim, self.latents = (
-            c.sample_rate,
-            c.latent_dim,
-            Clouds(len(c.classes), c.remembered, c.latent_dim),
-        )
+        self.latents = Clouds(len(c.classes), c.remembered, c.latent_dim)
         self.encoder = nnx.Sequential(*mlp(c.encoder_sizes, check_rngs(rngs)).layers[:-1])
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
@@ -102,11 +100,6 @@ class AudioVAE(SpectralGenerator):
 
     def decode(self, z):  # another name for calling the model
         return self(z)
-
-
-AudioVAE.__signature__ = inspect.signature(
-    AudioVAE.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/09_vae.ipynb #postmean
 def posterior_means(model, waveforms):  # (..., num_samples) -> (..., latent_dim)

@@ -9,7 +9,6 @@ __all__ = ['recipe', 'mu_law_encode', 'code_levels', 'mu_law_decode', 'histogram
            'bits_per_sample']
 
 # %% ../nbs/11_wavenet.ipynb #0005
-import inspect
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_latent, check_rngs
-from .spectral import as_tuple, in_blocks
+from .generator import AudioModel, check_latent, check_rngs, signed
+from .spectral import as_tuple, class_condition, draw_classes, in_blocks
 from .training import Recipe
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
 
@@ -118,6 +117,7 @@ def delayed(
     return jnp.pad(x, ((0, 0), (samples, 0), (0, 0)))[:, : x.shape[1]]
 
 # %% ../nbs/11_wavenet.ipynb #0027
+@signed
 class GatedLayer(nnx.Module):
     "What a sample and an earlier one say together, behind a gate, added to what came in."
 
@@ -134,11 +134,6 @@ class GatedLayer(nnx.Module):
     def __call__(self, x, past):  # (..., channels) each -> (..., channels)
         signal, gate = jnp.split(self.now(x) + self.past(past), 2, axis=-1)
         return x + self.out(jnp.tanh(signal) * nnx.sigmoid(gate))
-
-
-GatedLayer.__signature__ = inspect.signature(
-    GatedLayer.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
 
 # %% ../nbs/11_wavenet.ipynb #0032
 @dataclass(frozen=True)
@@ -193,6 +188,10 @@ class WaveNetConfig:
         )
 
     @property
+    def latent_dim(self):  # a place for each class, and the seed of the noise
+        return len(self.classes) + 1
+
+    @property
     def num_samples(self):
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
@@ -216,12 +215,14 @@ def as_matrix(x):  # (..., channels) -> (rows, channels)
     return x.reshape(-1, x.shape[-1])
 
 # %% ../nbs/11_wavenet.ipynb #0034
-class WaveNet(nnx.Module):
+@signed
+class WaveNet(AudioModel):
     "Predicts each sample from those before it, and writes sounds that way."
+
+    Config = WaveNetConfig
 
     def __init__(self, *, rngs, **settings):  # settings of WaveNetConfig
         self.config = c = WaveNetConfig(**settings)
-        self.sample_rate, self.latent_dim = c.sample_rate, len(c.classes) + 1
         self.recent = nnx.Linear(c.taps, c.channels, rngs=check_rngs(rngs))
         self.asked = nnx.Linear(len(c.classes) + 10, c.channels, rngs=rngs)
         self.layers = nnx.List([GatedLayer(c.channels, d, rngs=rngs) for d in c.dilations])
@@ -247,11 +248,8 @@ class WaveNet(nnx.Module):
         logits, means, log_scales = jnp.split(
             self.last(nnx.relu(self.hidden(nnx.relu(x)))), 3, axis=-1
         )
-        means += (
-            window[..., -1:]
-            + (spread := jnp.linspace(-0.3, 0.3, self.config.logistics))
-            - spread.mean()
-        )
+        spread = jnp.linspace(-0.3, 0.3, self.config.logistics)
+        means += window[..., -1:] + spread - spread.mean()
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
     def predict(
@@ -267,31 +265,30 @@ class WaveNet(nnx.Module):
         return self.leave(x, window)
 
     def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in (-1, 1)
-        rows = as_matrix(z := check_latent(z, self))
+        z = check_latent(z, self)
+        rows = as_matrix(z)
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
         x = mu_law_decode(codes) + 0 * rows.sum(
             -1, keepdims=True
         )  # codes can't be NaN: if z is, the sound is
         return x.reshape(*z.shape[:-1], -1)
 
-    def sample_prior(
-        self, key, count, label=None
-    ):  # -> (count, latent_dim), of one class or of random ones
+    @property
+    def conditions(self):  # of Condition
+        return (class_condition(self.config.classes),)
+
+    def sample_latents(self, key, count, label=None):  # -> (count, latent_dim)
         which, how = jax.random.split(key)
-        c = (
-            jax.random.randint(which, count, 0, len(self.config.classes))
-            if label is None
-            else jnp.full(count, self.config.classes.index(label))
-        )
-        return jnp.concatenate(
-            [jax.nn.one_hot(c, len(self.config.classes)), jax.random.normal(how, (count, 1))],
-            axis=-1,
-        )
+        classes = jax.nn.one_hot(draw_classes(self, which, count, label), len(self.config.classes))
+        return jnp.concatenate([classes, jax.random.normal(how, (count, 1))], axis=-1)
 
-
-WaveNet.__signature__ = inspect.signature(
-    WaveNet.__init__.__get__(0)
-)  # flax shows (*args, **kwargs)
+    def figures(self, train, held_out):  # two SoundSets -> {name: number}
+        counted, codes = (np.asarray(mu_law_encode(x.waveforms)) for x in (train, held_out))
+        found = {"bits": float(bits_per_sample(self, held_out.waveforms, held_out.labels).mean())}
+        for order in (1, 0):
+            bits = histogram_bits(counted, codes, order=order)
+            found[f"bits/order-{order} histogram"] = bits
+        return found
 
 # %% ../nbs/11_wavenet.ipynb #0040
 def wavenet_model(

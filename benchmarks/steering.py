@@ -119,14 +119,21 @@ def pitches(model, train, seed):
     return found
 
 
+def told_pitch(model):
+    "Can a model be told a pitch?"
+    return any(condition.kind == "pitch" for condition in model.conditions)
+
+
 def figures(recipe, data, seed, seconds, *, brief=False):
     """{part: {figure: number}} of one run, and its number of steps."""
     model, train, held_out, steps = fit(recipe, data, seed, seconds)
     found = evaluate_model(model, train, held_out, seed=seed)
     for name, part in held_out.items():
-        if hasattr(model, "steer") and not brief:
+        if not told_pitch(model):
+            continue
+        if not brief:
             found[name] |= pitches(model, train, seed)
-        if hasattr(model, "steer") and "program" in part.details:
+        if "program" in part.details:
             found[name] |= neighbours(model, train, part)
     return found, steps
 
@@ -210,7 +217,7 @@ def measure(rounds=30):
             times, midi = [], np.full(count, 60, np.float32)
             for _ in range(rounds):
                 start = time.perf_counter()
-                jax.block_until_ready(synthesize(model, z, c, midi))
+                jax.block_until_ready(synthesize(model, z, label=c, pitch=midi))
                 times.append(1000 * (time.perf_counter() - start) / count)
             print(f"{name},{count},{model.config.duration},{np.median(times[1:]):.2f}")
 

@@ -4,8 +4,10 @@ import io
 import json
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from audiogen.demo import (
     explorer_spec,
     slider_latent,
 )
-from audiogen.generator import load_model, synthesize
+from audiogen.generator import AudioModel, Condition, load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
 from benchmarks.explorer import serve
 
@@ -33,41 +35,35 @@ STATIC = Path(audiogen.__file__).with_name("static")
 # Python's half
 
 
-class Organ(nnx.Module):
-    "A tone: the latent vector is (octaves up, nothing), and the prior has half an octave for whoever says bright."
-
-    sample_rate, latent_dim = 8000, 2
-
-    def __init__(self, pitch, loudness, words):
-        self.f0, self.level, self.words = (
-            440 * 2 ** ((pitch - 69) / 12),
-            10 ** (loudness / 20),
-            words,
-        )
-
-    def sample_prior(self, key, count, label=None):
-        return jnp.zeros((count, 2)).at[:, 0].set(0.5 * (self.words == "bright"))
-
-    def __call__(self, z):
-        return (
-            self.level
-            * 2**0.5
-            * jnp.sin(2 * jnp.pi * self.f0 * 2 ** z[..., :1] * jnp.arange(8000) / 8000)
-        )
+@dataclass(frozen=True)
+class BandConfig:
+    sample_rate: int = 8000
+    duration: float = 1.0
+    latent_dim: int = 2
 
 
-class Band(nnx.Module):
-    "A model of two instruments, of which one knows pitch."
+class Band(AudioModel):
+    "Two instruments, of which one knows pitch; the latent vector is (octaves up, nothing)."
 
-    sample_rate, latent_dim = 8000, 2
+    config = BandConfig()
+    conditions = (
+        Condition("label", "class", "who plays", choices=("drum", "organ"), default="organ"),
+        Condition(
+            "pitch", "pitch", "how high", ("sounds",), (), 36, 84, "", 48, 60, only_for=("organ",)
+        ),
+        Condition("loudness", "number", "level", ("sounds",), (), -48, 0, "dBFS", -12, -12),
+        Condition("words", "words", "half an octave, if bright", ("latents",), ("bright", "dark")),
+        Condition("breath", "number", "noise", ("sounds",), (), 0, 1, "", 0, 0),
+    )
 
-    class config:
-        classes, pitched, words = ("drum", "organ"), (False, True), ("bright", "dark")
+    def sample_latents(self, key, count, label=None, words=""):
+        return jnp.zeros((count, 2)).at[:, 0].set(0.5 * (words == "bright"))
 
-    def steer(self, label=None, *, pitch=None, loudness=None, words=""):
-        if label == "drum" and pitch is not None:
-            raise ValueError("got a pitch for 'drum'; want None")
-        return Organ(48 if pitch is None else pitch, -12 if loudness is None else loudness, words)
+    def __call__(self, z, label=None, pitch=48.0, loudness=-12.0, breath=0.0):
+        f0 = 440 * 2 ** ((pitch - 69) / 12 + z[..., :1])
+        noise = jax.random.normal(jax.random.key(0), (8000,))
+        x = jnp.sin(2 * jnp.pi * f0 * jnp.arange(8000) / 8000)
+        return 10 ** (loudness / 20) * 2**0.5 * (x + breath * noise)
 
 
 def ask(widget, **request):
@@ -143,14 +139,15 @@ def test_faults_become_a_line_and_the_widget_lives_on():
     assert ask(widget, settings={})[0]["kind"] == "sound"
 
 
-def test_a_model_that_can_steer():
+def test_a_model_with_conditions():
     spec = explorer_spec(Band())
     assert (spec["classes"], spec["pitched"], spec["words"]) == (
         ["drum", "organ"],
         [False, True],
         ["bright", "dark"],
     )
-    assert spec["settings"]["label"] == "organ"
+    assert spec["settings"]["label"] == "organ" and spec["pitches"] == [36, 84]
+    assert [number["name"] for number in spec["numbers"]] == ["loudness", "breath"]
     settings = spec["settings"] | {"pitch": 69, "loudness": -20}
 
     def frequency(**some):
@@ -167,11 +164,12 @@ def test_a_model_that_can_steer():
         {"pitch": 72, "loudness": -30, "offsets": [0.1, 0]},
         {"label": "drum", "pitch": None},
         {"words": "bright"},
+        {"breath": 0.5},
     ):
         exec(explorer_line(Band(), settings | some), scope := {"model": Band()})
         assert np.array_equal(scope["x"], explorer_sound(Band(), settings | some))
     message, _ = explorer_reply(Band(), {"id": 1, "settings": settings | {"label": "drum"}})
-    assert message["message"] == "ValueError: got a pitch for 'drum'; want None"
+    assert message["message"].startswith("ValueError: drum has no pitch; leave it out")
 
 
 def test_the_page_needs_nothing_from_elsewhere():
@@ -188,6 +186,7 @@ SPEC = dict(
     pitched=[False, True],
     words=["bright", "dark"],
     pitches=[36, 84],
+    numbers=[dict(name="loudness", low=-48, high=0, unit="dBFS")],
     reach=3.0,
     settings=dict(
         seed_a=0,

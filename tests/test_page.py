@@ -101,7 +101,12 @@ def test_the_decoder_is_jaxs(page):
                 [z.tolist(), int(c), float(midi)],
             )
         )
-        assert agreement_db(np.asarray(synthesize(m, z, c, midi)), y) > 50, (c, midi)
+        assert (
+            agreement_db(
+                np.asarray(synthesize(m, z, label=m.config.classes[c], pitch=midi or None)), y
+            )
+            > 50
+        ), (c, midi)
 
 
 def test_what_the_explorer_is_told_is_pythons(page):

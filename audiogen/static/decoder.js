@@ -10,7 +10,8 @@ export function readWeights(buffer) {
     const { dtype, data_offsets: [a, b] } = header[name], at = 8 + size + a, half = dtype === "F16", count = (b - a) / (half ? 2 : 4)
     arrays[name] = Float32Array.from({ length: count }, (_, i) => half ? fromHalf(view.getUint16(at + 2 * i, true)) : view.getFloat32(at + 4 * i, true))
   }
-  return { config: JSON.parse(header.__metadata__.audiogen).config, arrays }
+  const { config, conditions } = JSON.parse(header.__metadata__.audiogen)
+  return { config, conditions, arrays }
 }
 
 function fromHalf(h) {                                      // 1 bit of sign, 5 of exponent, 10 of fraction
@@ -66,8 +67,8 @@ export function whiteNoise(seed, count) {
 
 export class Decoder {
   constructor(buffer) {
-    const { config: c, arrays } = readWeights(buffer), layer = /^decoder\.net\.layers\.(\d+)\.kernel$/
-    Object.assign(this, { config: c, arrays, size: c.window_size, hop: c.hop_size, bins: c.window_size / 2 + 1, rate: c.sample_rate })
+    const { config: c, conditions, arrays } = readWeights(buffer), layer = /^decoder\.net\.layers\.(\d+)\.kernel$/
+    Object.assign(this, { config: c, conditions, arrays, size: c.window_size, hop: c.hop_size, bins: c.window_size / 2 + 1, rate: c.sample_rate })
     this.samples = Math.round(c.duration * c.sample_rate)
     this.frames = 1 + Math.max(Math.floor(this.samples / this.hop), Math.ceil((this.samples - Math.floor(this.size / 4)) / this.hop))
     this.layers = Object.keys(arrays).filter(k => layer.test(k)).sort((a, b) => layer.exec(a)[1] - layer.exec(b)[1])

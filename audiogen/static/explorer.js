@@ -462,7 +462,10 @@ function render({ model, el }) {
   const classes = spec.classes.map(name => [name, name])
   if (has("label")) rows.push(choice("Class", "label", has("pitch") ? classes : [["", "any"], ...classes]))
   if (has("pitch")) rows.push(slider("Pitch", "pitch", { min: spec.pitches[0], max: spec.pitches[1], step: 1, text: v => `${noteName(v)} ${v}`, usable: pitched }))
-  if (has("loudness")) rows.push(slider("Loudness", "loudness", { min: -48, max: 0, step: 1, text: v => `${signed(v, 0)} dB` }))
+  for (const { name, low, high, unit } of spec.numbers ?? []) {
+    const step = unit === "dBFS" ? 1 : (high - low) / 200, digits = step < 1 ? 2 : 0
+    rows.push(slider(name[0].toUpperCase() + name.slice(1), name, { min: low, max: high, step, text: v => `${signed(v, digits)} ${unit}` }))
+  }
   if (spec.words?.length && has("words")) rows.push(words("Words"))
   if (has("seed_a")) rows.push(seed("Sound A", "seed_a"))
   if (has("seed_b")) rows.push(seed("Sound B", "seed_b"))

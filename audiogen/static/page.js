@@ -12,11 +12,15 @@ const WORDS = { short: [0, -1], long: [0, 1], dark: [1, -1], bright: [1, 1], sha
 const CANDIDATES = 32, BANDWIDTH = 0.1
 const SLICE = 30           // ms: how long an answer may keep the page from being drawn
 
-// What the explorer has to know of the model, as audiogen.demo.explorer_spec has it.
-export function specOf({ config }, name = "conditional") {
+// What the explorer has to know of the model, as audiogen.demo.explorer_spec has it: from the conditions in the model's file.
+export function specOf({ config, conditions }, name = "conditional") {
   const settings = { seed_a: 0, seed_b: 1, interpolation: 0, variation_scale: 0, variation_seed: 0, offsets: Array(Math.min(8, config.latent_dim)).fill(0) }
-  Object.assign(settings, { label: config.classes[Math.max(0, config.pitched.indexOf(true))], pitch: 60, loudness: -12, words: "" })
-  return { name, sample_rate: config.sample_rate, classes: config.classes, pitched: config.pitched, words: Object.keys(WORDS), pitches: [36, 84], reach: 3, settings }
+  const [label, pitch, words] = ["class", "pitch", "words"].map(kind => conditions.find(c => c.kind === kind))
+  const numbers = conditions.filter(c => c.kind === "number").map(({ name, low, high, unit }) => ({ name, low, high, unit }))
+  Object.assign(settings, { label: label.default, pitch: pitch.example, words: "" })
+  for (const c of conditions) if (c.kind === "number") settings[c.name] = c.example
+  const pitched = label.choices.map(c => pitch.only_for.includes(c)), pitches = [Math.max(pitch.low, pitch.example - 24), Math.min(pitch.high, pitch.example + 24)]
+  return { name, sample_rate: config.sample_rate, classes: label.choices, pitched, words: words.choices, pitches, numbers, reach: 3, settings }
 }
 
 // ---------------------------------------------------------------------------------------------------- styles
@@ -119,8 +123,8 @@ function answering(decoder, name) {
     let z = yield* remembered(seed_a, c, home, words)
     if (interpolation) z = slerp(z, yield* remembered(seed_b, c, home, words), interpolation)
     z = z.map((v, i) => Math.round(1e4 * (v + (variation_scale && variation_scale * normal(step)) + (offsets[i] ?? 0))) / 1e4)
-    const asked = [`'${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
-    const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model.steer(${asked}), [${z.map(v => v || 0).join(", ")}])`
+    const asked = [`label='${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
+    const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model, [${z.map(v => v || 0).join(", ")}], ${asked})`
     return { python, x: atLoudness(decoder.sound(z, c, midi), loudness, decoder.rate) }
   }
 }

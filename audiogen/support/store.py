@@ -117,7 +117,7 @@ def read_header(
 # %% ../../nbs/support/store.ipynb #0010
 def model_info(
     path,  # a shipped model's name, a file written by save_model, or a run's folder
-) -> dict:  # model, config, about, parameters, bytes
+) -> dict:  # model, config, conditions (None if the file lists none), about, parameters, bytes
     "What a model's file says of itself, without loading its weights."
     path = model_path(path)
     with faults_named(path):
@@ -126,6 +126,7 @@ def model_info(
         return dict(
             model=story.get("model"),
             config=story["config"],
+            conditions=story.get("conditions"),
             about=story.get("about", {}),
             parameters=sum(map(math.prod, shapes.values())),
             bytes=path.stat().st_size,
