@@ -127,7 +127,7 @@ def _normal(key, shape):
 
 # %% ../nbs/01_generator.ipynb #0023
 def model_classes(
-    model: "AudioModel",
+    model,  # an AudioModel
 ) -> tuple:  # names, none for a model without classes
     "The classes of sound that a model can be asked for."
     found = [c.choices for c in check_model(model).conditions if c.kind == "class"]
@@ -135,7 +135,7 @@ def model_classes(
 
 # %% ../nbs/01_generator.ipynb #0024
 def sample_latents(
-    model: "AudioModel",
+    model,  # an AudioModel
     count,  # how many
     *,
     rngs: nnx.Rngs,  # its `sample` stream is used
