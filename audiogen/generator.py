@@ -169,7 +169,9 @@ def vary_latent(
 # %% ../nbs/01_generator.ipynb #ifsigned
 def signed(cls):
     "Let `help` and editors show how a module is built, setting by setting; Flax hides it."
-    signature = inspect.signature(cls.__init__.__get__(0))
+    signature = inspect.Signature()
+    if "__init__" in vars(cls):
+        signature = inspect.signature(cls.__init__.__get__(0))
     parameters = dict(signature.parameters)
     if parameters.pop("settings", None):
         keyword_only = inspect.Parameter.KEYWORD_ONLY
@@ -360,6 +362,7 @@ def check_part(model, part, given):
     return given
 
 # %% ../nbs/01_generator.ipynb #ifmodel
+@signed
 class AudioModel(nnx.Module):
     """What all models of this book can do.
 
