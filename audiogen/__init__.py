@@ -32,9 +32,10 @@ _chosen = {
     "training": "train plot_losses read_log",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
-    "conditional": "ConditionalVAE WORDS Note play_notes read_midi resynthesize",
+    "conditional": "ConditionalVAE WORDS resynthesize",
     "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
     "cli": "find_recipe evaluate_model render",
+    "song": "Note play_notes read_midi",
 }
 
 # {"SimpleAudioGenerator": "audiogen.generator", …}, of all functions and classes, from the index that nbdev writes
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from .demo import *
     from .generator import *
     from .metrics import *
+    from .song import *
     from .sounds import *
     from .spectral import *
     from .stft import *

@@ -201,8 +201,8 @@ def play_command(args):
     "Play a MIDI file with a conditional model."
     from tqdm import tqdm
 
-    from audiogen.conditional import play_notes, read_midi, song_seconds
     from audiogen.demo import choose_model
+    from audiogen.song import play_notes, read_midi, song_seconds
     from audiogen.variation import check_room
     from audiogen.waveform import audio_writer
 

@@ -13,6 +13,9 @@ import audiogen
 
 REPO = Path(__file__).resolve().parents[1]
 LAYER = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
+LAYER["cli"] = (
+    max(LAYER.values()) + 1
+)  # whatever its number: it plays and trains what any chapter has
 MODULES = sorted(path.stem for path in (REPO / "audiogen").glob("[!_]*.py"))
 
 

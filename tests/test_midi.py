@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiogen.cli import cli
-from audiogen.conditional import GENERAL_MIDI, LARGEST_MIDI, PERCUSSION, Note, read_midi
+from audiogen.song import GENERAL_MIDI, LARGEST_MIDI, PERCUSSION, Note, read_midi
 from audiogen.waveform import load_audio
 
 CLASSES = (*GENERAL_MIDI, *sorted({*PERCUSSION.values()}))
@@ -556,8 +556,8 @@ def test_play_interrupted_leaves_nothing(popen, interruptible, tmp_path, name, s
 
 
 def test_a_note_without_pitch_is_refused_where_the_class_has_one():
-    from audiogen.conditional import Note, play_notes
     from audiogen.generator import load_model
+    from audiogen.song import play_notes
 
     model = load_model("conditional")
     with pytest.raises(ValueError, match="organ has a pitch, and a note of it has none"):

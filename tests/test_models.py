@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audiogen import conditional, metrics, spectral, stft, variation, waveform, wavenet
+from audiogen import conditional, metrics, song, spectral, stft, variation, waveform, wavenet
 from audiogen.cli import evaluate_model
 from audiogen.generator import (
     SimpleAudioGenerator,
@@ -65,7 +65,7 @@ WAVEFORM_FUNCTIONS = {
     "self_similarity": lambda x: metrics.self_similarity(x, num_lags=100),
     "first_peak": lambda x: metrics.first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
     "pulse_train": lambda x: conditional.pulse_train(1000 * x, sample_rate=16000),
-    "soft_limit": lambda x: conditional.soft_limit(np.asarray(x)),
+    "soft_limit": lambda x: song.soft_limit(np.asarray(x)),
     "comb": lambda x: conditional.comb(1000 * x[:, 0], 512, 16000),
     "partial_weights": lambda x: conditional.partial_weights(600 * x[:, 0], 16, 257, 16000),
     "loudness": lambda x: conditional.loudness(x, sample_rate=16000),
@@ -214,9 +214,9 @@ def test_a_sound_without_a_pitch_is_as_long_as_it_is_told():
 
 
 def test_words_in_a_song_reach_the_classes_that_they_fit():
-    notes = [conditional.Note(0, 0.1, "kick"), conditional.Note(0, 0.1, "organ", 60.0)]
+    notes = [song.Note(0, 0.1, "kick"), song.Note(0, 0.1, "organ", 60.0)]
     plain, pure = (
-        np.concatenate([*conditional.play_notes(load_model("conditional"), notes, words=words)])
+        np.concatenate([*song.play_notes(load_model("conditional"), notes, words=words)])
         for words in ("", "pure")
     )
     assert np.abs(plain - pure).max() > 1e-3
@@ -228,21 +228,21 @@ def test_a_song_is_played_in_a_style_of_its_first_pitch():
     classes, remembered = model.known_midi.shape
     model.known_midi[...] = jnp.tile(jnp.linspace(75, 90, remembered), (classes, 1))
     c = model.config.classes.index("pluck")
-    notes = [conditional.Note(0, 0.1, "pluck", 80.0), conditional.Note(0.1, 0.1, "pluck", 88.0)]
+    notes = [song.Note(0, 0.1, "pluck", 80.0), song.Note(0.1, 0.1, "pluck", 88.0)]
     for words in ("", "bright"):
         key = jax.random.fold_in(jax.random.key(3), c)
         style = conditional.sample_styles(model, key, np.array([c]), np.array([80.0]), words=words)
         keys = [jax.random.fold_in(jax.random.key(3), i) for i in range(len(notes))]
-        sounds = [conditional.sound_note(model, style, *pair) for pair in zip(notes, keys)]
-        song = np.concatenate([*conditional.play_notes(model, notes, seed=3, words=words)])
-        wanted = conditional.soft_limit(0.5 * sounds[1])  # the first has ended by then
-        np.testing.assert_allclose(song[-1600:], wanted[-1600:], atol=1e-6)
+        sounds = [song.sound_note(model, style, *pair) for pair in zip(notes, keys)]
+        played = np.concatenate([*song.play_notes(model, notes, seed=3, words=words)])
+        wanted = song.soft_limit(0.5 * sounds[1])  # the first has ended by then
+        np.testing.assert_allclose(played[-1600:], wanted[-1600:], atol=1e-6)
 
 
 def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
-    notes = [conditional.Note(0, 0.1, "pluck", midi) for midi in (60.0, 90.0, 31.0, 90.0)]
+    notes = [song.Note(0, 0.1, "pluck", midi) for midi in (60.0, 90.0, 31.0, 90.0)]
     with pytest.warns(UserWarning) as caught:
-        list(conditional.play_notes(load_model("conditional"), notes))
+        list(song.play_notes(load_model("conditional"), notes))
     assert ["at 90 it plays" in str(warning.message) for warning in caught] == [True]
     assert caught[0].filename == __file__
 
@@ -256,9 +256,9 @@ def test_a_song_warns_once_a_class_of_pitches_that_it_never_learned():
     ],
 )
 def test_a_song_with_a_bad_note_is_refused_before_it_begins(label, midi, message):
-    notes = [conditional.Note(0, 0.1, "organ", 60.0), conditional.Note(3, 0.1, label, midi)]
+    notes = [song.Note(0, 0.1, "organ", 60.0), song.Note(3, 0.1, label, midi)]
     with pytest.raises(ValueError, match=message):
-        next(conditional.play_notes(load_model("conditional"), notes))
+        next(song.play_notes(load_model("conditional"), notes))
 
 
 # ---- fitted, and compiled once
