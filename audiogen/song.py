@@ -64,7 +64,12 @@ def score(
     return [Note(float(start), seconds, label, *map(float, pitch)) for start, *pitch in fields]
 
 # %% ../nbs/19_song.ipynb #0079
-def song_style(model, note, seed, words):
+def song_style(
+    model: ConditionalVAE,
+    note,  # the first Note of a class
+    seed,  # of the song
+    words,  # for all styles, some of WORDS
+):  # style, (1, latent_dim)
     "The style in which all notes of a class are played, at home near the pitch of its first note."
     c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
     fitting = words
@@ -395,12 +400,17 @@ STAND_INS = {
 }
 
 # %% ../nbs/19_song.ipynb #0089
-def note_class(channel, key, program, classes, label):
+def note_class(
+    channel,  # of the event, 0 to 15
+    key,  # MIDI number
+    program,  # of the channel, 0 to 127
+    classes,  # that the model knows
+    label,  # class for all notes but drums; by program if None
+):  # name of a class
     "The class that plays a note; None if there is none."
-    if channel == 9:
-        return (
-            name if (name := PERCUSSION.get(key)) in classes else None
-        )  # MIDI's tenth channel is percussion
+    if channel == 9:  # MIDI's tenth channel is percussion
+        name = PERCUSSION.get(key)
+        return name if name in classes else None
     if not 12 <= key <= 120:
         return None
     if label:
