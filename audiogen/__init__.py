@@ -20,7 +20,7 @@ from ._modidx import d as _index
 _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
         load_audio save_audio open_audio audio_writer resample repitch plot_waveform visualize_waveforms play listen""",
-    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize model_classes save_model load_model",
+    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes save_model load_model",
     "support.store": "model_info",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
@@ -35,7 +35,7 @@ _chosen = {
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE WORDS Note play_notes read_midi resynthesize",
     "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
-    "cli": "find_recipe evaluate_model render",
+    "cli": "load_recipe evaluate_model",
 }
 
 # {"SimpleAudioGenerator": "audiogen.generator", …}, of all functions and classes, from the index that nbdev writes
@@ -108,8 +108,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from . import waveform as waveform
     from . import wavenet as wavenet
     from .cli import evaluate_model as evaluate_model
-    from .cli import find_recipe as find_recipe
-    from .cli import render as render
+    from .cli import load_recipe as load_recipe
     from .conditional import *
     from .demo import *
     from .generator import *
