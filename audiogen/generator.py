@@ -114,7 +114,7 @@ def check_latent(z, model):
 
 # %% ../nbs/01_generator.ipynb #0020
 def latent_key(
-    model: "AudioModel",  # anything with a latent_dim
+    model: nnx.Module,  # anything with a latent_dim
     count: int,  # how many latent vectors are wanted
     rngs: nnx.Rngs,  # its `sample` stream is used
 ) -> jax.Array:  # a key for nothing but latent vectors
@@ -131,7 +131,7 @@ def _normal(key, shape):
 
 # %% ../nbs/01_generator.ipynb #0023
 def model_classes(
-    model: "AudioModel",
+    model: nnx.Module,  # an AudioModel
 ) -> tuple[str, ...]:  # names, none for a model without classes
     "The classes of sound that a model can be asked for."
     found = [c.choices for c in check_model(model).conditions if c.kind == "class"]
@@ -139,7 +139,7 @@ def model_classes(
 
 # %% ../nbs/01_generator.ipynb #0024
 def sample_latents(
-    model: "AudioModel",
+    model: nnx.Module,  # an AudioModel
     count: int,  # how many
     *,
     rngs: nnx.Rngs,  # its `sample` stream is used
@@ -151,7 +151,7 @@ def sample_latents(
 
 # %% ../nbs/01_generator.ipynb #0025
 def vary_latent(
-    model: "AudioModel",  # anything with a latent_dim
+    model: nnx.Module,  # anything with a latent_dim
     base_latent: ArrayLike,  # where to start, (latent_dim,)
     *,
     scale: float | jax.Array,  # standard deviation σ of the step
@@ -176,7 +176,9 @@ _Class = TypeVar("_Class")  # the class that a decorator gets, and hands back
 
 def signed(cls: _Class) -> _Class:
     "Let `help` and editors show how a module is built, setting by setting; Flax hides it."
-    signature = inspect.signature(cls.__init__.__get__(0))
+    signature = inspect.Signature()
+    if "__init__" in vars(cls):
+        signature = inspect.signature(cls.__init__.__get__(0))
     parameters = dict(signature.parameters)
     if parameters.pop("settings", None):
         keyword_only = inspect.Parameter.KEYWORD_ONLY
@@ -367,6 +369,7 @@ def check_part(model, part, given):
     return given
 
 # %% ../nbs/01_generator.ipynb #ifmodel
+@signed
 class AudioModel(nnx.Module):
     """What all models of this book can do.
 
