@@ -11,15 +11,16 @@ used, so `import audiogen` itself is quick. (`audiogen.stft` is the chapter; the
 
 __version__ = "0.1.0"
 
+import os
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._modidx import d as _index
 
 _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
         load_audio save_audio open_audio audio_writer resample repitch plot_waveform visualize_waveforms play listen""",
-    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize model_classes save_model load_model",
+    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes save_model load_model",
     "support.store": "model_info",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
@@ -34,7 +35,7 @@ _chosen = {
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE WORDS resynthesize",
     "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
-    "cli": "find_recipe evaluate_model render",
+    "cli": "load_recipe",
     "song": "Note play_notes read_midi",
 }
 
@@ -53,13 +54,31 @@ _modules = {module.split(".")[1] for module in _index["syms"]}
 __all__ = ["load", "models", *(name for names in _chosen.values() for name in names.split())]
 
 
-def models() -> list:  # names
+def models() -> list[str]:  # names
     "The names of the trained models that come with the package."
     from .support.store import shipped_models
 
     return list(shipped_models())
 
 
+_Shipped = Literal[
+    "conditional",
+    "conditional-instruments",
+    "spectral",
+    "spectral-instruments",
+    "vae",
+    "vae-instruments",
+    "wavenet",
+    "wavenet-hour",
+    "wavenet-minute",
+    "wavenet-nine",
+]
+
+
+@overload
+def load(name: _Shipped) -> "AudioModel": ...
+@overload
+def load(name: str | os.PathLike[str]) -> Any: ...  # `load_model` and `load_audio` say which
 def load(
     name,  # a shipped model's name, a run's folder, a model's file, or a sound file
 ):  # the model; or waveform, (t,), and sample rate (Hz)
@@ -75,27 +94,22 @@ def load(
     return load_audio(name)
 
 
-def __getattr__(name):
-    if name in _modules:
-        return import_module(f"{__name__}.{name}")
-    if name in _home:
-        return getattr(import_module(_home[name]), name)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    if not name.startswith("_"):
-        from difflib import get_close_matches
-
-        known = {known.lower(): known for known in [*_home, *_modules, *__all__]}
-        near = get_close_matches(name.lower(), known, n=1)
-        message += f"; did you mean {known[near[0]]}?" if near else ""
-    raise AttributeError(message)
-
-
-def __dir__():
-    return [*(name for name in globals() if name.startswith("__")), *__all__, *_modules]
-
-
-if TYPE_CHECKING:
-    from .cli import *
+if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not their functions
+    from . import cli as cli
+    from . import conditional as conditional
+    from . import demo as demo
+    from . import generator as generator
+    from . import metrics as metrics
+    from . import sounds as sounds
+    from . import spectral as spectral
+    from . import stft as stft
+    from . import training as training
+    from . import vae as vae
+    from . import variation as variation
+    from . import waveform as waveform
+    from . import wavenet as wavenet
+    from .cli import evaluate_model as evaluate_model
+    from .cli import load_recipe as load_recipe
     from .conditional import *
     from .demo import *
     from .generator import *
@@ -103,10 +117,50 @@ if TYPE_CHECKING:
     from .song import *
     from .sounds import *
     from .spectral import *
-    from .stft import *
+    from .stft import amplitude_to_db as amplitude_to_db
+    from .stft import db_to_amplitude as db_to_amplitude
+    from .stft import draw_spectrogram as draw_spectrogram
+    from .stft import frames as frames
+    from .stft import full_scale as full_scale
+    from .stft import generate_spectrogram as generate_spectrogram
+    from .stft import get_window as get_window
+    from .stft import griffin_lim as griffin_lim
+    from .stft import hz_to_mel as hz_to_mel
+    from .stft import istft as istft
+    from .stft import log_stft_distance as log_stft_distance
+    from .stft import magnitude as magnitude
+    from .stft import mel_filters as mel_filters
+    from .stft import mel_spectrogram as mel_spectrogram
+    from .stft import mel_to_hz as mel_to_hz
+    from .stft import multi_resolution_stft_distance as multi_resolution_stft_distance
+    from .stft import num_frames as num_frames
+    from .stft import plot_spectrogram as plot_spectrogram
+    from .stft import spectrogram as spectrogram
+    from .stft import spectrogram_blocks as spectrogram_blocks
+    from .stft import spectrogram_overview as spectrogram_overview
+    from .stft import visualize_spectrogram as visualize_spectrogram
+    from .support.cache import *
     from .support.store import *
     from .training import *
     from .vae import *
     from .variation import *
     from .waveform import *
     from .wavenet import *
+else:  # where a type checker would believe in any name
+
+    def __getattr__(name):
+        if name in _modules:
+            return import_module(f"{__name__}.{name}")
+        if name in _home:
+            return getattr(import_module(_home[name]), name)
+        message = f"module {__name__!r} has no attribute {name!r}"
+        if not name.startswith("_"):
+            from difflib import get_close_matches
+
+            known = {known.lower(): known for known in [*_home, *_modules, *__all__]}
+            near = get_close_matches(name.lower(), known, n=1)
+            message += f"; did you mean {known[near[0]]}?" if near else ""
+        raise AttributeError(message)
+
+    def __dir__():
+        return [*(name for name in globals() if name.startswith("__")), *__all__, *_modules]

@@ -11,13 +11,19 @@ __all__ = ['PAGE', 'UNTRAINED', 'CONTROLS', 'walk_between', 'demo_classes', 'dem
 # %% ../nbs/04_demo.ipynb #0005
 import html
 import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from audiogen.generator import (
+    AudioModel,
+    Condition,
     SimpleAudioGenerator,
     load_model,
     part_of,
@@ -46,24 +52,37 @@ from audiogen.waveform import (
     wav_bytes,
 )
 
+# %% ../nbs/04_demo.ipynb #typenames
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+    from ipywidgets import VBox, Widget
+else:  # the names alone, so that nothing more is imported
+    AnyWidget = "AnyWidget"
+    VBox = "VBox"
+    Widget = "Widget"
+
 # %% ../nbs/04_demo.ipynb #0016
 def walk_between(
-    model,  # called as model(z)
-    a,  # latent vector, (latent_dim,)
-    b,  # latent vector, (latent_dim,)
+    model: AudioModel,  # called as model(z)
+    a: ArrayLike,  # latent vector, (latent_dim,)
+    b: ArrayLike,  # latent vector, (latent_dim,)
     *,
-    steps=6,  # steps from a to b; one segment more
-):  # waveform, (t,)
+    steps: int = 6,  # steps from a to b; one segment more
+) -> np.ndarray:  # waveform, (t,)
     "One long sound that goes from a to b."
     segments = np.asarray(synthesize(model, latent_walk(np.stack([a, b]), steps=steps)))
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
 # %% ../nbs/04_demo.ipynb #0019
 def demo_classes(
-    model,  # any model
+    model: AudioModel,  # any model
     *,
-    seed=42,  # which ones, where there are more than three
-) -> list:  # three names; None three times, unless a class says which latent vectors are drawn
+    seed: int = 42,  # which ones, where there are more than three
+) -> list[
+    str | None
+]:  # three names; None three times, unless a class says which latent vectors are drawn
     "The classes of the three sounds."
     choices = [
         c.choices for c in model.conditions if c.kind == "class" and c.acts_on == ("latents",)
@@ -73,11 +92,11 @@ def demo_classes(
 
 # %% ../nbs/04_demo.ipynb #0020
 def demo_sounds(
-    model,  # called as model(z)
+    model: AudioModel,  # called as model(z)
     *,
-    seed=42,  # of the latent vectors
-    duration=None,  # length of a sound (s); the model's own if None
-):  # {name: waveform}
+    seed: int = 42,  # of the latent vectors
+    duration: float | None = None,  # length of a sound (s); the model's own if None
+) -> dict[str, np.ndarray]:  # {name: waveform}
     "Three sounds, four variations of the first, and a walk to the second."
     from flax import nnx
 
@@ -96,11 +115,11 @@ def demo_sounds(
 
 # %% ../nbs/04_demo.ipynb #0022
 def fit_duration(
-    waveforms,  # (..., t)
-    duration,  # the length wanted (s); None leaves them as they are
+    waveforms: ArrayLike,  # (..., t)
+    duration: float | None,  # the length wanted (s); None leaves them as they are
     *,
-    sample_rate,  # samples per second (Hz)
-):  # waveforms of that length, (..., t)
+    sample_rate: int,  # samples per second (Hz)
+) -> np.ndarray:  # waveforms of that length, (..., t)
     "Waveforms cut short, with a fade of up to 10 ms, or followed by silence."
     x = np.asarray(waveforms)
     if duration is None:
@@ -118,12 +137,12 @@ def fit_duration(
 
 # %% ../nbs/04_demo.ipynb #0026
 def section_html(
-    title,  # heading
-    text,  # a sentence
-    png,  # the picture, a PNG file in memory
-    sounds,  # {name: waveform} for the players
+    title: str,  # heading
+    text: str,  # a sentence
+    png: bytes,  # the picture, a PNG file in memory
+    sounds: Mapping[str, ArrayLike],  # {name: waveform} for the players
     *,
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
 ) -> str:  # HTML
     "A heading, a picture and a row of players."
     players = "".join(
@@ -134,8 +153,8 @@ def section_html(
 
 # %% ../nbs/04_demo.ipynb #0027
 def page_html(
-    title,  # of the page
-    sections,  # HTML, one string each
+    title: str,  # of the page
+    sections: Iterable[str],  # HTML, one string each
 ) -> str:  # a whole HTML document
     "A page that needs no other file."
     return PAGE.format(title=html.escape(title), body="\n".join(sections))
@@ -158,12 +177,12 @@ UNTRAINED = "These sounds are white noise: the generator that made them is untra
 
 # %% ../nbs/04_demo.ipynb #0030
 def demo_files(
-    sounds,  # {name: waveform}, from demo_sounds
+    sounds: Mapping[str, ArrayLike],  # {name: waveform}, from demo_sounds
     *,
-    sample_rate,  # samples per second (Hz)
-    classes=(None, None, None),  # of the three sounds, from demo_classes
-    note="",  # a sentence for the top of the page
-):  # yields (file name, its bytes)
+    sample_rate: int,  # samples per second (Hz)
+    classes: Sequence[str | None] = (None, None, None),  # of the three sounds, from demo_classes
+    note: str = "",  # a sentence for the top of the page
+) -> Iterator[tuple[str, bytes]]:  # yields (file name, its bytes)
     "The pictures, the sounds and the page, one after the other."
     png, section = partial(figure_png, dpi=80), partial(section_html, sample_rate=sample_rate)
     three, four = ([n for n in sounds if n.startswith(kind)] for kind in ("sound", "variation"))
@@ -208,12 +227,14 @@ def demo_files(
 
 # %% ../nbs/04_demo.ipynb #0031
 def main(
-    out="audiogen-demo",  # folder for what is made
+    out: str | os.PathLike[str] = "audiogen-demo",  # folder for what is made
     *,
-    seed=42,  # of latent vectors, and of an untrained model's weights
-    duration=None,  # length of a sound (s); the model's own if None
-    model="spectral",  # a model, a shipped one's name, a path, or "untrained"
-):  # paths of the files written
+    seed: int = 42,  # of latent vectors, and of an untrained model's weights
+    duration: float | None = None,  # length of a sound (s); the model's own if None
+    model: AudioModel
+    | str
+    | Path = "spectral",  # a model, a shipped one's name, a path, or "untrained"
+) -> list[Path]:  # paths of the files written
     "Generate, vary, walk, draw, save: sounds, pictures, and a page to open."
     from tqdm import tqdm
 
@@ -239,11 +260,11 @@ def check_folder(path):
 
 # %% ../nbs/04_demo.ipynb #0033
 def choose_model(
-    model,  # a model, a shipped one's name, a path, or "untrained"
+    model: AudioModel | str | Path,  # a model, a shipped one's name, a path, or "untrained"
     *,
-    seed=42,  # of the weights of the untrained generator
-    duration=None,  # length of its sounds (s); half a second if None
-):  # a model
+    seed: int = 42,  # of the weights of the untrained generator
+    duration: float | None = None,  # length of its sounds (s); half a second if None
+) -> AudioModel:  # a model
     "The model meant by an argument."
     from flax import nnx
 
@@ -255,17 +276,17 @@ def choose_model(
 
 # %% ../nbs/04_demo.ipynb #0044
 def slider_latent(
-    model,  # an AudioModel
+    model: AudioModel,  # an AudioModel
     *,
-    seed_a=0,  # the first sound
-    seed_b=1,  # the second sound
-    label_b=None,  # class of the second sound; as the first if None
-    interpolation=0.0,  # where between them, from 0 (a) to 1 (b)
-    variation_scale=0.0,  # standard deviation of a random step from there
-    variation_seed=0,  # which random step
-    offsets=(),  # added to the first latent dimensions
-    **conditions,  # of the model's, that act on latent vectors, such as label="kick"
-):  # latent vector, (latent_dim,)
+    seed_a: int = 0,  # the first sound
+    seed_b: int = 1,  # the second sound
+    label_b: str | None = None,  # class of the second sound; as the first if None
+    interpolation: float = 0.0,  # where between them, from 0 (a) to 1 (b)
+    variation_scale: float = 0.0,  # standard deviation of a random step from there
+    variation_seed: int = 0,  # which random step
+    offsets: Sequence[float] = (),  # added to the first latent dimensions
+    **conditions: object,  # of the model's, that act on latent vectors, such as label="kick"
+) -> np.ndarray:  # latent vector, (latent_dim,)
     "The latent vector that a set of sliders stands for."
     from flax import nnx
 
@@ -286,8 +307,8 @@ def slider_latent(
 
 # %% ../nbs/04_demo.ipynb #0047
 def live_picture(
-    model,  # for its sample rate
-):  # draw(x, window_size, hop_size) -> PNG file in memory
+    model: AudioModel,  # for its sample rate
+) -> Callable[..., bytes]:  # draw(x, window_size, hop_size) -> PNG file in memory
     "A picture of waveform and spectrogram that is quick to draw again."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -319,9 +340,11 @@ def live_picture(
 
 # %% ../nbs/04_demo.ipynb #0048
 def make_controls(
-    model,  # for its latent_dim
+    model: AudioModel,  # for its latent_dim
     *,
-    latent_sliders=4,  # sliders for the first so many latent dimensions
+    latent_sliders: int = 4,  # sliders for the first so many latent dimensions
+) -> (
+    "tuple[dict[str, Widget], list[Widget], Widget, Widget]"
 ):  # {argument of slider_latent: slider}, latent sliders, window, hop
     "The sliders, without anything behind them."
     import ipywidgets as w
@@ -347,10 +370,10 @@ def make_controls(
 
 # %% ../nbs/04_demo.ipynb #keys-code
 def make_widget(
-    name,  # of a JavaScript module in static, with a style sheet of that name or without
+    name: str,  # of a JavaScript module in static, with a style sheet of that name or without
     *,
-    spec=None,  # what its page has to know, fit for JSON
-):  # a widget
+    spec: dict[str, Any] | None = None,  # what its page has to know, fit for JSON
+) -> "AnyWidget":  # a widget
     "A widget made of JavaScript."
     import anywidget
     import traitlets
@@ -367,10 +390,10 @@ def make_widget(
 
 # %% ../nbs/04_demo.ipynb #0049
 def sliders(
-    model,  # called as model(z)
+    model: AudioModel,  # called as model(z)
     *,
-    latent_sliders=4,  # sliders for the first so many latent dimensions
-):  # an ipywidgets box, to be shown as the value of a cell
+    latent_sliders: int = 4,  # sliders for the first so many latent dimensions
+) -> "VBox":  # an ipywidgets box, to be shown as the value of a cell
     "Explore a model: seeds, interpolation, variation, latent dimensions, window and hop."
     import ipywidgets as w
 
@@ -404,11 +427,11 @@ def sliders(
 
 # %% ../nbs/04_demo.ipynb #0055
 def explorer_spec(
-    model,  # an AudioModel
+    model: AudioModel,  # an AudioModel
     *,
-    name="model",  # shown, and part of the names of saved files
-    directions=8,  # sliders for so many latent dimensions
-) -> dict:  # fit for JSON
+    name: str = "model",  # shown, and part of the names of saved files
+    directions: int = 8,  # sliders for so many latent dimensions
+) -> dict[str, Any]:  # fit for JSON
     "What the explorer's page has to know of a model."
     settings = dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0)
     settings["offsets"] = [0.0] * min(directions, model.latent_dim)
@@ -419,7 +442,7 @@ def explorer_spec(
     return spec
 
 
-def add_classes(spec, condition):
+def add_classes(spec: dict[str, Any], condition: Condition) -> None:
     "A list of classes; of a second one, if a class decides which latent vector is drawn."
     spec["classes"] = [*condition.choices]
     if "sounds" in condition.acts_on:
@@ -428,7 +451,7 @@ def add_classes(spec, condition):
         spec["settings"] |= dict(label=None, label_b=None)
 
 
-def add_keyboard(spec, condition):
+def add_keyboard(spec: dict[str, Any], condition: Condition) -> None:
     "A keyboard of four octaves, and a slider."
     usual = int(condition.example)
     spec["pitches"] = [max(int(condition.low), usual - 24), min(int(condition.high), usual + 24)]
@@ -437,13 +460,13 @@ def add_keyboard(spec, condition):
     spec["settings"]["pitch"] = usual
 
 
-def add_words(spec, condition):
+def add_words(spec: dict[str, Any], condition: Condition) -> None:
     "A field to type words into."
     spec["words"] = [*condition.choices]
     spec["settings"]["words"] = ""
 
 
-def add_slider(spec, condition):
+def add_slider(spec: dict[str, Any], condition: Condition) -> None:
     "A slider."
     c = condition
     spec["numbers"].append(dict(name=c.name, low=c.low, high=c.high, unit=c.unit))
@@ -460,9 +483,9 @@ CONTROLS = {
 
 # %% ../nbs/04_demo.ipynb #0058
 def split_settings(
-    model,  # an AudioModel
-    settings,  # from the explorer's page
-):  # arguments of slider_latent, arguments of synthesize
+    model: AudioModel,  # an AudioModel
+    settings: dict[str, Any],  # from the explorer's page
+) -> tuple[dict[str, Any], dict[str, Any]]:  # arguments of slider_latent, arguments of synthesize
     "The settings, by what they're for."
     kinds = {condition.name: condition.kind for condition in model.conditions}
     given = {name: value for name, value in settings.items() if value not in (None, "")}
@@ -474,19 +497,19 @@ def split_settings(
 
 # %% ../nbs/04_demo.ipynb #0059
 def explorer_sound(
-    model,  # an AudioModel
-    settings,  # from the explorer's page
-):  # waveform, (t,)
+    model: AudioModel,  # an AudioModel
+    settings: dict[str, Any],  # from the explorer's page
+) -> np.ndarray:  # waveform, (t,)
     "The sound that the settings stand for."
     latents, sounds = split_settings(model, settings)
     return np.asarray(synthesize(model, slider_latent(model, **latents), **sounds))
 
 # %% ../nbs/04_demo.ipynb #0063
 def explorer_line(
-    model,  # an AudioModel
-    settings,  # from the explorer's page
+    model: AudioModel,  # an AudioModel
+    settings: dict[str, Any],  # from the explorer's page
     *,
-    source="model",  # Python that stands for the model
+    source: str = "model",  # Python that stands for the model
 ) -> str:  # one line
     "Python that makes the sound which the settings stand for."
     latents, sounds = split_settings(model, settings)
@@ -508,11 +531,13 @@ def explorer_line(
 
 # %% ../nbs/04_demo.ipynb #0067
 def explorer_reply(
-    model,  # called as model(z)
-    request,  # {"kind": "sound", "id": …, "settings": …}
+    model: AudioModel,  # called as model(z)
+    request: dict[str, Any],  # {"kind": "sound", "id": …, "settings": …}
     *,
-    source="model",  # Python that stands for the model
-):  # message, list of byte strings: as a widget's send takes them
+    source: str = "model",  # Python that stands for the model
+) -> tuple[
+    dict[str, Any], list[bytes]
+]:  # message, list of byte strings: as a widget's send takes them
     "The answer to a request of the explorer's page."
     try:
         x, python = (
@@ -525,10 +550,12 @@ def explorer_reply(
 
 # %% ../nbs/04_demo.ipynb #0071
 def explore(
-    model="spectral",  # a model, a shipped one's name, a path, or "untrained"
+    model: AudioModel
+    | str
+    | Path = "spectral",  # a model, a shipped one's name, a path, or "untrained"
     *,
-    directions=8,  # sliders for so many latent dimensions
-):  # a widget, to be shown as the value of a cell
+    directions: int = 8,  # sliders for so many latent dimensions
+) -> "AnyWidget":  # a widget, to be shown as the value of a cell
     "Explore a model by pad, sliders and keyboard."
     name, source = "model", "model"
     if isinstance(model, (str, Path)):

@@ -10,14 +10,18 @@ __all__ = ['mlp', 'GeneratorConfig', 'latent_key', 'model_classes', 'sample_late
 import importlib
 import inspect
 import json
+import os
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from audiogen.support.store import (  # noqa: F401
     model_info,
@@ -45,7 +49,7 @@ def tanh(x):  # any shape
 
 # %% ../nbs/01_generator.ipynb #0008
 def mlp(
-    sizes,  # widths of input, hidden layers and output
+    sizes: Sequence[int],  # widths of input, hidden layers and output
     rngs: nnx.Rngs,  # source of randomness for the weights
 ) -> nnx.Sequential:  # (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
     "Linear layers with ReLU between them and tanh at the end."
@@ -60,7 +64,7 @@ class GeneratorConfig:
     sample_rate: int = 16000  # samples per second (Hz)
     duration: float = 1.0  # length of a waveform (s)
     latent_dim: int = 32  # size of the latent vector
-    hidden_dims: tuple = (128, 256, 512)  # widths of the hidden layers
+    hidden_dims: tuple[int, ...] = (128, 256, 512)  # widths of the hidden layers
 
     def __post_init__(self):
         if not isinstance(self.hidden_dims, (tuple, list)) or len(self.hidden_dims) > 100:
@@ -80,15 +84,15 @@ class GeneratorConfig:
         )
 
     @property
-    def num_samples(self):
+    def num_samples(self) -> int:
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
-    def layer_sizes(self):
+    def layer_sizes(self) -> tuple[int, ...]:
         return (self.latent_dim, *self.hidden_dims, self.num_samples)
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
 
 # %% ../nbs/01_generator.ipynb #0018
@@ -110,10 +114,10 @@ def check_latent(z, model):
 
 # %% ../nbs/01_generator.ipynb #0020
 def latent_key(
-    model,  # anything with a latent_dim
-    count,  # how many latent vectors are wanted
+    model: nnx.Module,  # anything with a latent_dim
+    count: int,  # how many latent vectors are wanted
     rngs: nnx.Rngs,  # its `sample` stream is used
-):  # a key for nothing but latent vectors
+) -> jax.Array:  # a key for nothing but latent vectors
     "A key of its own for latent vectors, whatever else was drawn from the same one."
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
@@ -127,33 +131,33 @@ def _normal(key, shape):
 
 # %% ../nbs/01_generator.ipynb #0023
 def model_classes(
-    model,  # an AudioModel
-) -> tuple:  # names, none for a model without classes
+    model: nnx.Module,  # an AudioModel
+) -> tuple[str, ...]:  # names, none for a model without classes
     "The classes of sound that a model can be asked for."
     found = [c.choices for c in check_model(model).conditions if c.kind == "class"]
     return found[0] if found else ()
 
 # %% ../nbs/01_generator.ipynb #0024
 def sample_latents(
-    model,  # an AudioModel
-    count,  # how many
+    model: nnx.Module,  # an AudioModel
+    count: int,  # how many
     *,
     rngs: nnx.Rngs,  # its `sample` stream is used
-    **conditions,  # of the model's, such as label="kick"
-):  # latent vectors, (count, latent_dim)
+    **conditions: object,  # of the model's, such as label="kick"
+) -> jax.Array:  # latent vectors, (count, latent_dim)
     "Latent vectors from the model's own distribution, independent of weights drawn from the same key."
     key = latent_key(check_model(model), count, rngs)
     return model.sample_latents(key, count, **check_part(model, "latents", conditions))
 
 # %% ../nbs/01_generator.ipynb #0025
 def vary_latent(
-    model,  # anything with a latent_dim
-    base_latent,  # where to start, (latent_dim,)
+    model: nnx.Module,  # anything with a latent_dim
+    base_latent: ArrayLike,  # where to start, (latent_dim,)
     *,
-    scale,  # standard deviation σ of the step
-    count,  # how many variations, 0 or more
+    scale: float | jax.Array,  # standard deviation σ of the step
+    count: int,  # how many variations, 0 or more
     rngs: nnx.Rngs,  # its `sample` stream is used
-):  # latent vectors, (count, latent_dim)
+) -> jax.Array:  # latent vectors, (count, latent_dim)
     "Random latent vectors around one: z + σ·ε, ε ~ N(0, I)."
     base = check_latent(base_latent, model)
     if base.ndim != 1:
@@ -167,7 +171,10 @@ def vary_latent(
     return base + scale * _normal(latent_key(model, count, rngs), (count, model.latent_dim))
 
 # %% ../nbs/01_generator.ipynb #ifsigned
-def signed(cls):
+_Class = TypeVar("_Class")  # the class that a decorator gets, and hands back
+
+
+def signed(cls: _Class) -> _Class:
     "Let `help` and editors show how a module is built, setting by setting; Flax hides it."
     signature = inspect.Signature()
     if "__init__" in vars(cls):
@@ -189,10 +196,10 @@ def _run(graphdef, lengths, state, z, numbers):
 
 # %% ../nbs/01_generator.ipynb #0028
 def synthesize(
-    model,  # called as model(z, **conditions)
-    z,  # latent vectors, (..., latent_dim)
-    **conditions,  # of the model's, such as label="kick"; one value, or one for each sound
-):  # waveforms, (..., num_samples)
+    model: nnx.Module,  # called as model(z, **conditions)
+    z: ArrayLike,  # latent vectors, (..., latent_dim)
+    **conditions: object,  # of the model's, such as label="kick"; one value, or one for each sound
+) -> jax.Array:  # waveforms, (..., num_samples)
     "Waveforms of latent vectors, by a compiled program."
     resolved = {}
     if conditions or isinstance(model, AudioModel):
@@ -204,12 +211,12 @@ def synthesize(
 
 # %% ../nbs/01_generator.ipynb #ifrender
 def render(
-    model,  # called as model(z, **conditions)
-    z,  # latent vectors, (n, latent_dim)
+    model: nnx.Module,  # called as model(z, **conditions)
+    z: ArrayLike,  # latent vectors, (n, latent_dim)
     *,
-    batch_size=32,  # sounds made at a time
-    **conditions,  # of the model's; one value, or one for each sound
-):  # yields n waveforms, (num_samples,)
+    batch_size: int = 32,  # sounds made at a time
+    **conditions: object,  # of the model's; one value, or one for each sound
+) -> Iterator[np.ndarray]:  # yields n waveforms, (num_samples,)
     "Any number of sounds, in the memory that a batch takes."
     z = np.asarray(z)
     size = min(len(z), batch_size)
@@ -372,7 +379,8 @@ class AudioModel(nnx.Module):
     `MyModel(rngs=rngs, **settings)`, so that it can be built again from its file.
     """
 
-    conditions: tuple = ()  # of Condition
+    conditions: tuple[Condition, ...] = ()
+    __call__: Callable[..., jax.Array]  # (z, **conditions) -> waveforms
     encodes = False  # has it a method encode(waveforms, **conditions) -> latent vectors?
 
     @property
@@ -391,15 +399,19 @@ class AudioModel(nnx.Module):
     def num_samples(self) -> int:  # in a sound
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
-    def sample_latents(self, key, count):  # -> (count, latent_dim)
+    def sample_latents(self, key: jax.Array, count: int) -> jax.Array:  # (count, latent_dim)
         "Latent vectors from the model's own distribution, here N(0, I)."
         return _normal(key, (count, self.latent_dim))
 
-    def resolve(self, **conditions):  # {name: value} -> {name: number, or one for each sound}
+    def resolve(
+        self, **conditions: object
+    ) -> dict[str, Any]:  # {name: number, or one for each sound}
         "Check what the model is told, and turn names into numbers."
         return check_conditions(self, conditions)
 
-    def generate(self, batch_size=1, *, rngs, **conditions):  # -> (batch_size, num_samples)
+    def generate(
+        self, batch_size: int = 1, *, rngs: nnx.Rngs, **conditions: object
+    ) -> jax.Array:  # (batch_size, num_samples)
         "Waveforms of random latent vectors."
         check_conditions(self, conditions)
         count = check_count(batch_size, "batch_size")
@@ -407,17 +419,29 @@ class AudioModel(nnx.Module):
         return synthesize(self, z, **part_of(self, "sounds", conditions))
 
     def generate_with_variation(
-        self, base_latent, variation_scale=0.1, num_variations=4, *, rngs, **conditions
-    ):  # -> (num_variations, num_samples)
+        self,
+        base_latent: ArrayLike,
+        variation_scale: float = 0.1,
+        num_variations: int = 4,
+        *,
+        rngs: nnx.Rngs,
+        **conditions: object,
+    ) -> jax.Array:  # (num_variations, num_samples)
         "Waveforms of latent vectors near `base_latent`, a vector (latent_dim,)."
         z = vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs)
         return synthesize(self, z, **conditions)
 
-    def figures(self, train, held_out):  # two SoundSets -> {name: number}
+    def figures(self, train: Any, held_out: Any) -> dict[str, float]:  # of two SoundSets
         "Figures that only this kind of model has; here none."
         return {}
 
-    def save(self, path, *, half=False, about=None):
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        half: bool = False,
+        about: dict[str, Any] | None = None,
+    ) -> None:
         "Write the model to a file, as `save_model` does."
         save_model(path, self, half=half, about=about)
 
@@ -441,14 +465,20 @@ class SimpleAudioGenerator(AudioModel):
     "A feed-forward network from a latent vector to a waveform."
 
     def __init__(
-        self, sample_rate=16000, duration=1.0, latent_dim=32, *, hidden_dims=(128, 256, 512), rngs
-    ):
+        self,
+        sample_rate: int = 16000,
+        duration: float = 1.0,
+        latent_dim: int = 32,
+        *,
+        hidden_dims: Sequence[int] = (128, 256, 512),
+        rngs: nnx.Rngs,
+    ) -> None:
         self.config = GeneratorConfig(sample_rate, duration, latent_dim, hidden_dims)
         parameters = self.config.num_parameters
         check_memory(8 * parameters, f"a generator of {parameters:,} parameters")
         self.generator = compiled_mlp(self.config.layer_sizes, check_rngs(rngs))
 
-    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in [-1, 1]
+    def __call__(self, z: ArrayLike) -> jax.Array:  # (..., latent_dim) -> (..., num_samples)
         z = check_latent(z, self)
         count = z.size // self.latent_dim
         check_memory(8 * count * max(self.config.layer_sizes), f"a batch of {count:,} waveforms")
@@ -470,12 +500,13 @@ def declared(model):
 
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
-    path,  # where to, by custom NAME.safetensors
-    model,  # an nnx.Module with a `config` dataclass; its variables are all floating point
+    path: str | os.PathLike[str],  # where to, by custom NAME.safetensors
+    model: nnx.Module,  # an nnx.Module with a `config` dataclass; its variables are all floating point
     *,
-    half=False,  # store 16 bits a number instead of 32?
-    about=None,  # facts to keep with it, a dict: data, seed, licence, figures reached, …
-):
+    half: bool = False,  # store 16 bits a number instead of 32?
+    about: dict[str, Any]
+    | None = None,  # facts to keep with it, a dict: data, seed, licence, figures reached, …
+) -> None:
     "Write a model's weights, configuration and story into one file."
     from safetensors.numpy import save_file
 
@@ -543,10 +574,14 @@ def stored_array(file, name, want):
 
 # %% ../nbs/01_generator.ipynb #0054
 def load_model(
-    path,  # a file written by save_model, a folder with model.safetensors in it, or the name of a shipped model
+    path: str
+    | os.PathLike[
+        str
+    ],  # a file written by save_model, a folder with model.safetensors in it, or the name of a shipped model
     *,
-    model_class=None,  # the model's class; by the file's own word if None
-):
+    model_class: type[nnx.Module]
+    | None = None,  # the model's class; by the file's own word if None
+) -> AudioModel:
     "Rebuild a model from its file."
     with open_weights(model_path(path)) as (file, story):
         model_class = model_class or find_model_class(story.get("model"))

@@ -17,12 +17,15 @@ import math
 import os
 import sys
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from audiogen.waveform import (
     READABLE,
@@ -38,37 +41,37 @@ from audiogen.waveform import (
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(
-    midi,  # pitch in MIDI numbers, any shape
-):  # frequency (Hz)
+    midi: ArrayLike,  # pitch in MIDI numbers, any shape
+) -> np.ndarray:  # frequency (Hz)
     "Frequency of a pitch: 440·2^((m−69)/12)."
     return 440 * 2 ** ((np.asarray(midi, float) - 69) / 12)
 
 # %% ../nbs/05_sounds.ipynb #0009
 def hz_to_midi(
-    frequency_hz,  # frequency (Hz), any shape
-):  # pitch in MIDI numbers
+    frequency_hz: ArrayLike,  # frequency (Hz), any shape
+) -> np.ndarray:  # pitch in MIDI numbers
     "The inverse of `midi_to_hz`."
     return 69 + 12 * np.log2(np.asarray(frequency_hz, float) / 440)
 
 # %% ../nbs/05_sounds.ipynb #0012
 def falling_phase(
-    t,  # times (s), (t,)
-    f0_hz,  # frequency that it settles at (Hz), (b, 1)
-    sweep,  # how much higher it starts, as a multiple of f0_hz, (b, 1)
-    sweep_s,  # time constant of the fall (s)
-):  # phase (radians), (b, t)
+    t: np.ndarray,  # times (s), (t,)
+    f0_hz: np.ndarray,  # frequency that it settles at (Hz), (b, 1)
+    sweep: np.ndarray,  # how much higher it starts, as a multiple of f0_hz, (b, 1)
+    sweep_s: float | np.ndarray,  # time constant of the fall (s)
+) -> np.ndarray:  # phase (radians), (b, t)
     "Phase of a tone that starts high and settles."
     return 2 * np.pi * f0_hz * (t + sweep * sweep_s * (1 - np.exp(-t / sweep_s)))
 
 # %% ../nbs/05_sounds.ipynb #0015
 def band_noise(
-    num_samples,  # length
-    low_hz,  # lower edge of the band (Hz), (b, 1)
-    high_hz,  # upper edge (Hz), (b, 1)
+    num_samples: int,  # length
+    low_hz: np.ndarray,  # lower edge of the band (Hz), (b, 1)
+    high_hz: np.ndarray,  # upper edge (Hz), (b, 1)
     *,
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
     rng: np.random.Generator,  # source of randomness
-):  # waveforms of rms 1, (b, t)
+) -> np.ndarray:  # waveforms of rms 1, (b, t)
     "White noise through a band-pass filter of 12 dB per octave."
     f = np.fft.rfftfreq(num_samples, 1 / sample_rate).astype(np.float32)
     gain = f**2 / np.sqrt((f**4 + low_hz**4) * (1 + (f / high_hz) ** 4))
@@ -127,9 +130,9 @@ def cowbell(t, rate, rng, *, f0_hz, ratio, decay_s):
 
 # %% ../nbs/05_sounds.ipynb #0028
 def harmonic_series(
-    w,  # a complex number turning once a period, (b, t)
-    amplitudes,  # of harmonics 1, 2, 3, …, (b, harmonics)
-):  # waveforms, (b, t)
+    w: np.ndarray,  # a complex number turning once a period, (b, t)
+    amplitudes: np.ndarray,  # of harmonics 1, 2, 3, …, (b, harmonics)
+) -> np.ndarray:  # waveforms, (b, t)
     "Im Σ aₖ wᵏ by Horner's rule."
     x = np.zeros_like(w)
     for a in amplitudes.T[::-1]:
@@ -138,12 +141,12 @@ def harmonic_series(
 
 # %% ../nbs/05_sounds.ipynb #0029
 def audible_harmonics(
-    f0_hz,  # fundamental frequency (Hz), (b, 1)
-    rate,  # samples per second (Hz)
-    amplitude,  # a function of the harmonic's number
+    f0_hz: np.ndarray,  # fundamental frequency (Hz), (b, 1)
+    rate: int,  # samples per second (Hz)
+    amplitude: Callable[..., np.ndarray],  # a function of the harmonic's number
     *,
-    count=32,  # harmonics at most
-):  # (b, count), float32
+    count: int = 32,  # harmonics at most
+) -> np.ndarray:  # (b, count), float32
     "Amplitudes of harmonics, none at or above the Nyquist frequency."
     k = np.arange(1, count + 1)
     return np.where(k * f0_hz < 0.95 * rate / 2, amplitude(k), 0).astype(np.float32)
@@ -225,11 +228,11 @@ DRUMS, TONES = tuple(VOICES)[:6], tuple(VOICES)[6:]
 
 # %% ../nbs/05_sounds.ipynb #0037
 def draw_parameters(
-    voice,  # a name in VOICES
-    count,  # how many
+    voice: str,  # a name in VOICES
+    count: int,  # how many
     *,
     rng: np.random.Generator,  # source of randomness
-):  # {parameter: (count,)}
+) -> dict[str, np.ndarray]:  # {parameter: (count,)}
     "Random parameters of a voice."
 
     def draw(name, low, high):
@@ -240,13 +243,15 @@ def draw_parameters(
 
 # %% ../nbs/05_sounds.ipynb #0038
 def render_voice(
-    voice,  # a name in VOICES
-    parameters,  # {parameter: (b,), or one number for all}, as from draw_parameters
+    voice: str,  # a name in VOICES
+    parameters: Mapping[
+        str, ArrayLike
+    ],  # {parameter: (b,), or one number for all}, as from draw_parameters
     *,
-    sample_rate=16000,  # samples per second (Hz)
-    duration=0.5,  # length (s)
+    sample_rate: int = 16000,  # samples per second (Hz)
+    duration: float = 0.5,  # length (s)
     rng: np.random.Generator,  # source of the noise
-):  # waveforms of peak 0.9, (b, t), float32
+) -> np.ndarray:  # waveforms of peak 0.9, (b, t), float32
     "Make the sounds that parameters stand for."
     if voice not in VOICES:
         raise ValueError(f"no voice is called {voice!r}; want one of {', '.join(VOICES)}")
@@ -280,13 +285,15 @@ class SoundSet:
 
     waveforms: np.ndarray  # (n, t), float32, in [-1, 1]
     labels: np.ndarray  # (n,), which of the classes
-    classes: tuple  # their names
+    classes: tuple[str, ...]  # their names
     sample_rate: int  # samples per second (Hz)
     midi: np.ndarray  # pitch in MIDI numbers, (n,); NaN where there is none
     group: np.ndarray  # which recording a clip was made from, (n,)
-    details: dict = field(default_factory=dict)  # whatever else is known: {name: (n,)}
-    skipped: tuple = ()  # one line for each file that was left out
-    notes: tuple = ()  # one line for whatever else a reader should know
+    details: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # whatever else is known: {name: (n,)}
+    skipped: tuple[str, ...] = ()  # one line for each file that was left out
+    notes: tuple[str, ...] = ()  # one line for whatever else a reader should know
 
     def __post_init__(self):
         n = len(self.waveforms)
@@ -301,10 +308,13 @@ class SoundSet:
                 f"labels go from {np.min(self.labels)} to {np.max(self.labels)}; want 0 to {len(self.classes) - 1}, for {len(self.classes)} classes"
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.waveforms)
 
-    def __getitem__(self, index):  # a mask, a slice or an array of numbers -> SoundSet
+    def __getitem__(
+        self,
+        index: slice | ArrayLike,  # a mask, a slice or an array of numbers
+    ) -> "SoundSet":
         kept = {
             name: np.asarray(getattr(self, name))[index]
             for name in ("waveforms", "labels", "midi", "group")
@@ -313,12 +323,12 @@ class SoundSet:
 
 # %% ../nbs/05_sounds.ipynb #0045
 def make_sounds(
-    voices=tuple(VOICES),  # names in VOICES
+    voices: Sequence[str] = tuple(VOICES),  # names in VOICES
     *,
-    per_class=223,  # clips of each
-    sample_rate=16000,  # samples per second (Hz)
-    duration=0.5,  # length (s)
-    seed=0,  # the same seed makes the same sounds
+    per_class: int = 223,  # clips of each
+    sample_rate: int = 16000,  # samples per second (Hz)
+    duration: float = 0.5,  # length (s)
+    seed: int = 0,  # the same seed makes the same sounds
 ) -> SoundSet:
     "A set of sounds made by formula."
     check_memory(
@@ -374,10 +384,10 @@ OCTAVES_BELOW = {
 
 # %% ../nbs/05_sounds.ipynb #0050
 def sample_zones(
-    soundfont,  # path of an .sf2 file
-) -> (
-    dict
-):  # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
+    soundfont: str | os.PathLike[str],  # path of an .sf2 file
+) -> dict[
+    int, dict[int, str]
+]:  # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
     "Which recording a soundfont plays for each key of each instrument."
     from sf2utils.sf2parse import Sf2File
 
@@ -401,13 +411,13 @@ def sample_zones(
 
 # %% ../nbs/05_sounds.ipynb #0052
 def render_notes(
-    synth,  # a tinysoundfont.Synth at 48 kHz, with one font loaded
-    program,  # General MIDI number of the instrument
-    keys,  # MIDI keys
+    synth: Any,  # a tinysoundfont.Synth at 48 kHz, with one font loaded
+    program: int,  # General MIDI number of the instrument
+    keys: Sequence[int],  # MIDI keys
     *,
-    sample_rate,  # samples per second (Hz)
-    duration,  # length (s); the key is let go after three quarters of it
-):  # waveforms, (keys, t)
+    sample_rate: int,  # samples per second (Hz)
+    duration: float,  # length (s); the key is let go after three quarters of it
+) -> np.ndarray:  # waveforms, (keys, t)
     "Notes of one instrument, left channel."
     synth.program_select(0, 0, 0, program)
 
@@ -425,8 +435,8 @@ def render_notes(
 
 # %% ../nbs/05_sounds.ipynb #0053
 def open_soundfont(
-    path,  # an .sf2 file
-):  # a tinysoundfont.Synth
+    path: str | os.PathLike[str],  # an .sf2 file
+) -> Any:  # a tinysoundfont.Synth
     "Load a soundfont; say what is missing, if something is."
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -448,11 +458,11 @@ def open_soundfont(
 
 # %% ../nbs/05_sounds.ipynb #0054
 def fade_out(
-    x,  # waveforms, (..., t)
+    x: np.ndarray,  # waveforms, (..., t)
     *,
-    sample_rate,  # samples per second (Hz)
-    seconds=0.005,  # length of the fade
-):  # the same, ending in silence
+    sample_rate: int,  # samples per second (Hz)
+    seconds: float = 0.005,  # length of the fade
+) -> np.ndarray:  # the same, ending in silence
     "Let waveforms end without a click."
     return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(
         np.float32
@@ -460,12 +470,12 @@ def fade_out(
 
 # %% ../nbs/05_sounds.ipynb #0056
 def load_soundfont(
-    path=FLUIDR3,  # a General MIDI .sf2 file
+    path: str | os.PathLike[str] = FLUIDR3,  # a General MIDI .sf2 file
     *,
-    keys=tuple(range(40, 85)),  # MIDI keys
-    per_family=4,  # instruments of each family, up to 8
-    sample_rate=16000,  # samples per second (Hz)
-    duration=1.0,  # length of a note (s)
+    keys: Sequence[int] = tuple(range(40, 85)),  # MIDI keys
+    per_family: int = 4,  # instruments of each family, up to 8
+    sample_rate: int = 16000,  # samples per second (Hz)
+    duration: float = 1.0,  # length of a note (s)
 ) -> SoundSet:  # group: the recording behind each note
     "Notes of recorded instruments, families as classes; keys out of an instrument's range are silent, and left out."
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
@@ -494,11 +504,11 @@ def load_soundfont(
 
 # %% ../nbs/05_sounds.ipynb #0064
 def fit_clip(
-    x,  # waveform, (t,)
-    num_samples,  # length wanted
+    x: np.ndarray,  # waveform, (t,)
+    num_samples: int,  # length wanted
     *,
-    sample_rate,  # samples per second (Hz)
-):  # waveform of peak 0.9, (num_samples,)
+    sample_rate: int,  # samples per second (Hz)
+) -> np.ndarray:  # waveform of peak 0.9, (num_samples,)
     "Cut with a short fade, or append silence, and bring to one level."
     if len(x) > num_samples:
         x = fade_out(x[:num_samples], sample_rate=sample_rate)
@@ -509,8 +519,10 @@ def fit_clip(
 
 # %% ../nbs/05_sounds.ipynb #a7c05e01
 def walk_files(
-    folder,  # where to look
-):  # paths of all files beneath it, sorted; a line for each folder that can't be read
+    folder: str | os.PathLike[str],  # where to look
+) -> tuple[
+    list[Path], list[str]
+]:  # paths of all files beneath it, sorted; a line for each folder that can't be read
     "Find files, through links too; leave hidden files and folders out."
     files, skipped = [], []
 
@@ -536,7 +548,7 @@ def leads_up(path):
 # %% ../nbs/05_sounds.ipynb #a7c05e04
 def decode_text(
     data: bytes,  # of a text file, or of a file's name
-) -> tuple:  # the text, and the name of its encoding
+) -> tuple[str, str]:  # the text, and the name of its encoding
     "Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252."
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace"), "UTF-16"
@@ -640,17 +652,19 @@ def read_table(path):
 
 # %% ../nbs/05_sounds.ipynb #0065
 def read_labels(
-    path,  # a CSV file with columns file, label and, if known, midi
-) -> dict:  # {file: (label, midi)}
+    path: str | os.PathLike[str],  # a CSV file with columns file, label and, if known, midi
+) -> dict[str, tuple[str, float]]:  # {file: (label, midi)}
     "Labels from a table, as spreadsheets write them."
     return read_table(path)[0]
 
 # %% ../nbs/05_sounds.ipynb #0066
 def find_clips(
-    folder,  # where the files are
+    folder: str | os.PathLike[str],  # where the files are
     *,
-    labels=None,  # a CSV file; the names of sub-folders if None
-):  # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
+    labels: str | os.PathLike[str] | None = None,  # a CSV file; the names of sub-folders if None
+) -> tuple[
+    dict[Path, tuple[str, float]], list[str], list[str]
+]:  # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
     "Which files of a folder to read, and what they are."
     folder = Path(folder)
     if labels is not None:
@@ -737,10 +751,10 @@ def load_clips(paths, num_samples, sample_rate):
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0c
 def same_recordings(
-    waveforms,  # clips, brought to one level, (n, t)
+    waveforms: np.ndarray,  # clips, brought to one level, (n, t)
     *,
-    tolerance=0.002,  # how much samples of copies may differ
-):  # numbers of the recordings, (n,), from 0 in the order of the clips
+    tolerance: float = 0.002,  # how much samples of copies may differ
+) -> np.ndarray:  # numbers of the recordings, (n,), from 0 in the order of the clips
     "Which clips are copies of one another, or of a copy?"
     from scipy.spatial import KDTree
 
@@ -819,11 +833,13 @@ def gather_clips(waveforms, rows, sample_rate, skipped, notes):
 
 # %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
-    folder,  # holds sound files, in sub-folders named after their class
+    folder: str | os.PathLike[str],  # holds sound files, in sub-folders named after their class
     *,
-    labels=None,  # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
-    sample_rate=16000,  # samples per second (Hz)
-    duration=0.5,  # length of a clip (s)
+    labels: str
+    | os.PathLike[str]
+    | None = None,  # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
+    sample_rate: int = 16000,  # samples per second (Hz)
+    duration: float = 0.5,  # length of a clip (s)
 ) -> SoundSet:  # skipped: what was left out, and why; group: the same for copies
     "A set of sounds from files."
     folder = Path(folder)
@@ -849,8 +865,8 @@ def load_folder(
 def hold_out_pitches(
     sounds: SoundSet,  # clips, pitched or not
     *,
-    every=5,  # one semitone in so many
-):  # mask, (n,)
+    every: int = 5,  # one semitone in so many
+) -> np.ndarray:  # mask, (n,)
     "Every clip whose key, or the nearest to its pitch, is a multiple of `every`."
     return np.isfinite(sounds.midi) & (
         np.round(sounds.details.get("key", sounds.midi)) % every == 0
@@ -860,9 +876,9 @@ def hold_out_pitches(
 def hold_out_groups(
     sounds: SoundSet,  # any clips
     *,
-    fraction=0.2,  # of each class's groups, about
-    seed=0,  # which ones
-):  # mask, (n,)
+    fraction: float = 0.2,  # of each class's groups, about
+    seed: int = 0,  # which ones
+) -> np.ndarray:  # mask, (n,)
     "All clips of some of the groups, from every class that has four or more."
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
@@ -892,8 +908,10 @@ def hold_out_clips(sounds, random):
 def split_sounds(
     sounds: SoundSet,  # any clips
     *,
-    seed=0,  # of the random part
-):  # the sounds to train on, of every class; {name: sounds held out}, if there are any
+    seed: int = 0,  # of the random part
+) -> tuple[
+    SoundSet, dict[str, SoundSet]
+]:  # the sounds to train on, of every class; {name: sounds held out}, if there are any
     "A training set, and sets of what is new to it."
     random = hold_out_groups(sounds, seed=seed)
     if serves_several_keys(sounds):
@@ -910,7 +928,7 @@ def split_sounds(
 # %% ../nbs/05_sounds.ipynb #38ad6341
 def choose_classes(
     sounds: SoundSet,  # any clips
-    classes,  # names, in the order of their new numbers
+    classes: Sequence[str],  # names, in the order of their new numbers
 ) -> SoundSet:  # fewer clips
     "Only the sounds of these classes."
     if odd := set(classes) - set(sounds.classes):
@@ -926,7 +944,7 @@ def choose_classes(
 def detune(
     sounds: SoundSet,  # any clips
     *,
-    semitones=(-1, -0.5, 0.5, 1),  # how much higher or lower, one copy each
+    semitones: Sequence[float] = (-1, -0.5, 0.5, 1),  # how much higher or lower, one copy each
 ) -> SoundSet:  # the clips, then their copies
     "Add copies of all clips, played faster or slower."
 
@@ -946,13 +964,13 @@ def detune(
 
 # %% ../nbs/05_sounds.ipynb #0084
 def batch_source(
-    arrays,  # {name: (n, ...)}, one row a clip
+    arrays: Mapping[str, ArrayLike],  # {name: (n, ...)}, one row a clip
     *,
-    batch_size=32,  # rows in a batch, over all hosts
-    seed=0,  # of the order
-    host=0,  # which host this is …
-    hosts=1,  # … of how many
-):  # batches[step] -> {name: (batch_size / hosts, ...)}
+    batch_size: int = 32,  # rows in a batch, over all hosts
+    seed: int = 0,  # of the order
+    host: int = 0,  # which host this is …
+    hosts: int = 1,  # … of how many
+) -> Sequence[dict[str, np.ndarray]]:  # batches[step] -> {name: (batch_size / hosts, ...)}
     "Random batches without end; every pass through the data has an order of its own."
     import grain
 
@@ -972,12 +990,14 @@ def batch_source(
 
 # %% ../nbs/05_sounds.ipynb #0088
 def load_sounds(
-    name,  # "drums", "tones", "sounds", "fluidr3", or a folder
+    name: str | os.PathLike[str],  # "drums", "tones", "sounds", "fluidr3", or a folder
     *,
-    seed=0,  # of sounds made by formula
-    per_class=223,  # of sounds made by formula: clips of each class
-    labels=None,  # of a folder: a CSV file with columns file, label and, if known, midi
-    soundfont=FLUIDR3,  # of fluidr3: the file
+    seed: int = 0,  # of sounds made by formula
+    per_class: int = 223,  # of sounds made by formula: clips of each class
+    labels: str
+    | os.PathLike[str]
+    | None = None,  # of a folder: a CSV file with columns file, label and, if known, midi
+    soundfont: str | os.PathLike[str] = FLUIDR3,  # of fluidr3: the file
 ) -> SoundSet:
     "The sounds that a word stands for."
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}

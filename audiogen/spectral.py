@@ -8,13 +8,16 @@ __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_wav
            'check_length', 'spectral_model', 'check_enough_clips', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from audiogen.generator import (
     AudioModel,
@@ -25,17 +28,18 @@ from audiogen.generator import (
     model_classes,
     signed,
 )
+from .sounds import SoundSet
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .training import Recipe
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
 def log_magnitude(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
-    window_size=512,  # samples per frame (32 ms at 16 kHz)
-    hop_size=128,  # samples between frames (8 ms at 16 kHz)
-):  # (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
+    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
+    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
+) -> jax.Array:  # (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
     "Natural logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001)."
     S = spectrogram(x, window_size=window_size, hop_size=hop_size) / full_scale(window_size)
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
@@ -48,13 +52,13 @@ class SpectralConfig:
     sample_rate: int = 16000  # samples per second (Hz)
     duration: float = 0.5  # length of a waveform (s)
     latent_dim: int = 32  # size of the latent vector
-    hidden_dims: tuple = (128, 256, 512)  # widths of the hidden layers
+    hidden_dims: tuple[int, ...] = (128, 256, 512)  # widths of the hidden layers
     rank: int = 4  # brush strokes in a spectrogram
     window_size: int = 512  # samples per frame
     hop_size: int = 128  # samples between frames
     pool: int = 16  # frames that are averaged before a sound is encoded
     remembered: int = 64  # latent vectors kept of each class
-    classes: tuple = ("sound",)  # names of the classes of sound
+    classes: tuple[str, ...] = ("sound",)  # names of the classes of sound
 
     def __post_init__(self):
         checked = dict(
@@ -82,25 +86,25 @@ class SpectralConfig:
         check_memory(8 * n, f"a generator of {n:,} parameters")
 
     @property
-    def num_samples(self):
+    def num_samples(self) -> int:
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
-    def framing(self):
+    def framing(self) -> dict[str, int]:
         return dict(window_size=self.window_size, hop_size=self.hop_size)
 
     @property
-    def picture(self):
+    def picture(self) -> tuple[int, int]:
         return num_frames(
             self.num_samples, **self.framing
         ), self.window_size // 2 + 1  # frames, bins
 
     @property
-    def layer_sizes(self):
+    def layer_sizes(self) -> tuple[int, ...]:
         return (self.latent_dim, *self.hidden_dims, self.rank * sum(self.picture))
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         return -(-self.picture[0] // self.pool) * self.picture[1]
 
 # %% ../nbs/08_spectral.ipynb #0022
@@ -112,11 +116,11 @@ def as_tuple(values, name, convert):
 
 # %% ../nbs/08_spectral.ipynb #0024
 def steady_phases(
-    magnitudes,  # (..., bin, frame)
+    magnitudes: jax.Array,  # (..., bin, frame)
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-):  # phases (radians), (..., bin, frame)
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+) -> jax.Array:  # phases (radians), (..., bin, frame)
     "Phases of partials that keep on turning, each at the frequency where the power nearby has its centre."
     K, power = magnitudes.shape[-2], jnp.square(magnitudes) + 1e-20
     k = jnp.arange(K)[:, None]
@@ -135,12 +139,12 @@ LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponent
 
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
-    L,  # log-magnitudes, (..., frame, bin), as from log_magnitude
+    L: jax.Array,  # log-magnitudes, (..., frame, bin), as from log_magnitude
     *,
-    num_samples,  # length wanted
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-):  # waveform, (..., num_samples), in [-1, 1]
+    num_samples: int,  # length wanted
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+) -> jax.Array:  # waveform, (..., num_samples), in [-1, 1]
     "Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping."
     framing = dict(window_size=window_size, hop_size=hop_size)
     S = full_scale(window_size) * jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0).swapaxes(
@@ -163,7 +167,7 @@ class Clouds(nnx.Module):
         self.spreads = Fixed(jnp.tile(jnp.eye(latent_dim), (classes, 1, 1)))
         self.known = Fixed(jnp.zeros((classes, remembered, latent_dim)))
 
-    def fit(self, z, labels):  # (n, latent_dim), (n,)
+    def fit(self, z: np.ndarray, labels: np.ndarray) -> None:  # (n, latent_dim), (n,)
         clouds = [z[labels == c] for c in range(len(self.means))]
         self.means[...] = np.stack([cloud.mean(0) for cloud in clouds])
         self.spreads[...] = np.stack(
@@ -192,18 +196,18 @@ class LatentSpace(Clouds):
         self.centre = Fixed(jnp.zeros(config.num_features))
         self.directions = Fixed(jnp.zeros((config.num_features, config.latent_dim)))
 
-    def features(self, waveforms):  # (..., t) -> (..., num_features)
+    def features(self, waveforms: ArrayLike) -> jax.Array:  # (..., t) -> (..., num_features)
         return pooled(log_magnitude(waveforms, **self.config.framing), self.config.pool)
 
-    def encode(self, waveforms):  # (..., t) -> (..., latent_dim)
+    def encode(self, waveforms: ArrayLike) -> jax.Array:  # (..., t) -> (..., latent_dim)
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
 
 # %% ../nbs/08_spectral.ipynb #0034
 def remember(
-    values,  # one row a clip, (n, ...)
-    labels,  # numbers of their classes, (n,)
-    shape,  # classes, rows to keep of each
-):  # (classes, rows, ...)
+    values: np.ndarray,  # one row a clip, (n, ...)
+    labels: np.ndarray,  # numbers of their classes, (n,)
+    shape: tuple[int, int],  # classes, rows to keep of each
+) -> np.ndarray:  # (classes, rows, ...)
     "Some rows of each class, always the same; again and again, if it has too few."
     kept = [
         np.resize(np.random.default_rng(0).permutation(np.flatnonzero(labels == c)), shape[1])
@@ -213,9 +217,9 @@ def remember(
 
 # %% ../nbs/08_spectral.ipynb #0035
 def pooled(
-    L,  # log-magnitudes, (..., frame, bin)
-    pool,  # frames to average
-):  # (..., blocks of frames × bins)
+    L: jax.Array,  # log-magnitudes, (..., frame, bin)
+    pool: int,  # frames to average
+) -> jax.Array:  # (..., blocks of frames × bins)
     "Means over blocks of frames, in one vector; the last frame fills up the last block."
     L = jnp.pad(L, [(0, 0)] * (L.ndim - 2) + [(0, -L.shape[-2] % pool), (0, 0)], mode="edge")
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
@@ -223,9 +227,9 @@ def pooled(
 # %% ../nbs/08_spectral.ipynb #0037
 def fit_latents(
     space: LatentSpace,  # is changed
-    waveforms,  # (n, t)
-    labels,  # numbers of their classes, (n,)
-):
+    waveforms: ArrayLike,  # (n, t)
+    labels: np.ndarray,  # numbers of their classes, (n,)
+) -> None:
     "Find the directions of a latent space, and the cloud of each class in it."
     from scipy.sparse.linalg import svds
 
@@ -248,12 +252,14 @@ def fit_latents(
 
 # %% ../nbs/08_spectral.ipynb #0038
 def in_blocks(
-    f,  # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
-    model,  # any nnx.Module; its weights are arguments of the program, so that other weights need no other
-    *arrays,  # (n, ...) each
-    size=64,  # rows at once
-    **settings,  # of the function, that can be hashed
-):  # NumPy array, (n, ...)
+    f: Callable[
+        ..., jax.Array
+    ],  # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
+    model: nnx.Module,  # any nnx.Module; its weights are arguments of the program, so that other weights need no other
+    *arrays: ArrayLike,  # (n, ...) each
+    size: int = 64,  # rows at once
+    **settings: Hashable,  # of the function, that can be hashed
+) -> np.ndarray:  # NumPy array, (n, ...)
     "Apply a compiled function to long arrays, block by block."
     arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
     blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
@@ -262,18 +268,18 @@ def in_blocks(
 
 # %% ../nbs/08_spectral.ipynb #ifdrawcl
 def class_condition(
-    classes,  # names
+    classes: Sequence[str],  # names
 ) -> Condition:
     "What a model declares whose latent vectors belong to classes."
     return Condition("label", "class", "the class of sound", ("latents",), choices=classes)
 
 
 def draw_classes(
-    model,  # with classes
-    key,  # of the choice, where there is one
-    count,  # how many
-    label=None,  # a name, or one for each; random ones if None
-):  # numbers of classes, (count,)
+    model: AudioModel,  # with classes
+    key: jax.Array,  # of the choice, where there is one
+    count: int,  # how many
+    label: ArrayLike | None = None,  # a name, or one for each; random ones if None
+) -> jax.Array:  # numbers of classes, (count,)
     "The classes that latent vectors are wanted for."
     if label is None:
         return jax.random.randint(key, count, 0, len(model_classes(model)))
@@ -293,35 +299,39 @@ class SpectralGenerator(AudioModel):
     Config = SpectralConfig
     encodes = True
 
-    def __init__(self, *, rngs, **settings):  # settings of SpectralConfig
+    def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:  # settings of SpectralConfig
         self.config = c = SpectralConfig(**settings)
         self.latents = LatentSpace(c)
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, check_rngs(rngs)).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
-    def draw(self, z):  # (..., latent_dim) -> log-magnitudes (..., frame, bin)
+    def draw(
+        self, z: jax.Array
+    ) -> jax.Array:  # (..., latent_dim) -> log-magnitudes (..., frame, bin)
         frames, bins = self.config.picture
         strokes = self.generator(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
         u, v = jnp.split(strokes, [frames], axis=-1)  # (..., rank, frame), (..., rank, bin)
         return self.base[...] + u.swapaxes(-1, -2) @ v
 
-    def __call__(self, z):  # (..., latent_dim) -> (..., num_samples) in [-1, 1]
+    def __call__(self, z: ArrayLike) -> jax.Array:  # (..., latent_dim) -> (..., num_samples)
         return to_waveform(
             self.draw(check_latent(z, self)),
             num_samples=self.config.num_samples,
             **self.config.framing,
         )
 
-    def encode(self, waveforms):  # (n, num_samples) -> (n, latent_dim)
+    def encode(self, waveforms: ArrayLike) -> np.ndarray:  # (n, num_samples) -> (n, latent_dim)
         return in_blocks(
             LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config)
         )
 
     @property
-    def conditions(self):  # of Condition
+    def conditions(self) -> tuple[Condition, ...]:
         return (class_condition(self.config.classes),)
 
-    def sample_latents(self, key, count, label=None):  # -> (count, latent_dim)
+    def sample_latents(
+        self, key: jax.Array, count: int, label: ArrayLike | None = None
+    ) -> jax.Array:  # (count, latent_dim)
         which, how = jax.random.split(key)
         return self.latents.sample(how, draw_classes(self, which, count, label))
 
@@ -345,10 +355,10 @@ def check_fitted(space):
 
 # %% ../nbs/08_spectral.ipynb #0043
 def spectral_model(
-    sounds,  # SoundSet to learn from
+    sounds: SoundSet,  # SoundSet to learn from
     *,
     rngs: nnx.Rngs,  # source of randomness for the weights
-    **settings,  # further settings of SpectralConfig
+    **settings: Any,  # further settings of SpectralConfig
 ) -> SpectralGenerator:
     "An untrained generator whose latent space is fitted to a set of sounds."
     check_enough_clips(sounds.labels, sounds.classes)
@@ -374,8 +384,8 @@ def check_enough_clips(labels, classes):
 # %% ../nbs/08_spectral.ipynb #0045
 def spectral_targets(
     model: SpectralGenerator,  # its latent space is fitted
-    sounds,  # SoundSet to learn from
-) -> dict:  # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
+    sounds: SoundSet,  # SoundSet to learn from
+) -> dict[str, np.ndarray]:  # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
     "What the generator learns from."
     waveforms = sounds.waveforms
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
@@ -391,9 +401,9 @@ def half_picture(model, x, *, zoom=1):  # of a window and a hop so many times lo
 # %% ../nbs/08_spectral.ipynb #0046
 def spectral_loss(
     model: SpectralGenerator,
-    batch,  # from spectral_targets
-    key,  # for the noise on z
-):  # scalar, {part: scalar}
+    batch: Mapping[str, ArrayLike],  # from spectral_targets
+    key: jax.Array,  # for the noise on z
+) -> tuple[jax.Array, dict[str, jax.Array]]:  # scalar, {part: scalar}
     "Mean square plus 0.3 × mean absolute difference of log-magnitudes."
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
     difference = model.draw(z) - batch["L"]

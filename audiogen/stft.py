@@ -10,13 +10,18 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from audiogen.waveform import (
+    AudioFile,
     as_float,
     check_count,
     check_memory,
@@ -25,6 +30,18 @@ from audiogen.waveform import (
     open_audio,
     safe_sqrt,
 )
+
+# %% ../nbs/03_stft.ipynb #typenames
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+else:  # the names alone, so that nothing more is imported
+    Axes = "Axes"
+    Figure = "Figure"
+    AxesImage = "AxesImage"
 
 # %% ../nbs/03_stft.ipynb #windowed
 def static_window(window):
@@ -57,7 +74,10 @@ def check_window(numbers, window_size):
     return w
 
 
-def compiled(**options):  # of jax.jit
+_Function = TypeVar("_Function")  # one that a decorator gets, and hands back
+
+
+def compiled(**options: object) -> Callable[[_Function], _Function]:  # of jax.jit
     "Compile a function, whose waveform may be a list, and whose window an array."
     static = options["static_argnames"]
 
@@ -83,9 +103,9 @@ def compiled(**options):  # of jax.jit
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
-    window,  # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
+    window: ArrayLike,  # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
     window_size: int,  # samples
-):  # (window_size,), float32
+) -> np.ndarray:  # (window_size,), float32
     "A periodic window, as the Fourier transform wants it."
     n = np.arange(check_count(window_size, "window_size"))
     if isinstance(window := static_window(window), tuple) and not isinstance(window[0], str):
@@ -126,7 +146,7 @@ def num_frames(
     *,
     window_size: int,  # samples per frame
     hop_size: int,  # samples between frames
-    center=True,  # are frames centred on multiples of the hop?
+    center: bool = True,  # are frames centred on multiples of the hop?
 ) -> int:  # number of frames
     "How many frames it takes for every sample to be seen."
     check_count(num_samples, "num_samples"), check_framing(window_size, hop_size)
@@ -138,12 +158,12 @@ def num_frames(
 
 # %% ../nbs/03_stft.ipynb #0016
 def frames(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
     window_size: int,  # samples per frame
     hop_size: int,  # samples between frames
-    center=True,  # are frames centred on multiples of the hop?
-):  # (..., frame, window_size)
+    center: bool = True,  # are frames centred on multiples of the hop?
+) -> jax.Array:  # (..., frame, window_size)
     "Overlapping pieces of a waveform, with silence beyond its ends."
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
@@ -158,21 +178,21 @@ def frames(
 # %% ../nbs/03_stft.ipynb #0018
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
-    window_size=512,  # samples per frame (32 ms at 16 kHz)
-    hop_size=128,  # samples between frames (8 ms at 16 kHz)
-    window="hann",  # as for get_window
-    center=True,  # are frames centred on multiples of the hop?
-):  # (..., window_size // 2 + 1, frame), complex64
+    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
+    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
+    window: ArrayLike = "hann",  # as for get_window
+    center: bool = True,  # are frames centred on multiples of the hop?
+) -> jax.Array:  # (..., window_size // 2 + 1, frame), complex64
     "Short-time Fourier transform."
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
 # %% ../nbs/03_stft.ipynb #0025
 def magnitude(
-    S,  # complex numbers, any shape
-):  # their absolute values
+    S: ArrayLike,  # complex numbers, any shape
+) -> jax.Array:  # their absolute values
     "|S|, with gradient 0 where S is 0."
     S = jnp.asarray(S)
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
@@ -180,13 +200,13 @@ def magnitude(
 # %% ../nbs/03_stft.ipynb #0026
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
-    window_size=512,  # samples per frame (32 ms at 16 kHz)
-    hop_size=128,  # samples between frames (8 ms at 16 kHz)
-    window="hann",  # as for get_window
-    center=True,  # are frames centred on multiples of the hop?
-):  # (..., window_size // 2 + 1, frame)
+    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
+    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
+    window: ArrayLike = "hann",  # as for get_window
+    center: bool = True,  # are frames centred on multiples of the hop?
+) -> jax.Array:  # (..., window_size // 2 + 1, frame)
     "Magnitude of the short-time Fourier transform."
 
     def one(x):
@@ -204,8 +224,8 @@ def spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0029
 def full_scale(
-    window_size=512,  # samples
-    window="hann",  # as for get_window
+    window_size: int = 512,  # samples
+    window: ArrayLike = "hann",  # as for get_window
 ) -> float:  # Σw/2
     "What the spectrogram of a sine of amplitude 1 reads at its peak."
     return float(get_window(window, window_size).sum() / 2)
@@ -213,11 +233,11 @@ def full_scale(
 # %% ../nbs/03_stft.ipynb #0030
 @compiled(static_argnames=("top_db",))
 def amplitude_to_db(
-    amplitude,  # magnitudes, any shape
+    amplitude: ArrayLike,  # magnitudes, any shape
     *,
-    ref=1.0,  # the amplitude to call 0 dB
-    top_db=80.0,  # what lies further below ref is raised to −top_db; None: no floor
-):  # decibels
+    ref: float = 1.0,  # the amplitude to call 0 dB
+    top_db: float | None = 80.0,  # what lies further below ref is raised to −top_db; None: no floor
+) -> jax.Array:  # decibels
     "20·log₁₀(amplitude / ref), not below −top_db."
     if jnp.iscomplexobj(amplitude):
         raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
@@ -226,24 +246,24 @@ def amplitude_to_db(
 
 # %% ../nbs/03_stft.ipynb #0031
 def db_to_amplitude(
-    db,  # decibels, any shape
+    db: ArrayLike,  # decibels, any shape
     *,
-    ref=1.0,  # the amplitude called 0 dB
-):  # magnitudes
+    ref: float = 1.0,  # the amplitude called 0 dB
+) -> jax.Array:  # magnitudes
     "The amplitude of a level in decibels: ref·10^(dB/20)."
     return ref * 10 ** (jnp.asarray(db) / 20)
 
 # %% ../nbs/03_stft.ipynb #0036
 def draw_spectrogram(
-    ax,  # matplotlib axes to draw on
-    db,  # levels (dB), (frequency, frame)
-    sample_rate,  # samples per second (Hz)
+    ax: "Axes",  # matplotlib axes to draw on
+    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    hop_size,  # samples between frames
-    window_size=None,  # samples per frame; twice the bins if None
-    first=0.0,  # time of the first column (s)
-    range_db=(-80, 0),  # darkest and brightest level
-):  # the matplotlib image
+    hop_size: int,  # samples between frames
+    window_size: int | None = None,  # samples per frame; twice the bins if None
+    first: float = 0.0,  # time of the first column (s)
+    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
+) -> "AxesImage":  # the matplotlib image
     "Draw levels over seconds and hertz, frame centres at their times."
     column, row = hop_size / sample_rate, sample_rate / (window_size or 2 * max(1, db.shape[0] - 1))
     extent = (
@@ -272,15 +292,15 @@ def draw_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0037
 def plot_spectrogram(
-    ax,  # matplotlib axes to draw on
-    x,  # waveform, (t,)
-    sample_rate,  # samples per second (Hz)
+    ax: "Axes",  # matplotlib axes to draw on
+    x: ArrayLike,  # waveform, (t,)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-    top_db=80.0,  # range of levels below full scale
-):  # the matplotlib image
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+    top_db: float = 80.0,  # range of levels below full scale
+) -> "AxesImage":  # the matplotlib image
     "Draw the spectrogram of a waveform, in dBFS."
     if np.ndim(x) != 1:
         raise ValueError(
@@ -299,14 +319,14 @@ def plot_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0038
 def visualize_spectrogram(
-    db,  # levels (dB), (frequency, frame)
-    sample_rate,  # samples per second (Hz)
+    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    hop_size=128,  # samples between frames
-    window_size=None,  # samples per frame; twice the bins if None
-    range_db=(-80, 0),  # darkest and brightest level
-    title="Spectrogram",  # above the picture
-):  # matplotlib Figure
+    hop_size: int = 128,  # samples between frames
+    window_size: int | None = None,  # samples per frame; twice the bins if None
+    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
+    title: str = "Spectrogram",  # above the picture
+) -> "Figure":  # matplotlib Figure
     "Draw levels that you have computed, with a colour bar."
     figure, (ax,) = new_figure(size=(9, 3))
     image = draw_spectrogram(
@@ -323,15 +343,15 @@ def visualize_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0039
 def generate_spectrogram(
-    waveform,  # (t,)
-    sample_rate,  # samples per second (Hz)
+    waveform: ArrayLike,  # (t,)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    window_size=512,  # samples per frame (32 ms at 16 kHz)
-    hop_size=128,  # samples between frames (8 ms at 16 kHz)
-    window="hann",  # as for get_window
-    top_db=80.0,  # range of levels below full scale
-    title="Spectrogram",  # above the picture
-):  # matplotlib Figure
+    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
+    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
+    window: ArrayLike = "hann",  # as for get_window
+    top_db: float = 80.0,  # range of levels below full scale
+    title: str = "Spectrogram",  # above the picture
+) -> "Figure":  # matplotlib Figure
     "Compute and draw the spectrogram of a waveform, in dBFS."
     figure, (ax,) = new_figure(size=(9, 3))
     image = plot_spectrogram(
@@ -368,14 +388,15 @@ def check_overlap(window, window_size, hop_size):
 # %% ../nbs/03_stft.ipynb #0049
 @compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
-    S,  # (..., window_size // 2 + 1, frame), complex
+    S: ArrayLike,  # (..., window_size // 2 + 1, frame), complex
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-    center=True,  # are frames centred on multiples of the hop?
-    length=None,  # samples wanted; if None, as far as the frames' centres (or the last frame) reach
-):  # waveform, (..., length)
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+    center: bool = True,  # are frames centred on multiples of the hop?
+    length: int
+    | None = None,  # samples wanted; if None, as far as the frames' centres (or the last frame) reach
+) -> jax.Array:  # waveform, (..., length)
     "Inverse short-time Fourier transform."
     check_overlap(window, window_size, hop_size)
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
@@ -393,8 +414,8 @@ def istft(
 
 # %% ../nbs/03_stft.ipynb #0054
 def hz_to_mel(
-    frequency_hz,  # frequencies (Hz)
-):  # mel
+    frequency_hz: ArrayLike,  # frequencies (Hz)
+) -> np.ndarray:  # mel
     "Slaney's mel scale."
     f = np.asarray(frequency_hz, np.float64)
     return np.where(
@@ -403,21 +424,21 @@ def hz_to_mel(
 
 # %% ../nbs/03_stft.ipynb #0055
 def mel_to_hz(
-    mel,  # mel
-):  # frequencies (Hz)
+    mel: ArrayLike,  # mel
+) -> np.ndarray:  # frequencies (Hz)
     "The inverse of `hz_to_mel`."
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
 
 # %% ../nbs/03_stft.ipynb #0057
 def mel_filters(
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    window_size=512,  # samples per frame
-    num_mels=80,  # number of filters
-    min_hz=0.0,  # lower corner of the first (Hz)
-    max_hz=None,  # upper corner of the last (Hz); half the rate if None
-):  # (num_mels, window_size // 2 + 1), float32
+    window_size: int = 512,  # samples per frame
+    num_mels: int = 80,  # number of filters
+    min_hz: float = 0.0,  # lower corner of the first (Hz)
+    max_hz: float | None = None,  # upper corner of the last (Hz); half the rate if None
+) -> np.ndarray:  # (num_mels, window_size // 2 + 1), float32
     "Triangular filters, evenly spaced in mel, of equal area."
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
@@ -443,18 +464,18 @@ def mel_filters(
     static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"),
 )
 def mel_spectrogram(
-    x,  # waveform, (..., t)
-    sample_rate,  # samples per second (Hz)
+    x: ArrayLike,  # waveform, (..., t)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-    center=True,  # are frames centred on multiples of the hop?
-    num_mels=80,  # number of filters
-    min_hz=0.0,  # lower corner of the first (Hz)
-    max_hz=None,  # upper corner of the last (Hz); half the rate if None
-    power=2.0,  # of the magnitudes that are summed: 2 energy, 1 magnitude
-):  # (..., num_mels, frame)
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+    center: bool = True,  # are frames centred on multiples of the hop?
+    num_mels: int = 80,  # number of filters
+    min_hz: float = 0.0,  # lower corner of the first (Hz)
+    max_hz: float | None = None,  # upper corner of the last (Hz); half the rate if None
+    power: float = 2.0,  # of the magnitudes that are summed: 2 energy, 1 magnitude
+) -> jax.Array:  # (..., num_mels, frame)
     "Spectrogram through mel filters."
     filters = mel_filters(
         sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
@@ -468,17 +489,18 @@ def mel_spectrogram(
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
-    magnitudes,  # (..., window_size // 2 + 1, frame)
+    magnitudes: ArrayLike,  # (..., window_size // 2 + 1, frame)
     *,
-    num_iters=32,  # rounds
-    momentum=0.99,  # how far to overshoot; 0 is the original method
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-    length=None,  # samples wanted; as in istft if None
-    key=None,  # for random phases to begin with
-    phases=None,  # phases to begin with instead (radians), of the magnitudes' shape
-):  # waveform, (..., length)
+    num_iters: int = 32,  # rounds
+    momentum: float = 0.99,  # how far to overshoot; 0 is the original method
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+    length: int | None = None,  # samples wanted; as in istft if None
+    key: jax.Array | None = None,  # for random phases to begin with
+    phases: ArrayLike
+    | None = None,  # phases to begin with instead (radians), of the magnitudes' shape
+) -> jax.Array:  # waveform, (..., length)
     "Find a waveform whose spectrogram is close to the one given."
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
@@ -507,12 +529,12 @@ def griffin_lim(
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
-    x,  # waveform, (..., t)
-    y,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
+    y: ArrayLike,  # waveform, (..., t)
     *,
-    window_size=512,  # samples per frame; the hop is a quarter of it
-    floor_db=-60.0,  # levels below this count as this (dBFS)
-):  # (...), dB
+    window_size: int = 512,  # samples per frame; the hop is a quarter of it
+    floor_db: float = -60.0,  # levels below this count as this (dBFS)
+) -> jax.Array:  # (...), dB
     "Mean absolute difference of two spectrograms in decibels."
     if np.shape(x)[-1:] != np.shape(y)[-1:]:
         raise ValueError(
@@ -527,12 +549,12 @@ def log_stft_distance(
 
 # %% ../nbs/03_stft.ipynb #0069
 def multi_resolution_stft_distance(
-    x,  # waveform, (..., t)
-    y,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
+    y: ArrayLike,  # waveform, (..., t)
     *,
-    window_sizes=(256, 512, 1024),  # samples per frame, one transform each
-    floor_db=-60.0,  # levels below this count as this (dBFS)
-):  # (...), dB
+    window_sizes: Sequence[int] = (256, 512, 1024),  # samples per frame, one transform each
+    floor_db: float = -60.0,  # levels below this count as this (dBFS)
+) -> jax.Array:  # (...), dB
     "Mean of `log_stft_distance` over several window sizes."
     return sum(
         log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
@@ -540,13 +562,15 @@ def multi_resolution_stft_distance(
 
 # %% ../nbs/03_stft.ipynb #0074
 def spectrogram_blocks(
-    path,  # a sound file, as for open_audio; channels are averaged
+    path: str
+    | os.PathLike[str]
+    | AudioFile,  # a sound file, as for open_audio; channels are averaged
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-    block_frames=2048,  # frames in a block
-):  # yields (window_size // 2 + 1, up to block_frames), one after the other
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+    block_frames: int = 2048,  # frames in a block
+) -> Iterator[np.ndarray]:  # yields (window_size // 2 + 1, up to block_frames), one after the other
     "The spectrogram of a file of any length, block by block."
     check_count(block_frames, "block_frames")
     with open_audio(path) as audio:
@@ -576,13 +600,15 @@ def spectrogram_blocks(
 
 # %% ../nbs/03_stft.ipynb #0077
 def spectrogram_overview(
-    path,  # a sound file, as for open_audio; channels are averaged
+    path: str
+    | os.PathLike[str]
+    | AudioFile,  # a sound file, as for open_audio; channels are averaged
     *,
-    max_columns=1600,  # frames in the answer, at most
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    window="hann",  # as for get_window
-):  # magnitudes (window_size // 2 + 1, columns), samples per column
+    max_columns: int = 1600,  # frames in the answer, at most
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    window: ArrayLike = "hann",  # as for get_window
+) -> tuple[np.ndarray, int]:  # magnitudes (window_size // 2 + 1, columns), samples per column
     "The spectrogram of a file of any length, pooled over time to fit a picture."
     framing, columns = dict(window_size=window_size, hop_size=hop_size), []
     with open_audio(path) as audio:

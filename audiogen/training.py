@@ -350,7 +350,7 @@ def cut_log(path, step):
     "Drop the lines of a log from a step on, and a torn one."
     kept = [record for record in (read_log(path) if path.exists() else []) if record["step"] < step]
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        temporary.write_bytes("".join(json.dumps(record) + "\n" for record in kept).encode())
 
 # %% ../nbs/07_training.ipynb #0049
 def plot_losses(

@@ -8,14 +8,17 @@ __all__ = ['cosine_similarity', 'variation_curve', 'lerp', 'slerp', 'latent_walk
 
 # %% ../nbs/02_variation.ipynb #0005
 import itertools
+import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .generator import check_latent, synthesize
+from .generator import AudioModel, check_latent, synthesize
 from audiogen.waveform import (
     audio_writer,
     check_count,
@@ -27,9 +30,9 @@ from audiogen.waveform import (
 
 # %% ../nbs/02_variation.ipynb #0010
 def cosine_similarity(
-    x,  # vectors, such as waveforms, (..., t)
-    y,  # vectors, (..., t)
-):  # (...), from -1 to 1
+    x: ArrayLike,  # vectors, such as waveforms, (..., t)
+    y: ArrayLike,  # vectors, (..., t)
+) -> jax.Array:  # (...), from -1 to 1
     "Cosine of the angle between vectors; 0 if one of them is 0."
 
     def unit(x):
@@ -43,13 +46,13 @@ def cosine_similarity(
 
 # %% ../nbs/02_variation.ipynb #0011
 def variation_curve(
-    model,  # called as model(z)
-    base_latent,  # where to start, (latent_dim,)
-    scales,  # standard deviations σ, (s,)
+    model: AudioModel,  # called as model(z)
+    base_latent: ArrayLike,  # where to start, (latent_dim,)
+    scales: ArrayLike,  # standard deviations σ, (s,)
     *,
-    num_variations=32,  # for each scale
-    key,  # for the directions
-):  # cosine similarity to the start, (s, num_variations)
+    num_variations: int = 32,  # for each scale
+    key: jax.Array,  # for the directions
+) -> jax.Array:  # cosine similarity to the start, (s, num_variations)
     "How far from a sound does a step of scale σ lead?"
     scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
     if base_latent.ndim != 1:
@@ -66,22 +69,26 @@ def variation_curve(
 
 # %% ../nbs/02_variation.ipynb #0018
 def lerp(
-    a,  # latent vector, (..., d)
-    b,  # latent vector, (..., d)
-    alpha,  # from 0 (a) to 1 (b): a number, or (n,) for n points
-):  # (d,) or (n, d)
+    a: jax.typing.ArrayLike,  # latent vector, (..., d)
+    b: jax.typing.ArrayLike,  # latent vector, (..., d)
+    alpha: ArrayLike,  # from 0 (a) to 1 (b): a number, or (n,) for n points
+) -> jax.Array:  # (d,) or (n, d)
     "Linear interpolation."
     alpha = jnp.asarray(alpha)[..., None]
     return (1 - alpha) * a + alpha * b
 
 # %% ../nbs/02_variation.ipynb #0019
-@jax.jit
 def slerp(
-    a,  # latent vector, (..., d)
-    b,  # latent vector, (..., d)
-    alpha,  # from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
-):  # (..., d) or (n, d)
+    a: jax.typing.ArrayLike,  # latent vector, (..., d)
+    b: jax.typing.ArrayLike,  # latent vector, (..., d)
+    alpha: jax.typing.ArrayLike,  # from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
+) -> jax.Array:  # (..., d) or (n, d)
     "Spherical interpolation: along the great circle, at even speed."
+    return _slerp(a, b, alpha)
+
+
+@jax.jit
+def _slerp(a, b, alpha):
     alpha, cosine = jnp.asarray(alpha)[..., None], cosine_similarity(a, b)[..., None]
     straight = (
         jnp.abs(cosine) > 0.9999
@@ -92,10 +99,10 @@ def slerp(
 
 # %% ../nbs/02_variation.ipynb #0027
 def latent_walk(
-    waypoints,  # latent vectors to visit, (n, d)
+    waypoints: ArrayLike,  # latent vectors to visit, (n, d)
     *,
-    steps=8,  # points from one to the next
-):  # ((n - 1) · steps + 1, d); each waypoint is met exactly
+    steps: int = 8,  # points from one to the next
+) -> np.ndarray:  # ((n - 1) · steps + 1, d); each waypoint is met exactly
     "A path through latent space along great circles."
     waypoints = np.asarray(waypoints)
     if waypoints.ndim != 2 or len(waypoints) < 2:
@@ -106,9 +113,9 @@ def latent_walk(
 
 # %% ../nbs/02_variation.ipynb #0030
 def crossfade(
-    x,  # the end of one sound, (..., t)
-    y,  # the beginning of the next, (..., t)
-):  # (..., t)
+    x: ArrayLike,  # the end of one sound, (..., t)
+    y: ArrayLike,  # the beginning of the next, (..., t)
+) -> jax.Array:  # (..., t)
     "Fade from x to y, at constant power unless they are in opposite phase."
     return _crossfade(jnp.asarray(x), jnp.asarray(y))
 
@@ -121,10 +128,10 @@ def _crossfade(x, y):
 
 # %% ../nbs/02_variation.ipynb #0034
 def join_segments(
-    segments,  # waveforms (t,) in [-1, 1], one after the other
+    segments: Iterable[ArrayLike],  # waveforms (t,) in [-1, 1], one after the other
     *,
     fade: int,  # samples that neighbours overlap, up to half a segment
-):  # yields waveforms, (block,)
+) -> Iterator[np.ndarray]:  # yields waveforms, (block,)
     "Join segments by cross-fades, out of silence and back; 3 dB softer, so that nothing can clip."
     tail = None
     for x in segments:
@@ -141,12 +148,12 @@ def join_segments(
 
 # %% ../nbs/02_variation.ipynb #0036
 def walk_blocks(
-    model,  # called as model(z); its waveforms are the segments
+    model: AudioModel,  # called as model(z); its waveforms are the segments
     *,
-    key,  # for the waypoints
-    steps=8,  # segments from one waypoint to the next
-    overlap=0.1,  # length of a cross-fade (s), up to half a segment
-):  # yields waveforms, (block,), without end
+    key: jax.Array,  # for the waypoints
+    steps: int = 8,  # segments from one waypoint to the next
+    overlap: float = 0.1,  # length of a cross-fade (s), up to half a segment
+) -> Iterator[np.ndarray]:  # yields waveforms, (block,), without end
     "An endless walk through the sounds of a model, without seams."
 
     def waypoint(n):
@@ -182,14 +189,14 @@ def check_room(
 
 # %% ../nbs/02_variation.ipynb #0040
 def stream_walk(
-    path,  # where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
-    model,  # called as model(z)
+    path: str | os.PathLike[str],  # where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
+    model: AudioModel,  # called as model(z)
     *,
-    duration,  # length (s)
-    key,  # for the waypoints
-    steps=8,  # segments from one waypoint to the next
-    overlap=0.1,  # length of a cross-fade (s)
-):
+    duration: float,  # length (s)
+    key: jax.Array,  # for the waypoints
+    steps: int = 8,  # segments from one waypoint to the next
+    overlap: float = 0.1,  # length of a cross-fade (s)
+) -> None:
     "Write a walk of any length to a sound file, in constant memory."
     remaining = check_count(
         seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples"

@@ -20,19 +20,34 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
+
+# %% ../nbs/00_waveform.ipynb #typenames
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:  # the names alone, so that nothing more is imported
+    HTML = "HTML"
+    Axes = "Axes"
+    Figure = "Figure"
 
 # %% ../nbs/00_waveform.ipynb #0008
 def check_count(
-    value,  # what was given
-    name,  # what it is
+    value: object,  # what was given
+    name: str,  # what it is
 ) -> int:  # the same, as an int
     "Refuse what is no whole number from 1 up to 10¹⁵."
     if (
@@ -45,7 +60,7 @@ def check_count(
 
 # %% ../nbs/00_waveform.ipynb #0009
 def check_sample_rate(
-    sample_rate,  # samples per second (Hz)
+    sample_rate: float,  # samples per second (Hz)
 ) -> int:  # the same rate, as an int
     "Refuse a rate that is no whole number of hertz from 1 to 768,000."
     try:
@@ -60,9 +75,9 @@ def check_sample_rate(
 
 # %% ../nbs/00_waveform.ipynb #0010
 def seconds_to_samples(
-    duration,  # length of time (s)
+    duration: float,  # length of time (s)
     *,
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
 ) -> int:  # the nearest number of samples
     "Number of samples in `duration` seconds, rounded to the nearest."
     samples = float(duration) * check_sample_rate(sample_rate)
@@ -72,9 +87,9 @@ def seconds_to_samples(
 
 # %% ../nbs/00_waveform.ipynb #0015
 def check_memory(
-    num_bytes,  # bytes about to be asked for
-    what,  # what they are for, as the subject of a sentence
-):
+    num_bytes: float,  # bytes about to be asked for
+    what: str,  # what they are for, as the subject of a sentence
+) -> None:
     "Refuse, before it's tried, a request for more memory than the machine has free."
     import psutil
 
@@ -86,9 +101,9 @@ def check_memory(
 
 # %% ../nbs/00_waveform.ipynb #0016
 def samples_to_seconds(
-    num_samples,  # number of samples
+    num_samples: int,  # number of samples
     *,
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
 ) -> float:  # length of time (s)
     "Duration of `num_samples` samples."
     return num_samples / check_sample_rate(sample_rate)
@@ -97,8 +112,8 @@ def samples_to_seconds(
 def time_axis(
     num_samples: int,  # number of samples
     *,
-    sample_rate,  # samples per second (Hz)
-):  # times (s), (num_samples,)
+    sample_rate: int,  # samples per second (Hz)
+) -> np.ndarray:  # times (s), (num_samples,)
     "The instant of each sample, from 0 on."
     check_memory(
         32 * num_samples, f"a waveform of {num_samples:,} samples"
@@ -107,12 +122,12 @@ def time_axis(
 
 # %% ../nbs/00_waveform.ipynb #0020
 def sine(
-    frequency_hz,  # frequency (Hz): a number, or an array (...)
+    frequency_hz: ArrayLike,  # frequency (Hz): a number, or an array (...)
     *,
-    duration,  # length (s)
-    sample_rate,  # samples per second (Hz)
-    amplitude=1.0,  # height of the crests
-):  # waveform, (..., t)
+    duration: float,  # length (s)
+    sample_rate: int,  # samples per second (Hz)
+    amplitude: float = 1.0,  # height of the crests
+) -> np.ndarray:  # waveform, (..., t)
     "A pure tone: A·sin(2πft)."
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(
@@ -123,12 +138,12 @@ def sine(
 
 # %% ../nbs/00_waveform.ipynb #0028
 def harmonic_tone(
-    f0_hz,  # fundamental frequency (Hz)
-    amplitudes,  # of harmonics 1, 2, 3, …
+    f0_hz: float,  # fundamental frequency (Hz)
+    amplitudes: ArrayLike,  # of harmonics 1, 2, 3, …
     *,
-    duration,  # length (s)
-    sample_rate,  # samples per second (Hz)
-):  # waveform, (t,)
+    duration: float,  # length (s)
+    sample_rate: int,  # samples per second (Hz)
+) -> np.ndarray:  # waveform, (t,)
     "A sum of harmonics k·f0, each below the Nyquist frequency."
     if np.ndim(f0_hz) or not 0 < f0_hz:
         raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
@@ -140,13 +155,13 @@ def harmonic_tone(
 
 # %% ../nbs/00_waveform.ipynb #0035
 def chirp(
-    start_hz,  # frequency at the start (Hz)
-    end_hz,  # frequency at the end (Hz)
+    start_hz: float,  # frequency at the start (Hz)
+    end_hz: float,  # frequency at the end (Hz)
     *,
-    duration,  # length (s)
-    sample_rate,  # samples per second (Hz)
-    amplitude=1.0,  # height of the crests
-):  # waveform, (t,)
+    duration: float,  # length (s)
+    sample_rate: int,  # samples per second (Hz)
+    amplitude: float = 1.0,  # height of the crests
+) -> np.ndarray:  # waveform, (t,)
     "A tone that glides linearly from one frequency to another."
     t = time_axis(seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate)
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
@@ -155,11 +170,11 @@ def chirp(
 # %% ../nbs/00_waveform.ipynb #0036
 def white_noise(
     *,
-    duration,  # length (s)
-    sample_rate,  # samples per second (Hz)
-    amplitude=1.0,  # samples lie within ±amplitude, uniformly
+    duration: float,  # length (s)
+    sample_rate: int,  # samples per second (Hz)
+    amplitude: float = 1.0,  # samples lie within ±amplitude, uniformly
     rng: np.random.Generator,  # source of randomness
-):  # waveform, (t,)
+) -> np.ndarray:  # waveform, (t,)
     "Independent uniform random samples."
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(16 * n, f"{n:,} samples of noise")
@@ -167,8 +182,8 @@ def white_noise(
 
 # %% ../nbs/00_waveform.ipynb #0040
 def as_float(
-    x,  # floating-point samples, any shape
-):  # jax array of at least 32 bits
+    x: ArrayLike,  # floating-point samples, any shape
+) -> jax.Array:  # jax array of at least 32 bits
     "Refuse integers, widen half precision."
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -179,8 +194,8 @@ def as_float(
 
 # %% ../nbs/00_waveform.ipynb #0041
 def safe_sqrt(
-    x,  # numbers, 0 or more
-):  # their square roots
+    x: ArrayLike,  # numbers, 0 or more
+) -> jax.Array:  # their square roots
     "Square root, with gradient 0 at 0; of NaN it is NaN."
     nothing = x <= 0  # false for NaN
     return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, x)))
@@ -195,32 +210,32 @@ def largest(
 
 # %% ../nbs/00_waveform.ipynb #0042
 def peak(
-    x,  # waveform, (..., t)
-):  # largest distance from zero, (...)
+    x: ArrayLike,  # waveform, (..., t)
+) -> jax.Array:  # largest distance from zero, (...)
     "Peak level: max |x|."
     return largest(jnp.abs(as_float(x)), axis=-1)
 
 # %% ../nbs/00_waveform.ipynb #0043
 def rms(
-    x,  # waveform, (..., t)
-):  # root mean square over time, (...)
+    x: ArrayLike,  # waveform, (..., t)
+) -> jax.Array:  # root mean square over time, (...)
     "Root-mean-square level: √(mean x²)."
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
 # %% ../nbs/00_waveform.ipynb #0045
 def dbfs(
-    amplitude,  # a peak or an rms level, (...)
-):  # decibels relative to full scale, (...)
+    amplitude: ArrayLike,  # a peak or an rms level, (...)
+) -> jax.Array:  # decibels relative to full scale, (...)
     "An amplitude in decibels: 20·log₁₀ A."
     return 20 * jnp.log10(jnp.asarray(amplitude))
 
 # %% ../nbs/00_waveform.ipynb #0051
 def peak_normalize(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
-    level=1.0,  # the peak wanted
-    axis=-1,  # axes scaled as one: (-2, -1) keeps the balance of stereo
-):  # waveform, (..., t); silence stays silence
+    level: float = 1.0,  # the peak wanted
+    axis: int | tuple[int, ...] = -1,  # axes scaled as one: (-2, -1) keeps the balance of stereo
+) -> jax.Array:  # waveform, (..., t); silence stays silence
     "Scale each waveform so that its peak is `level`."
     x = as_float(x)
     top = largest(jnp.abs(x), axis=axis, keepdims=True)
@@ -229,8 +244,8 @@ def peak_normalize(
 # %% ../nbs/00_waveform.ipynb #0057
 @contextmanager
 def atomic_path(
-    path,  # where the finished file shall be
-):
+    path: str | os.PathLike[str],  # where the finished file shall be
+) -> Iterator[Path]:
     "Yield a temporary path, moved to `path` only once the block has ended well."
     path = Path(path).resolve()
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
@@ -275,10 +290,10 @@ def quiet(
 
 # %% ../nbs/00_waveform.ipynb #0060
 def check_waveform(
-    waveform,  # (t,) mono or (channels, t), channels 1 or 2
+    waveform: ArrayLike,  # (t,) mono or (channels, t), channels 1 or 2
     *,
-    clip=False,  # is it to be stored in a format that holds only [-1, 1]?
-):  # the same as a NumPy float32 array
+    clip: bool = False,  # is it to be stored in a format that holds only [-1, 1]?
+) -> np.ndarray:  # the same as a NumPy float32 array
     "Refuse what can't be a sound: a wrong shape, integers, NaN, infinity, or samples that would be clipped."
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
@@ -340,7 +355,7 @@ READABLE = (  # suffixes of files in which load_audio looks for a sound
 
 
 def sound_format(
-    path,  # a file's name
+    path: str | os.PathLike[str],  # a file's name
 ) -> str:  # soundfile's word for its format
     "The sound format that a file's suffix stands for."
     suffix = Path(path).suffix.lower()
@@ -647,7 +662,9 @@ class AudioFile:
     path: Path  # its name, for messages
     sample_rate: int  # samples per second (Hz)
     channels: int
-    pieces: Callable  # pieces() -> the samples from the first on, (channels, any number) at a time
+    pieces: Callable[
+        [], Iterator[np.ndarray]
+    ]  # pieces() -> the samples from the first on, (channels, any number) at a time
     stated: int | None = None  # number of samples, if the header is certain of it
     expected: int = 0  # number of samples, about
 
@@ -655,10 +672,13 @@ class AudioFile:
     def num_samples(self) -> int:  # counted by decoding it all, if the header isn't certain
         return self.stated or sum(block.shape[1] for block in self.blocks())
 
-    def blocks(self, block_size=65536):  # yields waveforms (channels, up to block_size), float32
+    def blocks(
+        self,
+        block_size: int = 65536,
+    ) -> Iterator[np.ndarray]:  # waveforms (channels, up to block_size), float32
         return regroup(self.checked_pieces(), check_count(block_size, "block_size"))
 
-    def checked_pieces(self):  # yields (channels, any number)
+    def checked_pieces(self) -> Iterator[np.ndarray]:  # yields (channels, any number)
         read = 0
         with naming(self.path):
             for piece in self.pieces():
@@ -828,8 +848,10 @@ def regular_file(
 # %% ../nbs/00_waveform.ipynb #0066
 @contextmanager
 def open_audio(
-    path,  # a sound file, the sound track of a video, a pipe; or an AudioFile, which is handed on
-):  # an AudioFile
+    path: str
+    | os.PathLike[str]
+    | AudioFile,  # a sound file, the sound track of a video, a pipe; or an AudioFile, which is handed on
+) -> Iterator[AudioFile]:  # an AudioFile
     "Open a sound file for a `with` block; refuse one that is missing, empty, truncated or no sound."
     if isinstance(path, AudioFile):
         yield path
@@ -860,12 +882,13 @@ def in_steps(
 # %% ../nbs/00_waveform.ipynb #0068
 @contextmanager
 def audio_writer(
-    path,  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    path: str | os.PathLike[str],  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
     *,
-    sample_rate,  # samples per second (Hz)
-    channels=1,  # 1 or 2
-    subtype=None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
-):  # a function: write(waveform) appends
+    sample_rate: int,  # samples per second (Hz)
+    channels: int = 1,  # 1 or 2
+    subtype: str
+    | None = None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+) -> Iterator[Callable[[ArrayLike], None]]:  # a function: write(waveform) appends
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
 
@@ -908,12 +931,13 @@ def samples_in(
 
 # %% ../nbs/00_waveform.ipynb #0070
 def save_audio(
-    path,  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
-    waveform,  # (t,) mono or (channels, t) stereo, in [-1, 1]
+    path: str | os.PathLike[str],  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
+    waveform: ArrayLike,  # (t,) mono or (channels, t) stereo, in [-1, 1]
     *,
-    sample_rate,  # samples per second (Hz)
-    subtype=None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
-):
+    sample_rate: int,  # samples per second (Hz)
+    subtype: str
+    | None = None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+) -> None:
     "Write a sound file, whole or not at all."
     x = np.atleast_2d(check_waveform(waveform))
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
@@ -921,11 +945,11 @@ def save_audio(
 
 # %% ../nbs/00_waveform.ipynb #0072
 def resample(
-    x,  # waveform, (..., t)
+    x: ArrayLike,  # waveform, (..., t)
     *,
-    from_hz,  # its sample rate (Hz)
-    to_hz,  # the sample rate wanted (Hz)
-):  # waveform, (..., about t · to_hz / from_hz)
+    from_hz: int,  # its sample rate (Hz)
+    to_hz: int,  # the sample rate wanted (Hz)
+) -> np.ndarray:  # waveform, (..., about t · to_hz / from_hz)
     "Change the sample rate, without aliasing."
     import soxr
 
@@ -944,11 +968,11 @@ def resample(
 
 # %% ../nbs/00_waveform.ipynb #0077
 def repitch(
-    x,  # waveform, (..., t)
-    semitones,  # how much higher
+    x: ArrayLike,  # waveform, (..., t)
+    semitones: float,  # how much higher
     *,
-    sample_rate,  # samples per second (Hz)
-):  # waveform, (..., t)
+    sample_rate: int,  # samples per second (Hz)
+) -> np.ndarray:  # waveform, (..., t)
     "Play faster, and so higher; cut, or append silence, to keep the length."
     n = np.shape(x)[-1]
     y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
@@ -956,10 +980,10 @@ def repitch(
 
 # %% ../nbs/00_waveform.ipynb #0080
 def audio_blocks(
-    path,  # a sound file, as for open_audio
+    path: str | os.PathLike[str] | AudioFile,  # a sound file, as for open_audio
     *,
-    block_size=65536,  # samples in a block
-):  # yields waveforms (channels, up to block_size), float32
+    block_size: int = 65536,  # samples in a block
+) -> Iterator[np.ndarray]:  # yields waveforms (channels, up to block_size), float32
     "Read a sound file of any length block by block, and refuse what is damaged."
     with open_audio(path) as audio:
         yield from audio.blocks(block_size)
@@ -978,12 +1002,12 @@ def first_samples(
 
 # %% ../nbs/00_waveform.ipynb #0081
 def load_audio(
-    path,  # a sound file, as for open_audio
+    path: str | os.PathLike[str] | AudioFile,  # a sound file, as for open_audio
     *,
-    sample_rate=None,  # resample to this rate (Hz); keep the file's if None
-    mono=True,  # average the channels?
-    duration=None,  # read only the first so many seconds (s); all if None
-):  # waveform, (t,) or (channels, t), and its sample rate (Hz)
+    sample_rate: int | None = None,  # resample to this rate (Hz); keep the file's if None
+    mono: bool = True,  # average the channels?
+    duration: float | None = None,  # read only the first so many seconds (s); all if None
+) -> tuple[np.ndarray, int]:  # waveform, (t,) or (channels, t), and its sample rate (Hz)
     "Read a sound file as `float32`, full scale ±1, at the rate asked for."
     with open_audio(path) as audio:
         rate = audio.sample_rate
@@ -1014,10 +1038,10 @@ def outline(
 
 # %% ../nbs/00_waveform.ipynb #0090
 def plot_waveform(
-    ax,  # matplotlib axes to draw on
-    x,  # waveform, (t,)
-    sample_rate,  # samples per second (Hz)
-):
+    ax: "Axes",  # matplotlib axes to draw on
+    x: ArrayLike,  # waveform, (t,)
+    sample_rate: int,  # samples per second (Hz)
+) -> None:
     "Draw amplitude over seconds."
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
     if x.ndim != 1 or not len(x):
@@ -1032,10 +1056,10 @@ def plot_waveform(
 
 # %% ../nbs/00_waveform.ipynb #0092
 def new_figure(
-    rows=1,  # panels, top to bottom
+    rows: int = 1,  # panels, top to bottom
     *,
-    size=(9, 2),  # width, height of a panel (inches)
-):  # figure, its list of axes
+    size: tuple[float, float] = (9, 2),  # width, height of a panel (inches)
+) -> "tuple[Figure, list[Axes]]":  # figure, its list of axes
     "A figure of `rows` panels that a notebook shows once, as the value of its cell."
     size = (size[0], size[1] * rows)
     ipython = sys.modules.get("IPython")
@@ -1072,11 +1096,11 @@ def check_titles(
 
 # %% ../nbs/00_waveform.ipynb #0093
 def visualize_waveforms(
-    waveforms,  # one waveform (t,) or a batch (b, t)
-    sample_rate,  # samples per second (Hz)
+    waveforms: ArrayLike,  # one waveform (t,) or a batch (b, t)
+    sample_rate: int,  # samples per second (Hz)
     *,
-    titles=None,  # of the panels; numbered if None
-):  # matplotlib Figure
+    titles: Sequence[str] | None = None,  # of the panels; numbered if None
+) -> "Figure":  # matplotlib Figure
     "Draw each waveform in a panel of its own, all on one scale."
     if isinstance(waveforms, (list, tuple)) and len({np.shape(x) for x in waveforms}) > 1:
         raise ValueError("got waveforms of several lengths; want equal lengths; listen takes any")
@@ -1097,9 +1121,9 @@ def visualize_waveforms(
 
 # %% ../nbs/00_waveform.ipynb #0097
 def wav_bytes(
-    waveform,  # (t,) or (channels, t), in [-1, 1]
+    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate,  # samples per second (Hz)
+    sample_rate: int,  # samples per second (Hz)
 ) -> bytes:  # a 16-bit WAV file
     "The waveform as a WAV file in memory."
     import soundfile
@@ -1116,10 +1140,10 @@ def wav_bytes(
 
 # %% ../nbs/00_waveform.ipynb #0098
 def player_html(
-    waveform,  # (t,) or (channels, t), in [-1, 1]
+    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate,  # samples per second (Hz)
-    title="sound",  # read out by screen readers
+    sample_rate: int,  # samples per second (Hz)
+    title: str = "sound",  # read out by screen readers
 ) -> str:  # an <audio> element
     "The waveform as a player for a web page, with the sound inside."
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
@@ -1130,11 +1154,11 @@ def player_html(
 
 # %% ../nbs/00_waveform.ipynb #0099
 def play(
-    waveform,  # (t,) or (channels, t), in [-1, 1]
+    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
     *,
-    sample_rate,  # samples per second (Hz)
-    title="sound",  # read out by screen readers
-):  # an object that a notebook shows as a player
+    sample_rate: int,  # samples per second (Hz)
+    title: str = "sound",  # read out by screen readers
+) -> "HTML":  # an object that a notebook shows as a player
     "Hear one waveform."
     from IPython.display import HTML
 
@@ -1142,9 +1166,9 @@ def play(
 
 # %% ../nbs/00_waveform.ipynb #0102
 def figure_png(
-    figure,  # matplotlib Figure
+    figure: "Figure",  # matplotlib Figure
     *,
-    dpi=110,  # pixels per inch
+    dpi: float = 110,  # pixels per inch
 ) -> bytes:  # a PNG file
     "The figure as a PNG file in memory."
     file = io.BytesIO()
@@ -1162,12 +1186,12 @@ def png_html(
 
 # %% ../nbs/00_waveform.ipynb #0104
 def listen_html(
-    waveforms,  # (b, t), or a list of waveforms (t,)
+    waveforms: Sequence[ArrayLike] | ArrayLike,  # (b, t), or a list of waveforms (t,)
     *,
-    sample_rate,  # samples per second (Hz)
-    titles,  # one for each; numbered if None
-    show_seconds=None,  # draw only the first so many seconds; all if None
-    plot=plot_waveform,  # draws one: plot(ax, x, sample_rate)
+    sample_rate: int,  # samples per second (Hz)
+    titles: Sequence[str] | None,  # one for each; numbered if None
+    show_seconds: float | None = None,  # draw only the first so many seconds; all if None
+    plot: Callable[..., object] = plot_waveform,  # draws one: plot(ax, x, sample_rate)
 ) -> str:  # <figure> elements in a row
     "Pictures and players in a row, for a web page."
     from matplotlib.figure import Figure
@@ -1193,13 +1217,13 @@ def listen_html(
 
 # %% ../nbs/00_waveform.ipynb #0105
 def listen(
-    waveforms,  # (t,), (b, t), or a list of waveforms (t,)
+    waveforms: ArrayLike,  # (t,), (b, t), or a list of waveforms (t,)
     *,
-    sample_rate,  # samples per second (Hz)
-    titles=None,  # one for each; numbered if None
-    show_seconds=None,  # draw only the first so many seconds; all if None
-    plot=plot_waveform,  # draws one: plot(ax, x, sample_rate)
-):  # an object that a notebook shows as pictures over players
+    sample_rate: int,  # samples per second (Hz)
+    titles: Sequence[str] | None = None,  # one for each; numbered if None
+    show_seconds: float | None = None,  # draw only the first so many seconds; all if None
+    plot: Callable[..., object] = plot_waveform,  # draws one: plot(ax, x, sample_rate)
+) -> "HTML":  # an object that a notebook shows as pictures over players
     "See and hear waveforms side by side."
     from IPython.display import HTML
 

@@ -1,8 +1,10 @@
 """What a user types first: `import audiogen`, `audiogen.load(…)`, a name with a slip in it."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +118,18 @@ def test_load_says_what_is_wrong(tmp_path, monkeypatch, name, error, words):
     (tmp_path / "broken.safetensors").write_bytes(b"\x20" + bytes(30))
     with pytest.raises(error, match=words):
         audiogen.load(name)
+
+
+def test_the_readme_makes_a_kick_and_reads_it_again(tmp_path, monkeypatch):
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+        exec(block, names)
+    assert names["sample_rate"] == 16000
+    kick = names["kick"]
+    assert kick.shape == (8000,)
+    power = np.abs(np.fft.rfft(kick)) ** 2  # 2 Hz a bin
+    assert power[:200].sum() > 0.8 * power.sum()  # of white noise, a twentieth lies below 400 Hz
+    assert np.square(kick[:2000]).sum() > 3 * np.square(kick[-2000:]).sum()
+    assert (tmp_path / "kick.png").stat().st_size > 10_000

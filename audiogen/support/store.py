@@ -12,16 +12,17 @@ import math
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # %% ../../nbs/support/store.ipynb #0005
-def shipped_models() -> dict:  # {name: path}
+def shipped_models() -> dict[str, Path]:  # {name: path}
     "The trained models that come with the package."
     folder = Path(importlib.import_module("audiogen").__file__).with_name("weights")
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 # %% ../../nbs/support/store.ipynb #0006
 def model_path(
-    name,  # a shipped model's name, a file, or a run's folder
+    name: str | os.PathLike[str],  # a shipped model's name, a file, or a run's folder
 ) -> Path:  # the file
     "Where a model's file is."
     shipped = shipped_models()
@@ -43,7 +44,8 @@ def model_path(
 
 
 def names_model(
-    name,  # of a model, as for model_path, or of something else, such as a sound file
+    name: str
+    | os.PathLike[str],  # of a model, as for model_path, or of something else, such as a sound file
 ) -> bool:  # is it a model, or nothing that there is?
     "Does a name stand for a model? A file is known by its beginning, whatever it is called."
     path = Path(name)
@@ -116,8 +118,11 @@ def read_header(
 
 # %% ../../nbs/support/store.ipynb #0010
 def model_info(
-    path,  # a shipped model's name, a file written by save_model, or a run's folder
-) -> dict:  # model, config, conditions (None if the file lists none), about, parameters, bytes
+    path: str
+    | os.PathLike[str],  # a shipped model's name, a file written by save_model, or a run's folder
+) -> dict[
+    str, Any
+]:  # model, config, conditions (None if the file lists none), about, parameters, bytes
     "What a model's file says of itself, without loading its weights."
     path = model_path(path)
     with faults_named(path):
