@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import asdict
@@ -199,16 +200,16 @@ def play_command(args):
     "Play a MIDI file with a conditional model."
     from tqdm import tqdm
 
-    from audiogen.conditional import play_notes, read_midi, song_seconds
+    from audiogen.conditional import ConditionalVAE, play_notes, read_midi, song_seconds
     from audiogen.demo import choose_model
     from audiogen.stft import plural
     from audiogen.variation import check_room
     from audiogen.waveform import audio_writer
 
     model = choose_model(args.model, seed=args.seed)
-    if not any(condition.kind == "pitch" for condition in model.conditions):
+    if not isinstance(model, ConditionalVAE):
         raise ValueError(
-            f"{args.model}: can't be told a pitch; want a conditional model, such as --model conditional"
+            f"{args.model}: can't play notes; want a ConditionalVAE, such as --model conditional"
         )
     notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
     if left_out:
@@ -286,6 +287,33 @@ def recipe_kind(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no kind of model; want {kinds_of_model()}")
     return text
 
+# %% ../nbs/16_cli.ipynb #module01
+def import_module(name):
+    "Import a module of the reader's own, from the current folder too; a fault in it is one line."
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError(f"{name!r} is no module; want its name, such as my_model for my_model.py")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name and (name + ".").startswith(e.name + "."):
+            where = f"in {os.getcwd()} or where Python looks"
+            raise ValueError(f"no module {name} {where}; want my_model for my_model.py") from None
+        raise ValueError(fault(name, e)) from None  # an import inside of it
+    except Exception as e:
+        raise ValueError(fault(name, e)) from None
+
+
+def fault(name, error):
+    "What went wrong in a module that was imported, and where."
+    *_, last = traceback.extract_tb(error.__traceback__)
+    inside = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if name in frame.filename
+    ]
+    file, line = (inside or [last])[-1][:2]
+    return f"{name} can't be imported: {type(error).__name__}: {error} ({file}, line {line})"
+
 # %% ../nbs/16_cli.ipynb #0040
 def load_recipe(
     kind,  # a kind of model in this book, or "my_module:name"
@@ -294,18 +322,9 @@ def load_recipe(
     from audiogen.training import Recipe
 
     module, _, name = shipped_recipes().get(kind, kind).partition(":")
-    if not (name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+    if not name.isidentifier():
         raise ValueError(f"{kind!r} is no kind of model; want {kinds_of_model()}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = vars(importlib.import_module(module)).get(name)
-    except ModuleNotFoundError as e:
-        if e.name not in (module, module.partition(".")[0]):
-            raise  # an import inside of it
-        raise ValueError(
-            f"{kind}: no module {module} in {os.getcwd()} or where Python looks; want {kinds_of_model()}"
-        ) from None
+    found = vars(import_module(module)).get(name)
     if not isinstance(found, Recipe):
         raise ValueError(f"{kind}: {name} in {module} is {found!r:.40}; want a Recipe")
     return found
@@ -851,6 +870,14 @@ MODEL = dict(
 )
 
 
+def add_model(sub, **others):
+    "The options that say which model."
+    sub.add_argument("--model", **MODEL | others)
+    sub.add_argument(
+        "--module", metavar="MODULE", help="for a model of your own: the module with its class"
+    )
+
+
 def add_sound_commands(commands, argv):
     "The commands that make sounds with a model."
     for run, out in (
@@ -859,7 +886,7 @@ def add_sound_commands(commands, argv):
         (vary_command, "variations"),
     ):
         sub = add_command(commands, run, out=out)
-        sub.add_argument("--model", **MODEL)
+        add_model(sub)
         sub.add_argument(
             "--duration",
             type=positive(float),
@@ -868,9 +895,6 @@ def add_sound_commands(commands, argv):
         )
         if run is demo_command:
             continue
-        sub.add_argument("--module", metavar="MODULE", help="of a model of your own: import it")
-        if argv[:1] == [sub.prog.split()[-1]]:
-            add_conditions(sub, argv[1:])
         sub.add_argument("--count", type=positive(int), default=4, metavar="N", help="how many")
         if run is vary_command:
             sub.add_argument(
@@ -880,6 +904,8 @@ def add_sound_commands(commands, argv):
                 metavar="X",
                 help="standard deviation of the steps",
             )
+        if argv[:1] == [sub.prog.split()[-1]]:
+            add_conditions(sub, argv[1:])
 
 # %% ../nbs/16_cli.ipynb #0086
 KINDS = {"class": str, "words": str, "number": float, "pitch": pitch}  # how a word is read
@@ -887,18 +913,26 @@ KINDS = {"class": str, "words": str, "number": float, "pitch": pitch}  # how a w
 
 def add_conditions(sub, argv):
     "Options for what the model can be told that the words name."
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--model", default=sub.get_default("model"))
-    finder.add_argument("--module")
-    named = finder.parse_known_args(argv)[0]
-    import_module(named.module)
-    conditions = declared_conditions(named.model)
+    model = option(argv, "model", sub.prog) or sub.get_default("model")
+    conditions = declared_conditions(model)
+    taken = {action.dest for action in sub._actions} | {"run", "command", "failed", "conditions"}
     for c in conditions:
+        if c["name"] in taken:
+            raise ValueError(
+                f"{model}: can't be told {c['name']}, a word of `{sub.prog}`; rename it"
+            )
         if c["kind"] in KINDS:
             about = ": ".join(filter(None, [c["about"], condition_range(c)]))
             read = KINDS[c["kind"]]
             sub.add_argument(f"--{c['name']}", type=read, metavar=c["kind"].upper(), help=about)
     sub.set_defaults(conditions=conditions)
+
+
+def option(argv, name, prog="audiogen"):
+    "The value of one option among words that aren't parsed yet; None without it."
+    finder = OneLineParser(prog=prog, add_help=False, allow_abbrev=False)
+    finder.add_argument(f"--{name}")
+    return vars(finder.parse_known_args(argv)[0])[name]
 
 
 def condition_range(c):
@@ -908,18 +942,11 @@ def condition_range(c):
     return f"{c['low']:g} to {c['high']:g} {c['unit']}".rstrip()
 
 
-def import_module(name):
-    "Import a module of the reader's own, from the current folder too."
-    if name is not None:
-        sys.path.insert(0, os.getcwd())
-        importlib.import_module(name)
-
-
 def add_play_command(commands):
     "The command that plays scores."
     play = add_command(commands, play_command)
     play.add_argument("file", metavar="FILE", help="a Standard MIDI File")
-    play.add_argument("--model", **MODEL | dict(default="conditional"))
+    add_model(play, default="conditional")
     play.add_argument(
         "--out", default="song.wav", metavar="FILE", help="WAV, FLAC or OGG file to write"
     )
@@ -960,7 +987,7 @@ def add_training_commands(commands):
     train.add_argument(
         "recipe", type=recipe_kind, metavar="KIND", help=f"the kind of model: {kinds_of_model()}"
     )
-    evaluate.add_argument("--model", **MODEL)
+    add_model(evaluate)
     for sub, data in (
         (train, "(default: sounds)"),
         (evaluate, "(default: what the model was trained on)"),
@@ -1082,7 +1109,10 @@ def check_model_file(args):
 
 def run_command(argv, prepare):
     "Parse the words, run the command, print what it yields as long as somebody reads it; its exit status."
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv, cache = sys.argv[1:] if argv is None else list(argv), None
+    if own := option(argv, "module"):
+        cache = prepare()  # the module will import JAX
+        import_module(own)
     try:
         args, unknown = build_parser(argv).parse_known_args(argv)
     except SystemExit as e:  # --help and --version have printed all there is
@@ -1091,7 +1121,7 @@ def run_command(argv, prepare):
     if unknown:
         raise ValueError(unknown_words(unknown, args))
     check_model_file(args)
-    args.failed, read, cache = 0, True, prepare()
+    args.failed, read, cache = 0, True, cache or prepare()
     with warnings.catch_warnings(), closing(args.run(args)) as lines:
         warnings.simplefilter("default", UserWarning)  # remarks of ours, never errors
         warnings.showwarning = lambda message, *_: remark(str(message), cache)
