@@ -741,7 +741,7 @@ def metrics_table(
         )
     return "\n".join(rows)
 
-# %% ../nbs/06_metrics.ipynb #0050
+# %% ../nbs/06_metrics.ipynb #0396b2b5
 def compose(model, labels, midi, *, seed):
     "Random sounds of classes (None for any), at pitches where the model takes them, (n, t)."
     rngs, made = nnx.Rngs(seed), []
@@ -765,7 +765,7 @@ def sounds_told(model, labels, midi):
         told["pitch"] = np.where(has_one & (np.nan_to_num(midi) > 0), midi, np.nan)
     return told
 
-# %% ../nbs/06_metrics.ipynb #0062
+# %% ../nbs/06_metrics.ipynb #5b7033d6
 def reconstruct(model, sounds):
     "Sounds as the model makes them again, (n, t); None, if it can't encode."
     if not model.encodes:
@@ -773,7 +773,7 @@ def reconstruct(model, sounds):
     told = part_of(model, "sounds", sounds_told(model, sounds.labels, sounds.midi))
     return np.stack([*render(model, model.encode(sounds.waveforms, **told), **told)])
 
-# %% ../nbs/06_metrics.ipynb #0064
+# %% ../nbs/06_metrics.ipynb #a7fc56a1
 def match_classes(sounds, model):
     "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
     if sounds.sample_rate != model.sample_rate:
@@ -820,7 +820,7 @@ def some_clips(sounds, most, *, seed):
         chosen.append(rng.permutation(np.flatnonzero(sounds.labels == c))[:most])
     return sounds[np.sort(np.concatenate(chosen))]
 
-# %% ../nbs/06_metrics.ipynb #0061
+# %% ../nbs/06_metrics.ipynb #c5135204
 JUDGED = {"train": 200, "held out": 100}  # clips of a class that figures come from, at most
 
 

@@ -599,7 +599,7 @@ def spectrogram_overview(
             columns.append(np.sqrt(np.add.reduceat(S**2, starts, axis=1) / counts))
     return np.concatenate(columns, axis=1), pool * hop_size
 
-# %% ../nbs/03_stft.ipynb #0031
+# %% ../nbs/03_stft.ipynb #d8b7a11b
 def waveform_overview(
     path,  # a sound file, as for open_audio; all of its channels count
     *,
@@ -617,7 +617,7 @@ def waveform_overview(
             count += block.size
     return np.concatenate(parts), top, (energy / count) ** 0.5
 
-# %% ../nbs/03_stft.ipynb #0033
+# %% ../nbs/03_stft.ipynb #a05cbd95
 def plural(n, noun):
     "A number of things in words: 1 note, 2 notes."
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
@@ -627,7 +627,7 @@ def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
     return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
 
-# %% ../nbs/03_stft.ipynb #0032
+# %% ../nbs/03_stft.ipynb #ccafc5af
 def recording_figure(
     path,  # a sound file
     *,
