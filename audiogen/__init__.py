@@ -20,7 +20,8 @@ from ._modidx import d as _index
 _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
         load_audio save_audio open_audio audio_writer resample repitch plot_waveform visualize_waveforms play listen""",
-    "generator": "SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes save_model load_model",
+    "generator": """AudioModel Condition SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes
+        save_model load_model""",
     "support.store": "model_info",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
@@ -29,13 +30,12 @@ _chosen = {
     "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
         choose_classes detune batch_source midi_to_hz hz_to_midi""",
     "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
-        metrics_table""",
-    "training": "train plot_losses read_log",
+        evaluate metrics_table""",
+    "training": "Recipe Supervised fit train plot_losses read_log",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE WORDS resynthesize",
     "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
-    "cli": "load_recipe",
     "song": "Note play_notes read_midi",
 }
 

@@ -527,7 +527,10 @@ def explorer_line(
     if source == "model":
         return f"from audiogen import slider_latent, synthesize; {line}"
     names = ", ".join(sorted([source.partition("(")[0], "slider_latent", "synthesize"]))
-    return f"from audiogen import {names}; model = {source}; {line}"
+    line = f"from audiogen import {names}; model = {source}; {line}"
+    module = type(model).__module__
+    own = module != "__main__" and module.partition(".")[0] != "audiogen"
+    return f"import {module}; {line}" if own else line
 
 # %% ../nbs/04_demo.ipynb #0067
 def explorer_reply(

@@ -206,8 +206,13 @@ def synthesize(
         resolved = check_model(model).resolve(**check_part(model, "sounds", conditions))
     lengths = tuple((name, value) for name, value in resolved.items() if type(value) is float)
     numbers = {name: value for name, value in resolved.items() if type(value) is not float}
+    z = check_latent(z, model)
+    check_config(model)
     graphdef, state = nnx.split(model)
-    return _run(graphdef, lengths, state, check_latent(z, model), numbers)
+    waveforms = _run(graphdef, lengths, state, z, numbers)
+    if isinstance(model, AudioModel) and not lengths:
+        check_sounds(model, z, waveforms)
+    return waveforms
 
 # %% ../nbs/01_generator.ipynb #ifrender
 def render(
@@ -245,10 +250,35 @@ class Condition:
     high: float | None = None  # the largest number
     unit: str = ""  # of the number, such as "dBFS"
     default: float | str | None = None  # what it is when nothing is said; None: up to the model
-    example: float | str | None = None  # a usual value, where a control begins
+    example: float | str | None = None  # a usual value, where a control begins; the middle if None
     only_for: tuple | None = None  # the classes that can be told so; all of them if None
 
+    def __post_init__(self):
+        check_declaration(self)
+        if self.example is None and self.low is not None:
+            middle = (self.low + self.high) / 2
+            usual = middle if self.default is None else self.default
+            object.__setattr__(self, "example", usual)
+
 # %% ../nbs/01_generator.ipynb #ifchecks
+NAMES = {"class": "label", "pitch": "pitch", "words": "words", "number": None, "length": None}
+
+
+def check_declaration(condition):
+    "Refuse a condition of which no option and no control could be made."
+    c, wanted = condition, NAMES.get(condition.kind)
+    if c.kind not in NAMES:
+        raise ValueError(f"{c.name} is of kind {c.kind!r}; want one of {', '.join(NAMES)}")
+    if wanted and c.name != wanted:
+        raise ValueError(f"a condition of kind {c.kind!r} is called {c.name!r}; want {wanted!r}")
+    if c.kind in ("class", "words") and not c.choices:
+        raise ValueError(f"{c.name} has no choices; want names, such as choices=('kick', 'snare')")
+    if c.kind not in ("class", "words") and None in (c.low, c.high):
+        raise ValueError(f"{c.name} has no limits; want both, such as low=0, high=1")
+    if isinstance(c.acts_on, str) or not {*c.acts_on} <= {"latents", "sounds"}:
+        raise ValueError(f"{c.name} acts on {c.acts_on!r}; want ('latents',), ('sounds',) or both")
+
+
 def class_numbers(condition, value):
     "The numbers of classes, from their names; numbers stay as they are."
     names = condition.choices
@@ -324,6 +354,27 @@ def check_model(model):
         fix = "want an AudioModel (class MyModel(AudioModel): …)"
         raise ValueError(f"{kind} isn't a model that sounds can be drawn from; {fix}")
     return model
+
+
+def check_config(model):
+    "Refuse settings that change or can't be compared: a compiled program is kept for each."
+    config = vars(model).get("config")
+    try:
+        hash(config)
+    except TypeError as e:
+        kind = type(model).__name__
+        fix = "want a dataclass with @dataclass(frozen=True), and tuples in place of lists"
+        raise ValueError(f"{kind}'s config is {config!r:.60} ({e}); {fix}") from None
+
+
+def check_sounds(model, z, waveforms):
+    "Refuse what isn't a waveform for each latent vector."
+    shape, wanted = jnp.shape(waveforms), (*z.shape[:-1], model.num_samples)
+    if shape[-1:] != wanted[-1:] or len(shape) < z.ndim:
+        raise ValueError(
+            f"{type(model).__name__}'s __call__ returned shape {shape} for latent vectors {z.shape}; "
+            f"want {wanted}: duration × sample_rate samples for each"
+        )
 
 
 def check_conditions(model, given):
@@ -492,6 +543,13 @@ def check_savable(model):
         raise ValueError(
             f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded"
         )
+    check_config(model)
+
+
+def check_answers(model):
+    "Refuse a model whose answer has another shape than waveforms; nothing is computed for it."
+    if isinstance(model, AudioModel):
+        jax.eval_shape(partial(synthesize, model), jnp.zeros((1, model.latent_dim)))
 
 # %% ../nbs/01_generator.ipynb #ifdecl
 def declared(model):
@@ -538,13 +596,14 @@ def save_model(
 def find_model_class(
     name,  # such as "SimpleAudioGenerator"
 ):  # the class
-    "The model class that this package knows under a name."
-    found = getattr(
-        importlib.import_module("audiogen"), name if isinstance(name, str) else "", None
-    )
+    "The model class of that name: this package's, or one that has been defined elsewhere."
+    name = name if isinstance(name, str) else ""
+    found = getattr(importlib.import_module("audiogen"), name, None)
+    found = own_models(AudioModel).get(name) if found is None else found
     if not (isinstance(found, type) and issubclass(found, nnx.Module)):
         raise ValueError(
-            f"its model is {name!r}, which is no model of audiogen; if it is your own, import its module first, or pass model_class"
+            f"its model is {name!r}, which is no model of audiogen; if it is your own, import its module "
+            f"first (on the command line: --module NAME), or pass model_class"
         )
     return found
 
@@ -555,6 +614,11 @@ def own_models(kind):
     for model_class in kind.__subclasses__():
         found |= {model_class.__name__: model_class} | own_models(model_class)
     return found
+
+
+def tuples(value):
+    "JSON's lists as the tuples that they were in a configuration."
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 # %% ../nbs/01_generator.ipynb #0052
 def stored_array(file, name, want):
@@ -585,9 +649,9 @@ def load_model(
     "Rebuild a model from its file."
     with open_weights(model_path(path)) as (file, story):
         model_class = model_class or find_model_class(story.get("model"))
-        graphdef, state = nnx.split(
-            nnx.eval_shape(lambda: model_class(**story["config"], rngs=nnx.Rngs(0)))
-        )
+        config = {name: tuples(value) for name, value in story["config"].items()}
+        model = nnx.eval_shape(lambda: model_class(**config, rngs=nnx.Rngs(0)))
+        graphdef, state = nnx.split(model)
         wanted = {".".join(map(str, name)): (name, w) for name, w in nnx.to_flat_state(state)}
         if odd := wanted.keys() ^ file.keys():
             raise ValueError(

@@ -169,6 +169,17 @@ def play_notes(
     for i in range(0, len(ahead), step):
         yield soft_limit(ahead[i : i + step])
 
+# %% ../nbs/19_song.ipynb #songplyr
+def check_player(
+    model,
+    name,  # how it was asked for, for the message
+):
+    "Refuse a model that can't play notes."
+    if not isinstance(model, ConditionalVAE):
+        raise ValueError(
+            f"{name}: can't play notes; want a ConditionalVAE, such as --model conditional"
+        )
+
 # %% ../nbs/19_song.ipynb #chknotes
 def check_notes(model, notes):
     "Refuse notes that can't be played; warn, once a class, of a pitch far from what it learned."

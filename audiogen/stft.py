@@ -6,13 +6,15 @@
 __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogram', 'full_scale', 'amplitude_to_db',
            'db_to_amplitude', 'draw_spectrogram', 'plot_spectrogram', 'visualize_spectrogram', 'generate_spectrogram',
            'istft', 'hz_to_mel', 'mel_to_hz', 'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance',
-           'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview']
+           'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview', 'waveform_overview',
+           'recording_figure']
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import jax
@@ -26,8 +28,10 @@ from audiogen.waveform import (
     check_count,
     check_memory,
     check_sample_rate,
+    dbfs,
     new_figure,
     open_audio,
+    outline,
     safe_sqrt,
 )
 
@@ -620,3 +624,63 @@ def spectrogram_overview(
             counts = np.diff(np.append(starts, S.shape[1]))
             columns.append(np.sqrt(np.add.reduceat(S**2, starts, axis=1) / counts))
     return np.concatenate(columns, axis=1), pool * hop_size
+
+# %% ../nbs/03_stft.ipynb #d8b7a11b
+def waveform_overview(
+    path,  # a sound file, as for open_audio; all of its channels count
+    *,
+    max_points=8000,  # in the answer, about
+):  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
+    "The outline of a file of any length, and its levels."
+    parts, top, energy, count = [], 0.0, 0.0, 0
+    with open_audio(path) as audio:
+        pool = -(-2 * audio.num_samples // max_points)
+        for block in audio.blocks(pool * max(1, 65536 // pool)):
+            low, high = outline(block.min(0), pool)[::2], outline(block.max(0), pool)[1::2]
+            parts.append(block[0] if pool == len(block) == 1 else np.stack([low, high], 1).ravel())
+            top = max(top, float(np.abs(block).max()))
+            energy += float(np.square(block, dtype=float).sum())
+            count += block.size
+    return np.concatenate(parts), top, (energy / count) ** 0.5
+
+# %% ../nbs/03_stft.ipynb #a05cbd95
+def plural(n, noun):
+    "A number of things in words: 1 note, 2 notes."
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def level_text(amplitude):
+    "An amplitude in words: -6.0 dBFS, or silent."
+    return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
+
+# %% ../nbs/03_stft.ipynb #ccafc5af
+def recording_figure(
+    path,  # a sound file
+    *,
+    window_size=512,  # samples per frame
+    hop_size=128,  # samples between frames
+    top_db=80.0,  # range of levels below full scale
+):  # matplotlib Figure, one line of text
+    "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
+    if not 0 < top_db <= 400:
+        raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
+    if window_size > 2**20:
+        raise ValueError(f"window_size is {window_size}; want at most {2**20} samples")
+    with open_audio(path) as audio:
+        rate, seconds = audio.sample_rate, audio.num_samples / audio.sample_rate
+        y, top, level = waveform_overview(audio)
+        S, hop = spectrogram_overview(audio, window_size=window_size, hop_size=hop_size)
+    db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
+    first = (hop - hop_size) / 2 / rate
+    figure, (above, below) = new_figure(2, size=(9, 2.4))
+    above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
+    above.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, top), xlim=(0, seconds))
+    above.set_title(Path(path).name[-80:].encode(errors="replace").decode(), parse_math=False)
+    above.grid(alpha=0.3)
+    image = draw_spectrogram(
+        below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0)
+    )
+    below.set(xlim=(0, seconds))
+    figure.colorbar(image, ax=below, label="Level (dBFS)")
+    line = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
+    return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"

@@ -787,6 +787,12 @@ class Recipe:
     seconds: float = 60.0  # how long to train, if nobody says (s)
     enough: Callable | None = None  # enough(sounds) -> steps that seconds don't go beyond, or None
 
+    def __post_init__(self):
+        for name in ("build", "targets"):
+            if not callable(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)!r:.40}; want a function")
+        as_rule(self.rule)
+
 # %% ../nbs/07_training.ipynb #rec00004
 def with_copies(sounds):  # SoundSet -> SoundSet
     "Clips, and copies up to a semitone away; the fewer clips, the more copies."
@@ -844,12 +850,13 @@ def fit(
     listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
 ):  # the trained model
     "Build a model for some sounds, and train it."
-    from audiogen.generator import check_savable, save_model
+    from audiogen.generator import check_answers, check_savable, save_model
     from audiogen.sounds import batch_source
 
     out, rule, sounds = Path(out), recipe_rule(recipe, learning_rate), with_copies(sounds)
     model = recipe.build(sounds, rngs=nnx.Rngs(seed))
     check_savable(model)
+    check_answers(model)
     arrays = recipe.targets(model, sounds)
     size = recipe.batch_size if batch_size is None else batch_size
     shares = dict(host=jax.process_index(), hosts=jax.process_count())

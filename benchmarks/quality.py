@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.cli import DEFAULTS, evaluate_model, load_data, load_recipe
+from audiogen.cli import DEFAULTS, load_data, load_recipe
+from audiogen.metrics import evaluate
 from audiogen.training import fit as fit_model
 from audiogen.training import read_log
 
@@ -39,7 +40,7 @@ def fit(recipe, data, seed, seconds):
 def one(data, seed, seconds):
     """{part: figures} of one run, and its number of steps."""
     model, sounds, held_out, steps = fit("spectral", data, seed, seconds)
-    return evaluate_model(model, sounds, held_out, seed=seed), steps
+    return evaluate(model, sounds, held_out, seed=seed), steps
 
 
 def rows(names, part, runs, figures):

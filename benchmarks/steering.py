@@ -9,10 +9,9 @@ import jax
 import numpy as np
 from swift_f0 import SwiftF0
 
-from audiogen.cli import evaluate_model
 from audiogen.conditional import encode_styles, sample_styles, sound_blocks
 from audiogen.generator import load_model, synthesize
-from audiogen.metrics import estimate_f0_hz, pitch_error_cents
+from audiogen.metrics import estimate_f0_hz, evaluate, pitch_error_cents
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.waveform import repitch
 
@@ -127,7 +126,7 @@ def told_pitch(model):
 def figures(recipe, data, seed, seconds, *, brief=False):
     """{part: {figure: number}} of one run, and its number of steps."""
     model, train, held_out, steps = fit(recipe, data, seed, seconds)
-    found = evaluate_model(model, train, held_out, seed=seed)
+    found = evaluate(model, train, held_out, seed=seed)
     for name, part in held_out.items():
         if not told_pitch(model):
             continue

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from flax import nnx
 
-from audiogen.cli import evaluate_model
 from audiogen.generator import load_model, save_model
+from audiogen.metrics import evaluate
 from audiogen.sounds import make_sounds
 from audiogen.waveform import audio_writer
 from audiogen.wavenet import (
@@ -303,7 +303,7 @@ def quality_table(quick):
         runs = []
         for seed in seeds:
             model, train, held_out, steps = fit("wavenet", "sounds", seed, length)
-            found = evaluate_model(model, train, held_out, seed=seed)
+            found = evaluate(model, train, held_out, seed=seed)
             runs.append(found)
             notes.append(f"{length} s, seed {seed}: {steps:,}")
         for part in runs[0]:

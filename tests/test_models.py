@@ -13,7 +13,6 @@ import pytest
 from flax import nnx
 
 from audiogen import conditional, metrics, song, spectral, stft, variation, waveform, wavenet
-from audiogen.cli import evaluate_model
 from audiogen.generator import (
     SimpleAudioGenerator,
     load_model,
@@ -23,6 +22,7 @@ from audiogen.generator import (
     synthesize,
     vary_latent,
 )
+from audiogen.metrics import evaluate
 from audiogen.sounds import detune, make_sounds
 
 CONDITIONAL = ("conditional", "conditional-instruments")
@@ -450,7 +450,7 @@ def test_a_model_that_predicts_is_no_wavenet_for_that():
             return x
 
     sounds = make_sounds(("kick",), per_class=6, seed=0)
-    figures = evaluate_model(
+    figures = evaluate(
         Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {"held out": sounds}, per_class=2
     )
     assert "bits" not in figures["held out"]
