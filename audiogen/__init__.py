@@ -100,6 +100,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from . import demo as demo
     from . import generator as generator
     from . import metrics as metrics
+    from . import song as song
     from . import sounds as sounds
     from . import spectral as spectral
     from . import stft as stft
@@ -108,8 +109,6 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from . import variation as variation
     from . import waveform as waveform
     from . import wavenet as wavenet
-    from .cli import evaluate_model as evaluate_model
-    from .cli import load_recipe as load_recipe
     from .conditional import *
     from .demo import *
     from .generator import *
@@ -135,10 +134,12 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .stft import multi_resolution_stft_distance as multi_resolution_stft_distance
     from .stft import num_frames as num_frames
     from .stft import plot_spectrogram as plot_spectrogram
+    from .stft import recording_figure as recording_figure
     from .stft import spectrogram as spectrogram
     from .stft import spectrogram_blocks as spectrogram_blocks
     from .stft import spectrogram_overview as spectrogram_overview
     from .stft import visualize_spectrogram as visualize_spectrogram
+    from .stft import waveform_overview as waveform_overview
     from .support.cache import *
     from .support.store import *
     from .training import *
