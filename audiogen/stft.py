@@ -627,10 +627,14 @@ def spectrogram_overview(
 
 # %% ../nbs/03_stft.ipynb #d8b7a11b
 def waveform_overview(
-    path,  # a sound file, as for open_audio; all of its channels count
+    path: str
+    | os.PathLike[str]
+    | AudioFile,  # a sound file, as for open_audio; all of its channels count
     *,
-    max_points=8000,  # in the answer, about
-):  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
+    max_points: int = 8000,  # in the answer, about
+) -> tuple[
+    np.ndarray, float, float
+]:  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
     "The outline of a file of any length, and its levels."
     parts, top, energy, count = [], 0.0, 0.0, 0
     with open_audio(path) as audio:
@@ -655,12 +659,12 @@ def level_text(amplitude):
 
 # %% ../nbs/03_stft.ipynb #ccafc5af
 def recording_figure(
-    path,  # a sound file
+    path: str | os.PathLike[str],  # a sound file
     *,
-    window_size=512,  # samples per frame
-    hop_size=128,  # samples between frames
-    top_db=80.0,  # range of levels below full scale
-):  # matplotlib Figure, one line of text
+    window_size: int = 512,  # samples per frame
+    hop_size: int = 128,  # samples between frames
+    top_db: float = 80.0,  # range of levels below full scale
+) -> "tuple[Figure, str]":  # matplotlib Figure, one line of text
     "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
     if not 0 < top_db <= 400:
         raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
