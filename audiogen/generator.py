@@ -241,10 +241,7 @@ class Condition:
     name: str  # the keyword; on the command line --name
     kind: str  # "class" or "words", of `choices`; "pitch", "number" or "length", of `low` to `high`
     about: str  # what it means, in a few words
-    acts_on: tuple = (
-        "latents",
-        "sounds",
-    )  # the choice of latent vectors, what they sound like, both
+    acts_on: tuple = ("latents", "sounds")  # which latent vectors are drawn; how they sound
     choices: tuple = ()  # names
     low: float | None = None  # the smallest number
     high: float | None = None  # the largest number
@@ -425,9 +422,10 @@ class AudioModel(nnx.Module):
     """What all models of this book can do.
 
     A model of your own needs `sample_rate`, `duration`, `latent_dim` and `__call__(z)`. The first
-    three may be fields of a dataclass in `config`, which it needs in order to be saved. One that can be told something lists it in `conditions`, and
-    its `__call__` or `sample_latents`, or both, take it as keywords. A model is built by
-    `MyModel(rngs=rngs, **settings)`, so that it can be built again from its file.
+    three may be fields of a dataclass in `config`, which it needs in order to be saved. What it can
+    be told it lists in `conditions`; its `__call__` or `sample_latents`, or both, take that as
+    keywords. A model is built by `MyModel(rngs=rngs, **settings)`, so that it can be built again
+    from its file.
     """
 
     conditions: tuple[Condition, ...] = ()
