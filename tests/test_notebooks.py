@@ -41,6 +41,12 @@ def stored_texts(name):
         )
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_cell_has_a_name_of_its_own(name):
+    ids = [cell["id"] for cell in json.loads((REPO / "nbs" / name).read_text("utf-8"))["cells"]]
+    assert sorted({*ids}) == sorted(ids)
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_outputs_are_stored(name):
     assert any(cell["outputs"] for cell in code_cells(name))
