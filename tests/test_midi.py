@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiogen.cli import cli
-from audiogen.song import GENERAL_MIDI, LARGEST_MIDI, PERCUSSION, Note, read_midi
+from audiogen.song import LARGEST_MIDI, PERCUSSION, Note, read_midi
+from audiogen.sounds import FAMILIES
 from audiogen.waveform import load_audio
 
-CLASSES = (*GENERAL_MIDI, *sorted({*PERCUSSION.values()}))
+CLASSES = (*FAMILIES, *sorted({*PERCUSSION.values()}))
 END = bytes.fromhex("00 ff2f00")  # at once, End of Track
 
 
