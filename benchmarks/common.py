@@ -1,10 +1,11 @@
-"""What the benchmarks share: timing in turn, medians of paired ratios, Markdown tables, the header."""
+"""What the benchmarks share: timing in turn, medians of paired ratios, tables, facts about the machine."""
 
 import datetime
 import os
 import platform
 import random
 import time
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,15 +53,20 @@ def ratio(ours, theirs):
     return f"**{middle:.2f}** ({low:.2f}–{high:.2f})"
 
 
-def table(columns, rows):
-    """A Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+@dataclass
+class Section:
+    """One table, and how it was measured."""
 
+    title: str
+    text: str
+    columns: list[str]
+    rows: list[list]
 
-def section(title, text, *tables):
-    """A Markdown section: heading, a paragraph, tables."""
-    return "\n\n".join([f"## {title}", text, *tables]) + "\n"
+    def markdown(self):
+        """Heading, paragraph and table."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        table = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+        return f"### {self.title}\n\n{self.text}\n\n{table}\n"
 
 
 def cpu_model():
@@ -79,24 +85,22 @@ def installed(package):
         return f"{package} not installed"
 
 
-def load_before():
-    """Load averages, and whether they spoil the numbers."""
-    load = os.getloadavg()
-    busy = " — **busy: not to be quoted**" if load[0] > os.cpu_count() / 4 else ""
-    return ", ".join(f"{x:.2f}" for x in load) + busy
+def facts():
+    """When, on what machine, beside what other work, and with which versions something is measured."""
+    return {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "machine": f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "load": [round(x, 2) for x in os.getloadavg()],
+        "cores": os.cpu_count(),
+        "versions": [f"Python {platform.python_version()}", *map(installed, PACKAGES)],
+    }
 
 
-def header(quick):
-    """Date, machine, load, versions and seed."""
-    return "\n".join(
-        [
-            "# audiogen benchmarks" + (" (quick: too few rounds to quote)" if quick else ""),
-            "",
-            f"- {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}",
-            f"- {cpu_model()}, {os.cpu_count()} cores; load average before: {load_before()}",
-            f"- Python {platform.python_version()}, {', '.join(map(installed, PACKAGES))}",
-            f"- seed {SEED} for data, weights and the order of the functions in a round",
-            "- ratios are medians of per-round ratios, with quartiles; below 1 is faster than the other",
-            "",
-        ]
+def describe(measured):
+    """The facts in a line of text."""
+    busy = measured["load"][0] > measured["cores"] / 4
+    load = ", ".join(f"{x:.2f}" for x in measured["load"])
+    return (
+        f"{measured['date']}; {measured['machine']}; load average before: {load}"
+        f"{' (**busy: not to be quoted**)' if busy else ''}; {', '.join(measured['versions'])}."
     )

@@ -20,8 +20,7 @@ import numpy as np
 
 import audiogen
 
-from .common import median_ms, table
-from .common import section as markdown
+from .common import Section, median_ms
 
 TEXT = (
     "Time from a key pressed in the pad of `audiogen.demo.explore` to the start of the new sound's AudioBufferSource, in JupyterLab in "
@@ -209,10 +208,10 @@ def delays(page, moves):
     return np.array(page.evaluate("delays"))[3:] / 1000
 
 
-def section(quick):
+def sections(quick):
     """The table."""
     rows = []
-    for place, opened, aim in (("JupyterLab", explorer, "≤ 60"), ("docs page", docs_page, "≤ 30")):
+    for place, opened, aim in (("JupyterLab", explorer, "≤ 50"), ("docs page", docs_page, "≤ 15")):
         with opened() as (page, complaints):
             times = delays(page, 10 if quick else 30)
         assert complaints == [], complaints
@@ -226,11 +225,14 @@ def section(quick):
                 aim,
             ]
         )
-    return markdown(
-        "explorer: moved to sounding",
-        TEXT,
-        table(["where", "moves", "median, ms", "5–95 %, ms", "aim"], rows),
-    )
+    return [
+        Section(
+            "explorer: moved to sounding",
+            TEXT,
+            ["where", "moves", "median, ms", "5–95 %, ms", "aim"],
+            rows,
+        )
+    ]
 
 
 def picture(path):

@@ -5,8 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .common import SEED, table
-from .common import section as markdown
+from .common import SEED, Section
 
 RATE = 16000
 TEXT = (
@@ -79,7 +78,7 @@ def whole_array_mb(task, minutes):
     return (4 * samples + (8 * 257 * samples / 128 if task is analyse else 0)) / 1e6
 
 
-def section(quick):
+def sections(quick):
     """The table."""
     long = 5 if quick else 60
     with tempfile.TemporaryDirectory() as folder:
@@ -108,4 +107,4 @@ def section(quick):
         ]
         for task, (a, b) in peaks.items()
     ]
-    return markdown("memory: sounds of any length", TEXT, table(columns, rows))
+    return [Section("memory: sounds of any length", TEXT, columns, rows)]

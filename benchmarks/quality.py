@@ -10,8 +10,7 @@ from audiogen.metrics import evaluate
 from audiogen.training import fit as fit_model
 from audiogen.training import read_log
 
-from .common import section as markdown
-from .common import table
+from .common import Section
 
 SEEDS = (1, 2, 3)
 FIGURES = {
@@ -57,7 +56,7 @@ def rows(names, part, runs, figures):
         yield [*names, part, name, f"**{np.min(values):{form}} – {np.max(values):{form}}**", beside]
 
 
-def section(quick):
+def sections(quick):
     """The table."""
     lines, notes = [], []
     for data in ("sounds",) if quick else ("sounds", "fluidr3"):
@@ -65,8 +64,11 @@ def section(quick):
         notes.append(f"{data}: {', '.join(f'{steps:,}' for _, steps in runs)} steps")
         for part in runs[0][0]:
             lines += rows([data], part, [figures for figures, _ in runs], FIGURES)
-    return markdown(
-        "quality: a minute of training",
-        f"{TEXT} {'; '.join(notes)}.",
-        table(["data", "held out", "figure", "three seeds", "beside it"], lines),
-    )
+    return [
+        Section(
+            "quality: a minute of training",
+            f"{TEXT} {'; '.join(notes)}.",
+            ["data", "held out", "figure", "three seeds", "beside it"],
+            lines,
+        )
+    ]

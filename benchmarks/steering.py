@@ -15,8 +15,7 @@ from audiogen.metrics import estimate_f0_hz, evaluate, pitch_error_cents
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.waveform import repitch
 
-from .common import section as markdown
-from .common import table
+from .common import Section
 from .quality import SEEDS, fit, rows
 
 RUNS = (
@@ -148,10 +147,11 @@ def minute(quick):
         for part in runs[0][0]:
             lines += rows([recipe, data], part, [found for found, _ in runs], FIGURES)
         print(lines[-1], flush=True)
-    return markdown(
+    return Section(
         "steering: a minute of training",
         f"{TEXT} {'; '.join(notes)}.",
-        table(["model", "data", "held out", "figure", "three seeds", "beside it"], lines),
+        ["model", "data", "held out", "figure", "three seeds", "beside it"],
+        lines,
     )
 
 
@@ -184,23 +184,21 @@ def patience(quick):
             )
         print(lines[-1], flush=True)
     text = "`audiogen train conditional --data DATA --seconds S --seed N`: distances in dB, the second from the style of the program's nearest training pitch."
-    return markdown(
+    return Section(
         "patience: quality against time",
         text,
-        table(
-            [
-                "data",
-                "held out",
-                "seconds",
-                "seed",
-                "steps",
-                "distance",
-                "from a neighbour",
-                "class",
-                "diversity",
-            ],
-            lines,
-        ),
+        [
+            "data",
+            "held out",
+            "seconds",
+            "seed",
+            "steps",
+            "distance",
+            "from a neighbour",
+            "class",
+            "diversity",
+        ],
+        lines,
     )
 
 
@@ -232,19 +230,17 @@ def speed():
         preexec_fn=lambda: os.sched_setaffinity(0, {0}),
     ).stdout
     text = "`synthesize` of the shipped models on one core, compiled, median of 29 calls. Aim: 3 ms, at most 10."
-    return markdown(
+    return Section(
         "steering: a clip on one core",
         text,
-        table(
-            ["model", "clips at once", "length (s)", "ms a clip"],
-            [line.split(",") for line in out.split()],
-        ),
+        ["model", "clips at once", "length (s)", "ms a clip"],
+        [line.split(",") for line in out.split()],
     )
 
 
-def section(quick):
+def sections(quick):
     """All tables."""
-    return "\n".join([speed(), minute(quick), patience(quick)])
+    return [speed(), minute(quick), patience(quick)]
 
 
 if __name__ == "__main__":

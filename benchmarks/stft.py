@@ -8,8 +8,7 @@ from scipy.signal import ShortTimeFFT
 
 from audiogen.stft import get_window, spectrogram
 
-from .common import SEED, interleave, median_ms, ratio, table
-from .common import section as markdown
+from .common import SEED, Section, interleave, median_ms, ratio
 
 SHAPES = [(1, 8000), (1, 960_000), (32, 64_000), (128, 8000)]
 WINDOW, HOP = 512, 128
@@ -77,7 +76,7 @@ def compare(shape, quick):
     ]
 
 
-def section(quick):
+def sections(quick):
     """The table."""
     columns = [
         "batch × samples",
@@ -89,8 +88,11 @@ def section(quick):
         "audiogen / fastest peer",
         "aim",
     ]
-    return markdown(
-        "stft: magnitude spectrograms",
-        TEXT,
-        table(columns, [compare(shape, quick) for shape in SHAPES]),
-    )
+    return [
+        Section(
+            "stft: magnitude spectrograms",
+            TEXT,
+            columns,
+            [compare(shape, quick) for shape in SHAPES],
+        )
+    ]

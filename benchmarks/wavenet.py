@@ -32,8 +32,7 @@ from audiogen.wavenet import (
     wavenet_targets,
 )
 
-from .common import SEED, median_ms, ratio, seconds, table
-from .common import section as markdown
+from .common import SEED, Section, median_ms, ratio, seconds
 from .memory import peak_mb
 from .quality import SEEDS, fit, rows
 from .training import jax_step, torch_step
@@ -254,10 +253,11 @@ def step_table(quick):
         ]
         for name in ("convolutions", "linear")
     ]
-    return markdown(
+    return Section(
         "wavenet: one training step",
         text,
-        table(["torch, from", "audiogen", "torch", "audiogen / torch", "aim"], lines),
+        ["torch, from", "audiogen", "torch", "audiogen / torch", "aim"],
+        lines,
     )
 
 
@@ -285,12 +285,11 @@ def sampling_table(quick):
         ]
         for name, slow in zip(names[1:], naive)
     ]
-    return markdown(
+    return Section(
         "wavenet: sampling",
         text,
-        table(
-            ["naive over", "cached", "naive", "cached / naive", "cached / real time", "aim"], lines
-        ),
+        ["naive over", "cached", "naive", "cached / naive", "cached / real time", "aim"],
+        lines,
     )
 
 
@@ -310,16 +309,17 @@ def quality_table(quick):
             lines += rows([f"{length} s"], part, runs, FIGURES)
         print(lines[-4], flush=True)
     text = f"`audiogen train wavenet --data sounds --seconds S --seed N`, 16 kHz. Steps: {'; '.join(notes)}."
-    return markdown(
+    return Section(
         "wavenet: minutes of training",
         text,
-        table(["training", "held out", "figure", "smallest – largest", "beside it"], lines),
+        ["training", "held out", "figure", "smallest – largest", "beside it"],
+        lines,
     )
 
 
-def section(quick):
+def sections(quick):
     """All tables."""
-    return "\n".join([step_table(quick), sampling_table(quick), quality_table(quick)])
+    return [step_table(quick), sampling_table(quick), quality_table(quick)]
 
 
 if __name__ == "__main__":
