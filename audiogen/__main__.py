@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-received = []  # signals that have asked the process to end, besides Ctrl-C
+received = []  # signals that have asked the process to end
 
 
 def open_streams():
@@ -29,17 +29,36 @@ def close_streams():
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def importing(frame):
+    "Is a module being imported, in `frame` or in what has called it? C code may take an interrupt for a failure there."
+    while frame is not None and frame.f_code is not main.__code__:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def ask_again(number):
+    "Send this process a signal a little later."
+    timer = threading.Timer(0.01, _thread.interrupt_main, [number])
+    timer.daemon = True
+    timer.start()
+
+
 def stop(number, frame):
-    "End as after Ctrl-C: files are closed, temporary ones removed."
+    "End as after Ctrl-C: files are closed, temporary ones removed. A module that is being imported is finished first."
+    if importing(frame):
+        return ask_again(number)
     received.append(number)
     raise KeyboardInterrupt
 
 
 def catch_signals():
-    "Stop on SIGTERM and SIGHUP, unless they are ignored (`nohup audiogen`)."
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+    "Stop on Ctrl-C, SIGTERM and SIGHUP, unless they are ignored (`nohup audiogen`)."
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+        usual = (signal.SIG_DFL, signal.default_int_handler)
+        if number is not None and signal.getsignal(number) in usual:
             signal.signal(number, stop)
 
 
@@ -47,10 +66,7 @@ def interrupt_again(unraisable):
     "An interrupt in a destructor or a callback of the garbage collector, where Python can only ignore it, comes again a little later."
     if unraisable.exc_type is not KeyboardInterrupt:
         return sys.__unraisablehook__(unraisable)
-    number = received[-1] if received else signal.SIGINT
-    timer = threading.Timer(0.01, _thread.interrupt_main, [number])
-    timer.daemon = True
-    timer.start()
+    ask_again(received[-1] if received else signal.SIGINT)
 
 
 def run():

@@ -757,6 +757,24 @@ def test_an_interrupt_during_the_imports_is_one_line():
     assert (done.returncode, done.stderr) == (130, "audiogen: interrupted\n")
 
 
+def test_an_interrupt_lets_an_import_finish(tmp_path):
+    (tmp_path / "half.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGINT)\nprint('whole')"
+    )
+    code = (
+        "import sys; from audiogen import __main__ as m; sys.path.insert(0, sys.argv[1])\n"
+        "def run():\n    import half\n    while True: pass\n"
+        "m.run = run; raise SystemExit(m.main())"
+    )
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        130,
+        "whole\n",
+        "audiogen: interrupted\n",
+    )
+
+
 def test_an_interrupt_that_python_must_ignore_is_not_lost():
     code = (
         "import importlib, signal; from audiogen.__main__ import main; cli = importlib.import_module('audiogen.cli')\n"
