@@ -139,7 +139,7 @@ def sample_latents(
     rngs: nnx.Rngs,  # its `sample` stream is used
     **conditions: object,  # of the model's, such as label="kick"
 ) -> jax.Array:  # latent vectors, (count, latent_dim)
-    "Latent vectors from the model's own distribution, independent of weights drawn from the same key."
+    "Latent vectors from the model's own distribution, independent of its weights."
     key = latent_key(check_model(model), count, rngs)
     return model.sample_latents(key, count, **check_part(model, "latents", conditions))
 

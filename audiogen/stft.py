@@ -50,7 +50,7 @@ else:  # the names alone, so that nothing more is imported
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
-    window: ArrayLike,  # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
+    window: ArrayLike,  # "hann", "boxcar", ("kaiser", 8.6), … as in scipy.signal; or its numbers
     window_size: int,  # samples
 ) -> np.ndarray:  # (window_size,), float32
     "A periodic window, as the Fourier transform wants it."
@@ -229,8 +229,7 @@ def istft(
     hop_size: int = 128,  # samples between frames
     window: ArrayLike = "hann",  # as for get_window
     center: bool = True,  # are frames centred on multiples of the hop?
-    length: int
-    | None = None,  # samples wanted; if None, as far as the frames' centres (or the last frame) reach
+    length: int | None = None,  # samples wanted; as far as the frames' centres reach if None
 ) -> jax.Array:  # waveform, (..., length)
     "Inverse short-time Fourier transform."
     check_framing(window_size, hop_size)
@@ -285,7 +284,8 @@ def mel_filters(
     triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
     if triangles.max(1).min() <= 0:
         raise ValueError(
-            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at {sample_rate} Hz; want fewer filters or a larger window"
+            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at "
+            f"{sample_rate} Hz; want fewer filters or a larger window"
         )
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
@@ -326,8 +326,7 @@ def griffin_lim(
     window: ArrayLike = "hann",  # as for get_window
     length: int | None = None,  # samples wanted; as in istft if None
     key: jax.Array | None = None,  # for random phases to begin with
-    phases: ArrayLike
-    | None = None,  # phases to begin with instead (radians), of the magnitudes' shape
+    phases: ArrayLike | None = None,  # or these to begin with (radians), of the magnitudes' shape
 ) -> jax.Array:  # waveform, (..., length)
     "Find a waveform whose spectrogram is close to the one given."
     if (key is None) == (phases is None):

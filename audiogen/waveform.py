@@ -181,8 +181,7 @@ def save_audio(
     waveform: ArrayLike,  # (t,) mono or (channels, t) stereo, in [-1, 1]
     *,
     sample_rate: int,  # samples per second (Hz)
-    subtype: str
-    | None = None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+    subtype: str | None = None,  # "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
 ) -> None:
     "Write a sound file, whole or not at all."
     x = np.atleast_2d(check_waveform(waveform))

@@ -42,7 +42,8 @@ def check_sample_rate(
         whole = 0
     if isinstance(sample_rate, (bool, str)) or whole != sample_rate or not 1 <= whole <= 768_000:
         raise ValueError(
-            f"sample_rate is {sample_rate!r}; want a whole number of hertz from 1 to 768000, such as 16000"
+            f"sample_rate is {sample_rate!r}; "
+            "want a whole number of hertz from 1 to 768000, such as 16000"
         )
     return whole
 
@@ -57,7 +58,8 @@ def check_memory(
     free = psutil.virtual_memory().available
     if num_bytes > free:
         raise ValueError(
-            f"{what} needs {num_bytes / 1e9:,.1f} GB; this machine has {free / 1e9:,.1f} GB free; ask for less"
+            f"{what} needs {num_bytes / 1e9:,.1f} GB; "
+            f"this machine has {free / 1e9:,.1f} GB free; ask for less"
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-08
@@ -67,7 +69,8 @@ def check_widths(
     "Refuse what is no list of up to 100 counts."
     if not isinstance(widths, (tuple, list)) or len(widths) > 100:
         raise ValueError(
-            f"hidden_dims is {str(widths)[:60]}; want a list of up to 100 widths, such as (128, 256, 512)"
+            f"hidden_dims is {str(widths)[:60]}; "
+            "want a list of up to 100 widths, such as (128, 256, 512)"
         )
     return tuple(check_count(d, "a hidden width") for d in widths)
 
@@ -79,7 +82,8 @@ def as_float(
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
-            f"got {x.dtype} samples; want floating point in [-1, 1]; divide 16-bit integers by 32768"
+            f"got {x.dtype} samples; want floating point in [-1, 1]; "
+            "divide 16-bit integers by 32768"
         )
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
@@ -105,7 +109,7 @@ def check_waveform(
     *,
     clip: bool = False,  # is it to be stored in a format that holds only [-1, 1]?
 ) -> np.ndarray:  # the same as a NumPy float32 array
-    "Refuse what can't be a sound: a wrong shape, integers, NaN, infinity, or samples that would be clipped."
+    "Refuse what can't be a sound: a wrong shape, integers, NaN, or samples that would be clipped."
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
         fix = (
@@ -114,15 +118,18 @@ def check_waveform(
             else "of a batch, take one waveform at a time"
         )
         raise ValueError(
-            f"got a waveform of shape {np.shape(waveform)}; want (samples,) or (channels, samples) with 1 or 2 channels; {fix}"
+            f"got a waveform of shape {np.shape(waveform)}; "
+            f"want (samples,) or (channels, samples) with 1 or 2 channels; {fix}"
         )
     if not np.isfinite(x).all():
         raise ValueError(
-            f"sample {np.argwhere(~np.isfinite(x))[0].tolist()[-1]} is {x[~np.isfinite(x)][0]}; want finite numbers"
+            f"sample {np.argwhere(~np.isfinite(x))[0].tolist()[-1]} is {x[~np.isfinite(x)][0]}; "
+            "want finite numbers"
         )
     if clip and (top := np.abs(x).max()) > 1 + 2**-16:
         raise ValueError(
-            f"samples reach {top:.4g}, and beyond ±1 they would be clipped; scale with peak_normalize first"
+            f"samples reach {top:.4g}, and beyond ±1 they would be clipped; "
+            "scale with peak_normalize first"
         )
     return x
 
@@ -131,7 +138,8 @@ def check_equal_lengths(x, y):
     "Refuse waveforms of unequal lengths."
     if np.shape(x)[-1:] != np.shape(y)[-1:]:
         raise ValueError(
-            f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; cut the longer one"
+            f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; "
+            "cut the longer one"
         )
 
 
@@ -139,7 +147,8 @@ def check_band(min_hz, max_hz, nyquist):
     "Refuse a band of frequencies that is empty, or reaches beyond half the rate."
     if not 0 <= min_hz < max_hz <= nyquist:
         raise ValueError(
-            f"got min_hz {min_hz}, max_hz {max_hz}; want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
+            f"got min_hz {min_hz}, max_hz {max_hz}; "
+            f"want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-22

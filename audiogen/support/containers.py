@@ -50,7 +50,7 @@ def decoded_frames(
     container,  # from open_container
     stream,
 ):  # yields PyAV's audio frames
-    "The frames of a stream; damage in the middle is refused, what follows the last frame is skipped."
+    "The frames of a stream; damage in the middle is refused, what follows the end is skipped."
     import av
 
     damaged, samples, strict = False, 0, container.format.name not in RESYNC

@@ -96,7 +96,8 @@ def check_panels(
     waveforms = np.atleast_2d(waveforms)
     if waveforms.ndim != 2 or len(waveforms) > 32 or not waveforms.size:
         raise ValueError(
-            f"got waveforms of shape {waveforms.shape}; want (samples,) or (up to 32, samples), time last"
+            f"got waveforms of shape {waveforms.shape}; "
+            "want (samples,) or (up to 32, samples), time last"
         )
     return waveforms
 
@@ -190,7 +191,8 @@ def player_html(
     "The waveform as a player for a web page, with the sound inside."
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
     return (
-        f'<audio controls preload="metadata" aria-label="{html.escape(title)}" style="width:100%;min-width:8em" '
+        f'<audio controls preload="metadata" aria-label="{html.escape(title)}" '
+        'style="width:100%;min-width:8em" '
         f'src="data:audio/wav;base64,{data}"></audio>'
     )
 
@@ -212,7 +214,8 @@ def png_html(
     alt,  # what the picture shows, in words
 ) -> str:  # an <img> element
     "The picture as an element for a web page, with the data inside."
-    return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{data}">'
 
 # %% ../../nbs/support/figures.ipynb #figures-25
 def listen_html(
@@ -231,8 +234,10 @@ def listen_html(
         plot(figure.subplots(), x[:show_samples], sample_rate)
         picture = png_html(figure_png(figure), alt=f"{title}: picture")
         sound = player_html(x, sample_rate=sample_rate, title=title)
-        return f'<figure style="margin:0"><figcaption>{html.escape(title)}</figcaption>{picture}{sound}</figure>'
+        caption = f"<figcaption>{html.escape(title)}</figcaption>"
+        return f'<figure style="margin:0">{caption}{picture}{sound}</figure>'
 
     titles = check_titles(titles, len(waveforms))
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles))
-    return f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(11em,1fr));gap:1em">{cells}</div>'
+    columns = "grid-template-columns:repeat(auto-fit,minmax(11em,1fr))"
+    return f'<div style="display:grid;{columns};gap:1em">{cells}</div>'

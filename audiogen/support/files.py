@@ -36,31 +36,9 @@ FORMATS = {
 }
 READABLE = (  # suffixes of files in which load_audio looks for a sound
     *FORMATS,
-    ".aif",
-    ".aifc",
-    ".au",
-    ".caf",
-    ".rf64",
-    ".snd",
-    ".oga",
-    ".opus",
-    ".3gp",
-    ".aac",
-    ".ac3",
-    ".amr",
-    ".ape",
-    ".avi",
-    ".m4a",
-    ".m4v",
-    ".mka",
-    ".mkv",
-    ".mov",
-    ".mp2",
-    ".mp4",
-    ".tta",
-    ".webm",
-    ".wma",
-    ".wv",
+    *(".aif", ".aifc", ".au", ".caf", ".rf64", ".snd", ".oga", ".opus"),
+    *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".m4a", ".m4v", ".mka", ".mkv", ".mov"),
+    *(".mp2", ".mp4", ".tta", ".webm", ".wma", ".wv"),
 )
 
 
@@ -221,11 +199,9 @@ def probe(
 # %% ../../nbs/support/files.ipynb #files-16
 @contextmanager
 def open_audio(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, the sound track of a video, a pipe; or an AudioFile, which is handed on
+    path: str | os.PathLike[str] | AudioFile,  # a sound file, a video, a pipe; or an open one
 ) -> Iterator[AudioFile]:  # an AudioFile
-    "Open a sound file for a `with` block; refuse one that is missing, empty, truncated or no sound."
+    "Open a sound file for a `with` block; refuse what is missing, empty, truncated or no sound."
     if isinstance(path, AudioFile):
         yield path
         return
@@ -271,8 +247,7 @@ def audio_writer(
     *,
     sample_rate: int,  # samples per second (Hz)
     channels: int = 1,  # 1 or 2
-    subtype: str
-    | None = None,  # "PCM_24", "FLOAT", …; the format's default if None, 16 bits for WAV
+    subtype: str | None = None,  # "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
 ) -> Iterator[Callable[[ArrayLike], None]]:  # a function: write(waveform) appends
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
@@ -297,7 +272,8 @@ def audio_writer(
                 yield write
         except soundfile.LibsndfileError as e:
             raise ValueError(
-                f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} ({e.error_string})"
+                f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} "
+                f"({e.error_string})"
             ) from None
         if samples_in(temporary) != written:
             raise OSError(f"{path}: not all of it could be written; is the disk full?")

@@ -45,7 +45,8 @@ def check_savable(model):
     name = type(model).__name__
     if not is_dataclass(getattr(model, "config", None)):
         raise ValueError(
-            f"{name} has no config; want a dataclass of its settings there, to build it again when it is loaded"
+            f"{name} has no config; "
+            "want a dataclass of its settings there, to build it again when it is loaded"
         )
     check_config(model)
 
@@ -104,7 +105,8 @@ def check_latent(z, model):
     z = jnp.asarray(z, jnp.float32)
     if z.shape[-1:] != (model.latent_dim,):
         raise ValueError(
-            f"got latent vectors of shape {z.shape}; want (..., {model.latent_dim}), the model's latent_dim last"
+            f"got latent vectors of shape {z.shape}; "
+            f"want (..., {model.latent_dim}), the model's latent_dim last"
         )
     return z
 
@@ -142,6 +144,7 @@ def check_sounds(model, z, waveforms):
     shape, wanted = jnp.shape(waveforms), (*z.shape[:-1], model.num_samples)
     if shape[-1:] != wanted[-1:] or len(shape) < z.ndim:
         raise ValueError(
-            f"{type(model).__name__}'s __call__ returned shape {shape} for latent vectors {z.shape}; "
+            f"{type(model).__name__}'s __call__ returned shape {shape} for latent vectors "
+            f"{z.shape}; "
             f"want {wanted}: duration × sample_rate samples for each"
         )

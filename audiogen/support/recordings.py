@@ -31,9 +31,7 @@ else:  # the name alone, so that nothing more is imported
 
 # %% ../../nbs/support/recordings.ipynb #recordings-06
 def spectrogram_blocks(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; channels are averaged
+    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; channels are averaged
     *,
     window_size: int = 512,  # samples per frame
     hop_size: int = 128,  # samples between frames
@@ -69,9 +67,7 @@ def spectrogram_blocks(
 
 # %% ../../nbs/support/recordings.ipynb #recordings-11
 def spectrogram_overview(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; channels are averaged
+    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; channels are averaged
     *,
     max_columns: int = 1600,  # frames in the answer, at most
     window_size: int = 512,  # samples per frame
@@ -92,9 +88,7 @@ def spectrogram_overview(
 
 # %% ../../nbs/support/recordings.ipynb #recordings-15
 def waveform_overview(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; all of its channels count
+    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; all of its channels count
     *,
     max_points: int = 8000,  # in the answer, about
 ) -> tuple[

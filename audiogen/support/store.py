@@ -233,7 +233,8 @@ def find_model_class(
     found = own_models(kind).get(name) if found is None else found
     if not (isinstance(found, type) and issubclass(found, nnx.Module)):
         raise ValueError(
-            f"its model is {name!r}, which is no model of audiogen; if it is your own, import its module "
+            f"its model is {name!r}, which is no model of audiogen; "
+            "if it is your own, import its module "
             f"first (on the command line: --module NAME), or pass model_class"
         )
     return found

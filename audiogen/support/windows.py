@@ -12,7 +12,7 @@ from .checks import as_float, check_count
 
 # %% ../../nbs/support/windows.ipynb #windows-05
 def static_window(window):
-    "The same window as something that `jit` can compare: a name, a tuple of a name and its parameters, or of numbers."
+    "The same window as something that `jit` can compare: a name, or a tuple."
     if isinstance(window, str):
         return window
     if isinstance(window, (tuple, list)) and window and isinstance(window[0], str):
@@ -37,9 +37,11 @@ def check_window(
 ) -> np.ndarray:  # the same as float32
     "Refuse a window of another length, or of NaN."
     w = np.array(numbers, np.float32)
-    if len(w) != window_size or not np.isfinite(w).all():
+    finite = np.isfinite(w).all()
+    if len(w) != window_size or not finite:
+        odd = "" if finite else ", some NaN or infinite"
         raise ValueError(
-            f"window is {len(w)} numbers{'' if np.isfinite(w).all() else ', some NaN or infinite'}; want {window_size} finite ones, as window_size says"
+            f"window is {len(w)} numbers{odd}; want {window_size} finite ones, as window_size says"
         )
     return w
 
@@ -55,7 +57,8 @@ def check_overlap(
     if power.min() <= 1e-3 * power.max():
         size = len(numbers)
         raise ValueError(
-            f"a {str(name)[:40]!r} window of {size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, size // 4)}"
+            f"a {str(name)[:40]!r} window of {size} at hop_size {hop_size} leaves samples that "
+            f"no frame sees; want a smaller hop, such as {max(1, size // 4)}"
         )
 
 # %% ../../nbs/support/windows.ipynb #windows-08
@@ -75,7 +78,8 @@ def other_window(
         return get_window(window, window_size, fftbins=True).astype(np.float32)
     except (ValueError, TypeError) as e:
         raise ValueError(
-            f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers"
+            f"window is {window!r}: {e}; "
+            f"want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers"
         ) from None
 
 # %% ../../nbs/support/windows.ipynb #windows-11
@@ -92,7 +96,8 @@ def check_framing(window_size, hop_size):
     "Refuse hops that would skip samples."
     if check_count(hop_size, "hop_size") > check_count(window_size, "window_size"):
         raise ValueError(
-            f"hop_size is {hop_size}, more than window_size {window_size}: samples between frames would be lost; want at most {window_size}"
+            f"hop_size is {hop_size}, more than window_size {window_size}: samples between "
+            f"frames would be lost; want at most {window_size}"
         )
 
 # %% ../../nbs/support/windows.ipynb #windows-13
@@ -103,7 +108,8 @@ def check_transform(
     "Refuse a transform of another number of bins."
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
         raise ValueError(
-            f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
+            f"got a transform of shape {S.shape}; "
+            f"want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
         )
 
 
@@ -115,5 +121,6 @@ def check_frame_count(
     "Refuse a length that doesn't go with the frames."
     if count != wanted:
         raise ValueError(
-            f"length {length} makes {wanted} frames, and {count} are given; want another length, or None"
+            f"length {length} makes {wanted} frames, and {count} are given; "
+            "want another length, or None"
         )
