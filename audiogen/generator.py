@@ -20,13 +20,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from audiogen.support.checks import (
-    atomic_path,
-    check_count,
-    check_memory,
-    check_sample_rate,
-    check_widths,
-)
+from .support.checks import check_count, check_memory, check_sample_rate, check_widths
 from audiogen.support.conditions import (
     check_conditions,
     check_declaration,
@@ -60,6 +54,7 @@ from audiogen.support.store import (  # noqa: F401
     stored_state,
     story_of,
     tuples,
+    write_model,
 )
 from .waveform import seconds_to_samples
 
@@ -234,11 +229,6 @@ def check_model(model):
     return model
 
 
-def declared(model):
-    "The conditions of a model; of any other module none."
-    return model.conditions if isinstance(model, AudioModel) else ()
-
-
 def check_answers(model):
     "Refuse a model whose answer has another shape than waveforms; nothing is computed for it."
     if isinstance(model, AudioModel):
@@ -362,14 +352,12 @@ def save_model(
     about: dict[str, Any] | None = None,  # facts to keep with it: data, seed, licence, figures, …
 ) -> None:
     "Write a model's weights, configuration and story into one file."
-    from safetensors.numpy import save_file
-
     check_savable(model)
     weights = {name: w[...] for name, (_, w) in by_name(nnx.state(model)).items()}
     weights = checked_weights(weights, half=half)
-    story = story_of(model, conditions=declared(model), about=about)
-    with atomic_path(path) as temporary:
-        save_file(weights, temporary, metadata={"audiogen": story})
+    conditions = model.conditions if isinstance(model, AudioModel) else ()
+    story = story_of(model, conditions=conditions, about=about)
+    write_model(path, weights, story)
 
 # %% ../nbs/01_generator.ipynb #0054
 def load_model(

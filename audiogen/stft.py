@@ -68,7 +68,8 @@ def num_frames(
     center: bool = True,  # are frames centred on multiples of the hop?
 ) -> int:  # number of frames
     "How many frames it takes for every sample to be seen."
-    check_count(num_samples, "num_samples"), check_framing(window_size, hop_size)
+    check_count(num_samples, "num_samples")
+    check_framing(window_size, hop_size)
     if center:
         return 1 + max(
             num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size)

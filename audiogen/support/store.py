@@ -273,3 +273,17 @@ def story_of(
         "about": about or {},
     }
     return json.dumps(story)
+
+# %% ../../nbs/support/store.ipynb #store-13
+def write_model(
+    path,  # where to
+    weights,  # {name: NumPy array}
+    story,  # JSON
+):
+    "Write a model's file, whole or not at all."
+    from safetensors.numpy import save_file
+
+    from audiogen.support.checks import atomic_path  # which takes JAX
+
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary, metadata={"audiogen": story})
