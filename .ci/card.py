@@ -8,7 +8,7 @@ from flax import nnx
 
 from audiogen.generator import load_model, sample_latents, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
-from audiogen.waveform import new_figure
+from audiogen.support.figures import new_figure
 
 model = load_model("conditional")
 instruments = [

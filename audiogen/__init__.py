@@ -19,13 +19,15 @@ from ._modidx import d as _index
 
 _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
-        load_audio save_audio open_audio audio_writer resample repitch plot_waveform visualize_waveforms play listen""",
+        load_audio save_audio resample repitch plot_waveform visualize_waveforms play listen""",
+    "support.files": "open_audio audio_writer",
     "generator": """AudioModel Condition SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes
         save_model load_model""",
     "support.store": "model_info",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
-        visualize_spectrogram generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
+        generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
+    "support.figures": "visualize_spectrogram",
     "demo": "main sliders explore slider_latent",
     "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
         choose_classes detune batch_source midi_to_hz hz_to_midi""",
@@ -118,7 +120,6 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .spectral import *
     from .stft import amplitude_to_db as amplitude_to_db
     from .stft import db_to_amplitude as db_to_amplitude
-    from .stft import draw_spectrogram as draw_spectrogram
     from .stft import frames as frames
     from .stft import full_scale as full_scale
     from .stft import generate_spectrogram as generate_spectrogram
@@ -134,14 +135,15 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .stft import multi_resolution_stft_distance as multi_resolution_stft_distance
     from .stft import num_frames as num_frames
     from .stft import plot_spectrogram as plot_spectrogram
-    from .stft import recording_figure as recording_figure
     from .stft import spectrogram as spectrogram
-    from .stft import spectrogram_blocks as spectrogram_blocks
-    from .stft import spectrogram_overview as spectrogram_overview
-    from .stft import visualize_spectrogram as visualize_spectrogram
-    from .stft import waveform_overview as waveform_overview
     from .support.cache import *
+    from .support.checks import *
+    from .support.figures import *
+    from .support.files import *
+    from .support.models import *
+    from .support.recordings import *
     from .support.store import *
+    from .support.streams import *
     from .training import *
     from .vae import *
     from .variation import *

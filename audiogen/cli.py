@@ -34,7 +34,8 @@ def generate_command(args):
     from flax import nnx
 
     from audiogen.demo import choose_model
-    from audiogen.generator import part_of, sample_latents
+    from audiogen.generator import sample_latents
+    from audiogen.support.conditions import part_of
 
     model, told = choose_model(args.model, seed=args.seed, duration=args.duration), told_by(args)
     latents = part_of(model, "latents", told)
@@ -112,7 +113,7 @@ def read_manifest(path):
 
 def write_manifest(path, rows):
     "Write the table; further columns that were in it stay."
-    from audiogen.waveform import atomic_path
+    from audiogen.support.checks import atomic_path
 
     columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -152,7 +153,8 @@ def listed(folder, rows):
 def save_sounds(args, model, told, z, names):
     "Save the sounds of latent vectors, and list them; yield the paths."
     from audiogen.demo import fit_duration
-    from audiogen.generator import part_of, render
+    from audiogen.generator import render
+    from audiogen.support.conditions import part_of
     from audiogen.waveform import save_audio
 
     sounds, duration = part_of(model, "sounds", told), args.duration
@@ -186,7 +188,8 @@ def vary_command(args):
     from flax import nnx
 
     from audiogen.demo import choose_model
-    from audiogen.generator import part_of, sample_latents, vary_latent
+    from audiogen.generator import sample_latents, vary_latent
+    from audiogen.support.conditions import part_of
 
     model, told = choose_model(args.model, seed=args.seed, duration=args.duration), told_by(args)
     rngs = nnx.Rngs(args.seed)
@@ -202,9 +205,9 @@ def play_command(args):
 
     from audiogen.demo import choose_model
     from audiogen.song import check_player, play_notes, read_midi, song_seconds
-    from audiogen.stft import plural
+    from audiogen.support.checks import plural
+    from audiogen.support.files import audio_writer
     from audiogen.variation import check_room
-    from audiogen.waveform import audio_writer
 
     model = choose_model(args.model, seed=args.seed)
     check_player(model, args.model)
@@ -227,7 +230,7 @@ def play_command(args):
 # %% ../nbs/16_cli.ipynb #0054
 def save_bytes(path, content):
     "Write a file, whole or not at all; its path."
-    from audiogen.waveform import atomic_path
+    from audiogen.support.checks import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -242,8 +245,8 @@ def save_text(path, text):
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     from audiogen.demo import check_folder
-    from audiogen.stft import recording_figure
-    from audiogen.waveform import figure_png
+    from audiogen.support.figures import figure_png
+    from audiogen.support.recordings import recording_figure
 
     out, used = check_folder(args.out), set()
     for file in args.files:
@@ -537,7 +540,7 @@ def run_facts(settings, out, figures):
     "What a trained model's file says about itself."
     import jax
 
-    from audiogen.stft import plural
+    from audiogen.support.checks import plural
     from audiogen.training import read_log
 
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]
@@ -579,8 +582,8 @@ def train_command(args):
     "Train a model on sounds."
     from audiogen.generator import load_model, save_model
     from audiogen.metrics import evaluate
+    from audiogen.support.figures import figure_png
     from audiogen.training import fit, join_hosts, plot_losses
-    from audiogen.waveform import figure_png
 
     join_hosts()
     import jax

@@ -21,17 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audiogen.generator import (
-    AudioModel,
-    Condition,
-    check_conditions,
-    check_latent,
-    check_rngs,
-    mlp,
-    relu,
-    render,
-    signed,
-)
+from .generator import AudioModel, Condition, mlp, render
 from audiogen.spectral import (
     LOUDEST,
     Clouds,
@@ -48,9 +38,12 @@ from audiogen.spectral import (
     steady_phases,
 )
 from .stft import full_scale, get_window, hz_to_mel, istft, num_frames, stft
+from .support.checks import check_count, largest
+from .support.conditions import check_conditions
+from .support.models import check_latent, check_rngs, relu, signed
 from .training import Recipe
 from .vae import feature_means, gaussian_kl, reparameterize
-from .waveform import check_count, largest, seconds_to_samples
+from .waveform import seconds_to_samples
 
 # %% ../nbs/10_conditional.ipynb #turns
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -26,31 +26,16 @@ from audiogen.generator import (
     Condition,
     SimpleAudioGenerator,
     load_model,
-    part_of,
     sample_latents,
     synthesize,
     vary_latent,
 )
-from audiogen.stft import (
-    amplitude_to_db,
-    draw_spectrogram,
-    full_scale,
-    generate_spectrogram,
-    spectrogram,
-)
+from .stft import amplitude_to_db, full_scale, generate_spectrogram, spectrogram
+from .support.checks import atomic_path, check_count, check_memory
+from .support.conditions import part_of
+from .support.figures import draw_spectrogram, figure_png, player_html, png_html, wav_bytes
 from .variation import join_segments, latent_walk, slerp
-from audiogen.waveform import (
-    atomic_path,
-    check_count,
-    check_memory,
-    figure_png,
-    player_html,
-    plot_waveform,
-    png_html,
-    seconds_to_samples,
-    visualize_waveforms,
-    wav_bytes,
-)
+from .waveform import plot_waveform, seconds_to_samples, visualize_waveforms
 
 # %% ../nbs/04_demo.ipynb #typenames
 #| code-fold: true

@@ -20,14 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audiogen.generator import (
-    AudioModel,
-    model_classes,
-    part_of,
-    relu,
-    render,
-    sample_latents,
-)
+from .generator import AudioModel, model_classes, render, sample_latents
 from .sounds import choose_classes
 from audiogen.stft import (
     amplitude_to_db,
@@ -38,14 +31,10 @@ from audiogen.stft import (
     multi_resolution_stft_distance,
     spectrogram,
 )
-from audiogen.waveform import (
-    as_float,
-    check_count,
-    check_memory,
-    check_sample_rate,
-    largest,
-    repitch,
-)
+from .support.checks import as_float, check_count, check_memory, check_sample_rate, largest
+from .support.conditions import part_of
+from .support.models import relu
+from .waveform import repitch
 
 # %% ../nbs/06_metrics.ipynb #0010
 @dataclass(frozen=True)

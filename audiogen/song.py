@@ -28,7 +28,7 @@ from audiogen.conditional import (
     split_words,
 )
 from .sounds import FAMILIES
-from .waveform import check_memory
+from .support.checks import check_memory
 
 # %% ../nbs/19_song.ipynb #0076
 @dataclass(frozen=True)

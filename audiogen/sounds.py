@@ -27,17 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from audiogen.waveform import (
-    READABLE,
-    check_count,
-    check_memory,
-    load_audio,
-    quiet,
-    repitch,
-    resample,
-    seconds_to_samples,
-    time_axis,
-)
+from .support.checks import check_count, check_memory, quiet
+from .support.files import READABLE
+from .waveform import load_audio, repitch, resample, seconds_to_samples, time_axis
 
 # %% ../nbs/05_sounds.ipynb #0008
 def midi_to_hz(

@@ -19,19 +19,13 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from audiogen.generator import (
-    AudioModel,
-    Condition,
-    check_latent,
-    check_rngs,
-    mlp,
-    model_classes,
-    signed,
-)
+from .generator import AudioModel, Condition, mlp, model_classes
 from .sounds import SoundSet
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
+from .support.checks import check_count, check_memory, check_sample_rate
+from .support.models import check_latent, check_rngs, signed
 from .training import Recipe
-from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
+from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
 def log_magnitude(

@@ -4,35 +4,36 @@
 
 # %% auto #0
 __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogram', 'full_scale', 'amplitude_to_db',
-           'db_to_amplitude', 'draw_spectrogram', 'plot_spectrogram', 'visualize_spectrogram', 'generate_spectrogram',
-           'istft', 'hz_to_mel', 'mel_to_hz', 'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance',
-           'multi_resolution_stft_distance', 'spectrogram_blocks', 'spectrogram_overview', 'waveform_overview',
-           'recording_figure']
+           'db_to_amplitude', 'plot_spectrogram', 'generate_spectrogram', 'istft', 'hz_to_mel', 'mel_to_hz',
+           'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from audiogen.waveform import (
-    AudioFile,
-    as_float,
+from audiogen.support.checks import (
+    check_band,
     check_count,
+    check_equal_lengths,
     check_memory,
     check_sample_rate,
-    dbfs,
-    new_figure,
-    open_audio,
-    outline,
     safe_sqrt,
+)
+from .support.compiled import compiled
+from .support.figures import draw_spectrogram, new_figure
+from audiogen.support.windows import (
+    check_frame_count,
+    check_framing,
+    check_overlap,
+    check_samples,
+    check_transform,
+    other_window,
 )
 
 # %% ../nbs/03_stft.ipynb #typenames
@@ -47,102 +48,16 @@ else:  # the names alone, so that nothing more is imported
     Figure = "Figure"
     AxesImage = "AxesImage"
 
-# %% ../nbs/03_stft.ipynb #windowed
-def static_window(window):
-    "The same window as something that `jit` can compare: a name, a tuple of a name and its parameters, or of numbers."
-    if isinstance(window, str):
-        return window
-    if isinstance(window, (tuple, list)) and window and isinstance(window[0], str):
-        return tuple(window)
-    numbers = np.zeros(())  # of no window
-    try:
-        if not np.iscomplexobj(window):
-            numbers = np.asarray(window, np.float32)
-    except (ValueError, TypeError):
-        pass
-    if numbers.ndim != 1 or not numbers.size:
-        raise ValueError(
-            f"window is {str(window)[:40]}; want a name such as 'hann', 'hamming' or 'boxcar',"
-            " or a number for each sample of window_size"
-        )
-    return tuple(numbers.tolist())
-
-
-def check_window(numbers, window_size):
-    "Refuse a window of another length, or of NaN."
-    w = np.array(numbers, np.float32)
-    if len(w) != window_size or not np.isfinite(w).all():
-        raise ValueError(
-            f"window is {len(w)} numbers{'' if np.isfinite(w).all() else ', some NaN or infinite'}; want {window_size} finite ones, as window_size says"
-        )
-    return w
-
-
-_Function = TypeVar("_Function")  # one that a decorator gets, and hands back
-
-
-def compiled(**options: object) -> Callable[[_Function], _Function]:  # of jax.jit
-    "Compile a function, whose waveform may be a list, and whose window an array."
-    static = options["static_argnames"]
-
-    def plain(value):
-        return np.asarray(value) if isinstance(value, (list, tuple)) else value
-
-    def prepared(name, value):
-        if name not in static:
-            return plain(value)
-        return static_window(value) if name == "window" else value
-
-    def decorate(function):
-        fast = jax.jit(function, **options)
-
-        @wraps(function)
-        def call(*args, **named):
-            named = {name: prepared(name, value) for name, value in named.items()}
-            return fast(*map(plain, args), **named)
-
-        return call
-
-    return decorate
-
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(
-    window: ArrayLike,  # "hann", or any window that scipy.signal knows: "hamming", "boxcar", ("kaiser", 8.6), …; or its numbers
+    window: ArrayLike,  # "hann", "boxcar", ("kaiser", 8.6), … as in scipy.signal; or its numbers
     window_size: int,  # samples
 ) -> np.ndarray:  # (window_size,), float32
     "A periodic window, as the Fourier transform wants it."
     n = np.arange(check_count(window_size, "window_size"))
-    if isinstance(window := static_window(window), tuple) and not isinstance(window[0], str):
-        return check_window(window, window_size)
-    if window_size == 1:
-        return np.ones(1, np.float32)
-    if window == "hann":
+    if isinstance(window, str) and window == "hann" and window_size > 1:
         return (0.5 - 0.5 * np.cos(2 * np.pi * n / window_size)).astype(np.float32)
-    from scipy.signal import get_window as scipy_window
-
-    try:
-        return scipy_window(window, window_size, fftbins=True).astype(np.float32)
-    except (ValueError, TypeError) as e:
-        raise ValueError(
-            f"window is {window!r}: {e}; want a name such as 'hann', 'hamming' or 'boxcar', or {window_size} numbers"
-        ) from None
-
-# %% ../nbs/03_stft.ipynb #0013
-def check_framing(window_size, hop_size):
-    "Refuse hops that would skip samples."
-    if check_count(hop_size, "hop_size") > check_count(window_size, "window_size"):
-        raise ValueError(
-            f"hop_size is {hop_size}, more than window_size {window_size}: samples between frames would be lost; want at most {window_size}"
-        )
-
-# %% ../nbs/03_stft.ipynb #0014
-def check_samples(x):
-    "Refuse what is no waveform (..., t); return it as float."
-    if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
-        raise ValueError(
-            f"got a waveform of shape {np.shape(x)}; want (..., samples), at least one sample"
-        )
-    return as_float(x)
+    return other_window(window, window_size)
 
 # %% ../nbs/03_stft.ipynb #0015
 def num_frames(
@@ -153,7 +68,8 @@ def num_frames(
     center: bool = True,  # are frames centred on multiples of the hop?
 ) -> int:  # number of frames
     "How many frames it takes for every sample to be seen."
-    check_count(num_samples, "num_samples"), check_framing(window_size, hop_size)
+    check_count(num_samples, "num_samples")
+    check_framing(window_size, hop_size)
     if center:
         return 1 + max(
             num_samples // hop_size, math.ceil((num_samples - window_size // 4) / hop_size)
@@ -213,10 +129,10 @@ def spectrogram(
 ) -> jax.Array:  # (..., window_size // 2 + 1, frame)
     "Magnitude of the short-time Fourier transform."
 
+    framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
+
     def one(x):
-        return magnitude(
-            stft(x, window_size=window_size, hop_size=hop_size, window=window, center=center)
-        )
+        return magnitude(stft(x, **framing))
 
     x = check_samples(x)
     check_framing(window_size, hop_size)
@@ -257,43 +173,6 @@ def db_to_amplitude(
     "The amplitude of a level in decibels: ref·10^(dB/20)."
     return ref * 10 ** (jnp.asarray(db) / 20)
 
-# %% ../nbs/03_stft.ipynb #0036
-def draw_spectrogram(
-    ax: "Axes",  # matplotlib axes to draw on
-    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
-    sample_rate: int,  # samples per second (Hz)
-    *,
-    hop_size: int,  # samples between frames
-    window_size: int | None = None,  # samples per frame; twice the bins if None
-    first: float = 0.0,  # time of the first column (s)
-    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
-) -> "AxesImage":  # the matplotlib image
-    "Draw levels over seconds and hertz, frame centres at their times."
-    column, row = hop_size / sample_rate, sample_rate / (window_size or 2 * max(1, db.shape[0] - 1))
-    extent = (
-        first - column / 2,
-        first + (db.shape[1] - 0.5) * column,
-        -row / 2,
-        (db.shape[0] - 0.5) * row,
-    )
-    image = ax.imshow(
-        np.asarray(db),
-        origin="lower",
-        aspect="auto",
-        extent=extent,
-        cmap="magma",
-        vmin=range_db[0],
-        vmax=range_db[1],
-        interpolation="nearest",
-    )
-    ax.set(
-        xlabel="Time (s)",
-        ylabel="Frequency (Hz)",
-        ylim=(0, sample_rate / 2),
-        xlim=(0, first + max(1, db.shape[1] - 1) * column),
-    )
-    return image
-
 # %% ../nbs/03_stft.ipynb #0037
 def plot_spectrogram(
     ax: "Axes",  # matplotlib axes to draw on
@@ -312,38 +191,9 @@ def plot_spectrogram(
         )
     S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window)
     db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
-    return draw_spectrogram(
-        ax,
-        db,
-        check_sample_rate(sample_rate),
-        hop_size=hop_size,
-        window_size=window_size,
-        range_db=(-top_db, 0),
-    )
-
-# %% ../nbs/03_stft.ipynb #0038
-def visualize_spectrogram(
-    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
-    sample_rate: int,  # samples per second (Hz)
-    *,
-    hop_size: int = 128,  # samples between frames
-    window_size: int | None = None,  # samples per frame; twice the bins if None
-    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
-    title: str = "Spectrogram",  # above the picture
-) -> "Figure":  # matplotlib Figure
-    "Draw levels that you have computed, with a colour bar."
-    figure, (ax,) = new_figure(size=(9, 3))
-    image = draw_spectrogram(
-        ax,
-        db,
-        check_sample_rate(sample_rate),
-        hop_size=hop_size,
-        window_size=window_size,
-        range_db=range_db,
-    )
-    figure.colorbar(image, ax=ax, label="Level (dBFS)")
-    ax.set_title(title)
-    return figure
+    framing = dict(window_size=window_size, hop_size=hop_size)
+    rate = check_sample_rate(sample_rate)
+    return draw_spectrogram(ax, db, rate, range_db=(-top_db, 0), **framing)
 
 # %% ../nbs/03_stft.ipynb #0039
 def generate_spectrogram(
@@ -358,15 +208,8 @@ def generate_spectrogram(
 ) -> "Figure":  # matplotlib Figure
     "Compute and draw the spectrogram of a waveform, in dBFS."
     figure, (ax,) = new_figure(size=(9, 3))
-    image = plot_spectrogram(
-        ax,
-        waveform,
-        sample_rate,
-        window_size=window_size,
-        hop_size=hop_size,
-        window=window,
-        top_db=top_db,
-    )
+    framing = dict(window_size=window_size, hop_size=hop_size, window=window)
+    image = plot_spectrogram(ax, waveform, sample_rate, top_db=top_db, **framing)
     figure.colorbar(image, ax=ax, label="Level (dBFS)")
     ax.set_title(title)
     return figure
@@ -378,17 +221,6 @@ def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
     return total.at[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)].add(pieces)
 
-# %% ../nbs/03_stft.ipynb #0048
-def check_overlap(window, window_size, hop_size):
-    "Refuse a hop at which some samples would fall on (nearly) zeros of every window."
-    check_framing(window_size, hop_size)
-    w = get_window(window, window_size)
-    power = np.array([np.sum(w[i::hop_size] ** 2) for i in range(hop_size)])
-    if power.min() <= 1e-3 * power.max():
-        raise ValueError(
-            f"a {str(window)[:40]!r} window of {window_size} at hop_size {hop_size} leaves samples that no frame sees; want a smaller hop, such as {max(1, window_size // 4)}"
-        )
-
 # %% ../nbs/03_stft.ipynb #0049
 @compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
@@ -398,16 +230,14 @@ def istft(
     hop_size: int = 128,  # samples between frames
     window: ArrayLike = "hann",  # as for get_window
     center: bool = True,  # are frames centred on multiples of the hop?
-    length: int
-    | None = None,  # samples wanted; if None, as far as the frames' centres (or the last frame) reach
+    length: int | None = None,  # samples wanted; as far as the frames' centres reach if None
 ) -> jax.Array:  # waveform, (..., length)
     "Inverse short-time Fourier transform."
-    check_overlap(window, window_size, hop_size)
-    if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
-        raise ValueError(
-            f"got a transform of shape {S.shape}; want (..., {window_size // 2 + 1}, frames) for window_size {window_size}"
-        )
-    w, start = get_window(window, window_size), window_size // 2 if center else 0
+    check_framing(window_size, hop_size)
+    w = get_window(window, window_size)
+    check_overlap(w, hop_size, name=window)
+    check_transform(S, window_size)
+    start = window_size // 2 if center else 0
     if length is None:
         length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
     check_count(length, "length")
@@ -446,10 +276,7 @@ def mel_filters(
     "Triangular filters, evenly spaced in mel, of equal area."
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
-    if not 0 <= min_hz < max_hz <= nyquist:
-        raise ValueError(
-            f"got min_hz {min_hz}, max_hz {max_hz}; want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
-        )
+    check_band(min_hz, max_hz, nyquist)
     corners = mel_to_hz(
         np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2)
     )
@@ -458,7 +285,8 @@ def mel_filters(
     triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
     if triangles.max(1).min() <= 0:
         raise ValueError(
-            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at {sample_rate} Hz; want fewer filters or a larger window"
+            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at "
+            f"{sample_rate} Hz; want fewer filters or a larger window"
         )
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
 
@@ -484,11 +312,8 @@ def mel_spectrogram(
     filters = mel_filters(
         sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
     )
-    return (
-        filters
-        @ spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center)
-        ** power
-    )
+    framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
+    return filters @ spectrogram(x, **framing) ** power
 
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
@@ -502,8 +327,7 @@ def griffin_lim(
     window: ArrayLike = "hann",  # as for get_window
     length: int | None = None,  # samples wanted; as in istft if None
     key: jax.Array | None = None,  # for random phases to begin with
-    phases: ArrayLike
-    | None = None,  # phases to begin with instead (radians), of the magnitudes' shape
+    phases: ArrayLike | None = None,  # or these to begin with (radians), of the magnitudes' shape
 ) -> jax.Array:  # waveform, (..., length)
     "Find a waveform whose spectrogram is close to the one given."
     if (key is None) == (phases is None):
@@ -511,12 +335,8 @@ def griffin_lim(
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
     if length is None:
         length = max(1, (magnitudes.shape[-1] - 1) * hop_size)
-    if (n := num_frames(length, window_size=window_size, hop_size=hop_size)) != magnitudes.shape[
-        -1
-    ]:
-        raise ValueError(
-            f"length {length} makes {n} frames, and {magnitudes.shape[-1]} are given; want another length, or None"
-        )
+    wanted = num_frames(length, window_size=window_size, hop_size=hop_size)
+    check_frame_count(magnitudes.shape[-1], wanted, length)
 
     def sound(S):
         return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
@@ -540,10 +360,7 @@ def log_stft_distance(
     floor_db: float = -60.0,  # levels below this count as this (dBFS)
 ) -> jax.Array:  # (...), dB
     "Mean absolute difference of two spectrograms in decibels."
-    if np.shape(x)[-1:] != np.shape(y)[-1:]:
-        raise ValueError(
-            f"got {np.shape(x)[-1:]} and {np.shape(y)[-1:]} samples; want equal lengths; cut the longer one"
-        )
+    check_equal_lengths(x, y)
 
     def levels(x):
         S = spectrogram(x, window_size=window_size, hop_size=max(1, window_size // 4))
@@ -563,128 +380,3 @@ def multi_resolution_stft_distance(
     return sum(
         log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
     ) / len(window_sizes)
-
-# %% ../nbs/03_stft.ipynb #0074
-def spectrogram_blocks(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; channels are averaged
-    *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    block_frames: int = 2048,  # frames in a block
-) -> Iterator[np.ndarray]:  # yields (window_size // 2 + 1, up to block_frames), one after the other
-    "The spectrogram of a file of any length, block by block."
-    check_count(block_frames, "block_frames")
-    with open_audio(path) as audio:
-        remaining = num_frames(audio.num_samples, window_size=window_size, hop_size=hop_size)
-        samples, blocks = np.zeros(window_size // 2, np.float32), audio.blocks()
-        while remaining > 0:
-            n = min(
-                block_frames, 1 << (remaining - 1).bit_length()
-            )  # a power of two, or a whole block
-            need = (n - 1) * hop_size + window_size
-            while len(samples) < need:
-                block = next(blocks, None)
-                if block is None:
-                    more = np.zeros(need - len(samples), np.float32)
-                else:
-                    more = block.mean(0)
-                samples = np.append(samples, more)
-            S = spectrogram(
-                samples[:need],
-                window_size=window_size,
-                hop_size=hop_size,
-                window=window,
-                center=False,
-            )
-            yield np.asarray(S)[:, :remaining]
-            samples, remaining = samples[n * hop_size :], remaining - n
-
-# %% ../nbs/03_stft.ipynb #0077
-def spectrogram_overview(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; channels are averaged
-    *,
-    max_columns: int = 1600,  # frames in the answer, at most
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-) -> tuple[np.ndarray, int]:  # magnitudes (window_size // 2 + 1, columns), samples per column
-    "The spectrogram of a file of any length, pooled over time to fit a picture."
-    framing, columns = dict(window_size=window_size, hop_size=hop_size), []
-    with open_audio(path) as audio:
-        total = num_frames(audio.num_samples, **framing)
-        pool = -(-total // check_count(max_columns, "max_columns"))
-        block_frames = pool * max(1, 2048 // pool)
-        for S in spectrogram_blocks(audio, window=window, block_frames=block_frames, **framing):
-            starts = np.arange(0, S.shape[1], pool)
-            counts = np.diff(np.append(starts, S.shape[1]))
-            columns.append(np.sqrt(np.add.reduceat(S**2, starts, axis=1) / counts))
-    return np.concatenate(columns, axis=1), pool * hop_size
-
-# %% ../nbs/03_stft.ipynb #d8b7a11b
-def waveform_overview(
-    path: str
-    | os.PathLike[str]
-    | AudioFile,  # a sound file, as for open_audio; all of its channels count
-    *,
-    max_points: int = 8000,  # in the answer, about
-) -> tuple[
-    np.ndarray, float, float
-]:  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
-    "The outline of a file of any length, and its levels."
-    parts, top, energy, count = [], 0.0, 0.0, 0
-    with open_audio(path) as audio:
-        pool = -(-2 * audio.num_samples // max_points)
-        for block in audio.blocks(pool * max(1, 65536 // pool)):
-            low, high = outline(block.min(0), pool)[::2], outline(block.max(0), pool)[1::2]
-            parts.append(block[0] if pool == len(block) == 1 else np.stack([low, high], 1).ravel())
-            top = max(top, float(np.abs(block).max()))
-            energy += float(np.square(block, dtype=float).sum())
-            count += block.size
-    return np.concatenate(parts), top, (energy / count) ** 0.5
-
-# %% ../nbs/03_stft.ipynb #a05cbd95
-def plural(n, noun):
-    "A number of things in words: 1 note, 2 notes."
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def level_text(amplitude):
-    "An amplitude in words: -6.0 dBFS, or silent."
-    return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
-
-# %% ../nbs/03_stft.ipynb #ccafc5af
-def recording_figure(
-    path: str | os.PathLike[str],  # a sound file
-    *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    top_db: float = 80.0,  # range of levels below full scale
-) -> "tuple[Figure, str]":  # matplotlib Figure, one line of text
-    "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
-    if not 0 < top_db <= 400:
-        raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
-    if window_size > 2**20:
-        raise ValueError(f"window_size is {window_size}; want at most {2**20} samples")
-    with open_audio(path) as audio:
-        rate, seconds = audio.sample_rate, audio.num_samples / audio.sample_rate
-        y, top, level = waveform_overview(audio)
-        S, hop = spectrogram_overview(audio, window_size=window_size, hop_size=hop_size)
-    db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
-    first = (hop - hop_size) / 2 / rate
-    figure, (above, below) = new_figure(2, size=(9, 2.4))
-    above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
-    above.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, top), xlim=(0, seconds))
-    above.set_title(Path(path).name[-80:].encode(errors="replace").decode(), parse_math=False)
-    above.grid(alpha=0.3)
-    image = draw_spectrogram(
-        below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0)
-    )
-    below.set(xlim=(0, seconds))
-    figure.colorbar(image, ax=below, label="Level (dBFS)")
-    line = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
-    return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"

@@ -29,7 +29,8 @@ import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from .waveform import atomic_path, new_figure
+from .support.checks import atomic_path
+from .support.figures import new_figure
 
 # %% ../nbs/07_training.ipynb #0012
 def named_leaves(tree):
@@ -850,8 +851,9 @@ def fit(
     listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
 ):  # the trained model
     "Build a model for some sounds, and train it."
-    from audiogen.generator import check_answers, check_savable, save_model
+    from audiogen.generator import check_answers, save_model
     from audiogen.sounds import batch_source
+    from audiogen.support.models import check_savable
 
     out, rule, sounds = Path(out), recipe_rule(recipe, learning_rate), with_copies(sounds)
     model = recipe.build(sounds, rngs=nnx.Rngs(seed))

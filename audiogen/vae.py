@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import check_rngs, mlp, signed
+from .generator import mlp
 from audiogen.spectral import (
     Clouds,
     SpectralConfig,
@@ -27,8 +27,9 @@ from audiogen.spectral import (
     log_magnitude,
     pooled,
 )
+from .support.checks import check_count, check_memory
+from .support.models import check_rngs, signed
 from .training import Recipe
-from .waveform import check_count, check_memory
 
 # %% ../nbs/09_vae.ipynb #0008
 def gaussian_kl(

@@ -18,15 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .generator import AudioModel, check_latent, synthesize
-from audiogen.waveform import (
-    audio_writer,
-    check_count,
-    check_waveform,
-    safe_sqrt,
-    seconds_to_samples,
-    sound_format,
-)
+from .generator import AudioModel, synthesize
+from .support.checks import check_count, check_waveform, safe_sqrt
+from .support.files import audio_writer, sound_format
+from .support.models import check_latent
+from .waveform import seconds_to_samples
 
 # %% ../nbs/02_variation.ipynb #0010
 def cosine_similarity(

@@ -17,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import AudioModel, check_latent, check_rngs, signed
+from .generator import AudioModel
 from .spectral import as_tuple, class_condition, draw_classes, in_blocks
+from .support.checks import check_count, check_memory, check_sample_rate
+from .support.models import check_latent, check_rngs, signed
 from .training import Recipe
-from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
+from .waveform import seconds_to_samples
 
 # %% ../nbs/11_wavenet.ipynb #0008
 def mu_law_encode(

@@ -46,7 +46,7 @@ def write_noise(path, minutes):
 
 def analyse(folder, minutes):
     """Analyse a file of so many minutes."""
-    from audiogen.stft import spectrogram_overview
+    from audiogen.support.recordings import spectrogram_overview
 
     spectrogram_overview(f"{folder}/{minutes}.wav")
 

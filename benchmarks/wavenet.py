@@ -17,7 +17,7 @@ from flax import nnx
 from audiogen.generator import load_model, save_model
 from audiogen.metrics import evaluate
 from audiogen.sounds import make_sounds
-from audiogen.waveform import audio_writer
+from audiogen.support.files import audio_writer
 from audiogen.wavenet import (
     WaveNet,
     clock_features,

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiogen.waveform import audio_blocks, load_audio, open_audio, save_audio, sine
+from audiogen.support.files import open_audio
+from audiogen.waveform import audio_blocks, load_audio, save_audio, sine
 
 FFMPEG = shutil.which("ffmpeg")
 needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="needs ffmpeg; apt-get install ffmpeg")

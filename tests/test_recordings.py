@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from audiogen.sounds import load_folder, split_sounds
-from audiogen.stft import spectrogram, spectrogram_blocks
+from audiogen.stft import spectrogram
+from audiogen.support.recordings import spectrogram_blocks
 from audiogen.waveform import load_audio
 
 RECORDINGS = sorted(Path("/usr/share/sonic-pi/samples").glob("*.flac"))

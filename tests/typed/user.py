@@ -79,8 +79,8 @@ from audiogen import (
 )
 from audiogen.spectral import log_magnitude, spectral_model, to_waveform
 from audiogen.stft import mel_filters, num_frames, stft
+from audiogen.support.streams import AudioFile
 from audiogen.variation import lerp
-from audiogen.waveform import AudioFile
 
 RATE = 16000
 
