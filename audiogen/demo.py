@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike
 
 from audiogen.generator import (
     AudioModel,
-    Condition,
     SimpleAudioGenerator,
     load_model,
     sample_latents,

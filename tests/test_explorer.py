@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
-from audiogen.explorer import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec
 from conftest import in_browser
 from flax import nnx
 from matplotlib import colormaps
 
 import audiogen
 from audiogen.demo import slider_latent
+from audiogen.explorer import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec
 from audiogen.generator import AudioModel, Condition, load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
 from benchmarks.explorer import serve

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audiogen.explorer import explore, explorer_reply
 from conftest import wait_for
 from flax import nnx
 
 import audiogen as package
-from audiogen.cli import cli
+from audiogen.explorer import explore, explorer_reply
 from audiogen.generator import Condition, SimpleAudioGenerator, load_model, save_model, synthesize
+from audiogen.support.cli import cli
 from audiogen.training import read_log
 from audiogen.waveform import load_audio, save_audio, sine
 

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from audiogen.explorer import explorer_spec
 from conftest import in_browser, watched
 
 import audiogen
 from audiogen.conditional import WORDS, at_loudness, sample_styles, traits
+from audiogen.explorer import explorer_spec
 from audiogen.generator import load_model, synthesize
 from audiogen.variation import slerp
 from benchmarks.explorer import serve
