@@ -95,12 +95,8 @@ def demo_sounds(
     from flax import nnx
 
     rngs = nnx.Rngs(seed)
-    z = np.concatenate(
-        [
-            sample_latents(model, 1, rngs=rngs, label=label)
-            for label in demo_classes(model, seed=seed)
-        ]
-    )
+    classes = demo_classes(model, seed=seed)
+    z = np.concatenate([sample_latents(model, 1, rngs=rngs, label=label) for label in classes])
     steps = np.random.default_rng(seed).standard_normal((4, model.latent_dim), np.float32)
     z = np.concatenate([z, z[0] + 0.2 * steps])
     waveforms = fit_duration(synthesize(model, z), duration, sample_rate=model.sample_rate)
@@ -143,7 +139,8 @@ def section_html(
         f"<div>{html.escape(name)}{player_html(x, sample_rate=sample_rate, title=name)}</div>"
         for name, x in sounds.items()
     )
-    return f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{png_html(png, alt=title)}<div class=players>{players}</div>"
+    words = f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>"
+    return f"{words}{png_html(png, alt=title)}<div class=players>{players}</div>"
 
 # %% ../nbs/04_demo.ipynb #0027
 def page_html(
@@ -167,7 +164,10 @@ img {{ width: 100%; border-radius: .5rem; background: white }}
 {body}
 </body></html>
 """
-UNTRAINED = "These sounds are white noise: the generator that made them is untrained. The chapter on it says why, and what helps."
+UNTRAINED = (
+    "These sounds are white noise: the generator that made them is untrained. "
+    "The chapter on it says why, and what helps."
+)
 
 # %% ../nbs/04_demo.ipynb #0030
 SECTIONS = (  # of the page: heading, sentence
@@ -299,13 +299,8 @@ def live_picture(
             artist.remove()
         plot_waveform(above, x, model.sample_rate)
         S = spectrogram(x, window_size=window_size, hop_size=hop_size)
-        draw_spectrogram(
-            below,
-            amplitude_to_db(S, ref=full_scale(window_size)),
-            model.sample_rate,
-            hop_size=hop_size,
-            window_size=window_size,
-        )
+        dB = amplitude_to_db(S, ref=full_scale(window_size))
+        draw_spectrogram(below, dB, model.sample_rate, hop_size=hop_size, window_size=window_size)
         above.set(xlabel="")
         below.set(xlim=(0, len(x) / model.sample_rate))
         if figure.get_layout_engine():

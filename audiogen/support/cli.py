@@ -19,7 +19,7 @@ from .store import model_info, shipped_models
 
 # %% ../../nbs/support/cli.ipynb #0092
 def remark(warning, cache):
-    "Print a warning as one line, as errors are; one about the cache of programs is nobody's concern."
+    "Print a warning as one line, as errors are; but none about the cache of programs."
     if not mend_cache(cache, warning):
         say(warning)
 
@@ -51,13 +51,13 @@ def check_device():
     except (RuntimeError, AssertionError) as e:  # a bare one, for cuda without a GPU
         reason = f" ({e})" if str(e) else ""
         raise ValueError(
-            f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; unset it for what there is, "
-            "or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'"
+            f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; "
+            "unset it for what there is, or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'"
         ) from None
 
 # %% ../../nbs/support/cli.ipynb #cli-run
 def run_command(argv, prepare):
-    "Parse the words, run the command, print what it yields as long as somebody reads it; its exit status."
+    "Parse the words, run the command, print what it yields while somebody reads it; its status."
     argv, cache = sys.argv[1:] if argv is None else list(argv), None
     if own := option(argv, "module"):
         cache = prepare()  # the module will import JAX

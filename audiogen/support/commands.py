@@ -32,7 +32,7 @@ def generate_command(args):
 
 # %% ../../nbs/support/commands.ipynb #commands-09
 def declared_conditions(name):
-    "What a model can be told, as dictionaries: from its file, if that lists it, else from the model."
+    "What a model can be told, as dictionaries: from its file, if that lists it."
     if name == "untrained":
         return []
     found = model_info(name)["conditions"]
@@ -95,8 +95,10 @@ def play_command(args):
     if left_out:
         say(f"{args.file}: left out {plural(left_out, 'note')} that no class of the model can play")
     if not notes:
+        known = ", ".join(model.config.classes)
         raise ValueError(
-            f"{args.file}: no note that the model can play; want notes, or a --label that it knows: {', '.join(model.config.classes)}"
+            f"{args.file}: no note that the model can play; "
+            f"want notes, or a --label that it knows: {known}"
         )
     if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
         raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")

@@ -39,7 +39,10 @@ def pictures(
     return [path.with_name(name) for name in sorted({*names})]
 
 # %% ../../nbs/support/lab.ipynb #lab-08
-NEEDS = "# Run All leaves this out: it needs a file that doesn't come with the package. To run it: Esc, Y, Shift+Enter."
+NEEDS = (
+    "# Run All leaves this out: it needs a file that doesn't come with the package. "
+    "To run it: Esc, Y, Shift+Enter."
+)
 TAKES = "# This takes a minute or more."
 MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code", TAKES)}
 

@@ -76,7 +76,7 @@ def version_of(path):
 
 @contextmanager
 def listed(folder, rows):
-    "Yield the path of a folder's manifest.csv, which gets the rows of the sounds that the block writes, however it ends."
+    "Yield the path of a folder's table, which gets the rows of the sounds that the block writes."
     folder = Path(folder)
     path = folder / "manifest.csv"
     old = read_manifest(path)

@@ -21,7 +21,7 @@ def say(text):
 # %% ../../nbs/support/output.ipynb #output-07
 @contextmanager
 def some_stderr():
-    "Let remarks go nowhere where Python has no stderr, as in a program without a terminal (pythonw)."
+    "Let remarks go nowhere where Python has no stderr, as in a program without a terminal."
     if sys.stderr is not None:
         yield
         return

@@ -100,7 +100,7 @@ def train_command(args):
 
 # %% ../../nbs/support/training_command.ipynb #training-command-15
 def save_evaluation(out, figures):
-    "Yield a table for each set held out; write them to evaluation.md, and the figures to evaluation.json."
+    "Yield a table for each set held out; write them, and the figures, to two files."
     from audiogen.metrics import metrics_table
 
     text = "\n\n".join(
