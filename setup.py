@@ -20,23 +20,25 @@ def words(key):
 
 
 class BuildWithNotebooks(build_py):
-    "Put the chapters into the package, without their outputs, and the pictures that their text shows."
+    "Put the notebooks into the package, without their outputs, and the pictures that their text shows."
 
     def run(self):
         super().run()
         if self.editable_mode:
             return
         folder = Path(self.build_lib, cfg["lib_path"], "notebooks")
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in Path(cfg["nbs_path"]).glob("[0-9]*.ipynb"):
+        (folder / "support").mkdir(parents=True, exist_ok=True)
+        nbs = Path(cfg["nbs_path"])
+        for path in (*nbs.glob("[0-9]*.ipynb"), *nbs.glob("support/*.ipynb")):
             notebook = json.loads(path.read_text(encoding="utf-8"))
             for cell in notebook["cells"]:
                 cell |= {"outputs": []} if cell["cell_type"] == "code" else {}
-            (folder / path.name).write_text(
+            copy = folder / path.relative_to(nbs)
+            copy.write_text(
                 json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
             for name in re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text(encoding="utf-8")):
-                shutil.copy(path.with_name(name), folder)
+                shutil.copy(path.with_name(name), copy.parent)
 
 
 setup(

@@ -28,7 +28,7 @@ _chosen = {
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
         generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
     "support.figures": "visualize_spectrogram",
-    "demo": "main sliders explore slider_latent",
+    "demo": "main sliders slider_latent",
     "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
         choose_classes detune batch_source midi_to_hz hz_to_midi""",
     "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
@@ -38,6 +38,7 @@ _chosen = {
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE WORDS resynthesize",
     "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
+    "explorer": "explore",
     "song": "Note play_notes read_midi",
 }
 
@@ -96,10 +97,10 @@ def load(
     return load_audio(name)
 
 
-if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not their functions
-    from . import cli as cli
+if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its function
     from . import conditional as conditional
     from . import demo as demo
+    from . import explorer as explorer
     from . import generator as generator
     from . import metrics as metrics
     from . import song as song
@@ -113,6 +114,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from . import wavenet as wavenet
     from .conditional import *
     from .demo import *
+    from .explorer import *
     from .generator import *
     from .metrics import *
     from .song import *

@@ -71,8 +71,8 @@ def interrupt_again(unraisable):
 
 def run():
     "Import what the command line needs, and run the command; its exit status."
-    from audiogen.cli import cli
     from audiogen.support.cache import keep_programs
+    from audiogen.support.cli import cli
 
     gc.set_threshold(100_000)  # importing JAX makes a million objects that stay: look seldom
     return cli(prepare=keep_programs)

@@ -23,11 +23,11 @@ import audiogen
 from .common import Section, median_ms
 
 TEXT = (
-    "Time from a key pressed in the pad of `audiogen.demo.explore` to the start of the new sound's AudioBufferSource, in JupyterLab in "
+    "Time from a key pressed in the pad of `audiogen.explorer.explore` to the start of the new sound's AudioBufferSource, in JupyterLab in "
     "headless Chromium (message to the kernel, latent vector, synthesis, message back), and on a page without a kernel, where the "
     "decoder runs in JavaScript. The browser's own output latency comes on top."
 )
-CODE = "from audiogen.demo import explore\nexplore({model!r})"
+CODE = "from audiogen.explorer import explore\nexplore({model!r})"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><link rel="icon" href="data:,">
 <div class="audiogen-page" data-model="conditional"></div><script type="module" src="static/page.js"></script></html>"""
 WATCH = """

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.cli import DEFAULTS, load_data, load_recipe
 from audiogen.metrics import evaluate
+from audiogen.support.recipes import load_recipe
+from audiogen.support.run_settings import DEFAULTS, load_data
 from audiogen.training import fit as fit_model
 from audiogen.training import read_log
 

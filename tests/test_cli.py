@@ -579,7 +579,7 @@ def test_models_are_listed(audiogen):
 
 
 def test_heavy_chapters_are_imported_when_needed():
-    code = "import sys, audiogen.cli; print(*sys.modules)"
+    code = "import sys, audiogen.support.cli; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -751,7 +751,7 @@ def test_jupyterlab_is_stopped_with_the_command(lab, tmp_path):
 def test_an_interrupt_during_the_imports_is_one_line():
     code = (
         "import builtins, sys; from audiogen import __main__ as m; real = builtins.__import__\n"
-        "def importing(name, *a, **k):\n    if name == 'audiogen.cli': raise KeyboardInterrupt\n    return real(name, *a, **k)\n"
+        "def importing(name, *a, **k):\n    if name == 'audiogen.support.cli': raise KeyboardInterrupt\n    return real(name, *a, **k)\n"
         "builtins.__import__ = importing; raise SystemExit(m.main())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -778,7 +778,7 @@ def test_an_interrupt_lets_an_import_finish(tmp_path):
 
 def test_an_interrupt_that_python_must_ignore_is_not_lost():
     code = (
-        "import importlib, signal; from audiogen.__main__ import main; cli = importlib.import_module('audiogen.cli')\n"
+        "import importlib, signal; from audiogen.__main__ import main; cli = importlib.import_module('audiogen.support.cli')\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Dying:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
         "def busy(*words):\n    Dying()\n    while True: pass\n"
@@ -907,7 +907,7 @@ def test_no_warning_is_given(popen, environment, bad, tmp_path, command):
 STATE = """
 import contextlib, gc, io, logging, os, signal, sys, tempfile, threading, warnings
 import audiogen
-from audiogen.cli import cli
+from audiogen.support.cli import cli
 for name in dir(audiogen): getattr(audiogen, name)
 
 def state():
@@ -953,7 +953,7 @@ def test_the_function_leaves_the_process_alone(tones, environment):
 
 
 def test_an_error_without_anybody_to_tell(tmp_path):
-    code = "import sys; from audiogen.cli import cli; sys.stderr = None; print(cli(['generate', '--model', 'missing']), sys.stderr)"
+    code = "import sys; from audiogen.support.cli import cli; sys.stderr = None; print(cli(['generate', '--model', 'missing']), sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("2 None\n", "")
 

@@ -1,17 +1,17 @@
 """The reader's copy of the book: it has all that it refers to, and none of its cells stops a run."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from audiogen.cli import for_reader, lab_command, notebooks
+from audiogen.support.lab import copy_notebooks, for_reader, notebooks
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -20,7 +20,7 @@ REPO = Path(__file__).resolve().parents[1]
 def book(tmp_path_factory):
     "A folder with the copies."
     folder = tmp_path_factory.mktemp("book")
-    list(lab_command(Namespace(folder=folder, only_copy=True)))
+    list(copy_notebooks(folder))
     return folder
 
 
@@ -47,45 +47,50 @@ def cells(path):
     return json.loads(path.read_text("utf-8"))["cells"]
 
 
+def place(path):
+    "Where a notebook is in the book."
+    return path.relative_to(notebooks()[0].parent)
+
+
 def references(path):
-    "The local files that a notebook's text links to or shows."
+    "The local files that a notebook's text links to or shows, by their places in the book."
     text = "\n".join(
         "".join(cell["source"]) for cell in cells(path) if cell["cell_type"] == "markdown"
     )
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"src=[\"']?([^\"'\s>]+)", text)
-    return {target.partition("#")[0] for target in targets if not re.match(r"#|\w+:", target)}
+    local = {target.partition("#")[0] for target in targets if not re.match(r"#|\w+:", target)}
+    return {os.path.normpath(place(path).parent / target) for target in local}
+
+
+WANTED = {name for path in notebooks() for name in references(path)}
+
+
+def test_notebooks_refer_to_each_other():
+    assert {"explorer.png", "01_generator.ipynb", "support/cli.ipynb"} <= WANTED
 
 
 def test_a_copy_has_what_it_refers_to(book):
-    wanted = {name for path in book.glob("*.ipynb") for name in references(path)}
-    assert {"explorer.png", "01_generator.ipynb"} <= wanted
-    assert wanted - {path.name for path in book.iterdir()} == set()
+    assert [name for name in WANTED if not (book / name).is_file()] == []
 
 
 def test_wheel_and_source_archive_have_what_the_chapters_refer_to(built):
     package, archived = built
-    wanted = {name for path in notebooks() for name in references(path)} | {
-        path.name for path in notebooks()
-    }
-    assert wanted - {path.name for path in (package / "notebooks").iterdir()} == set()
+    wanted = WANTED | {place(path).as_posix() for path in notebooks()}
+    assert [name for name in wanted if not (package / "notebooks" / name).is_file()] == []
     assert wanted - {name.removeprefix("nbs/") for name in archived} == set()
-    support = sorted((REPO / "audiogen/support").glob("*.py"))
-    assert sorted(path.name for path in (package / "support").glob("*.py")) == [
-        path.name for path in support
-    ]
-    assert {path.name for path in (package / "static").iterdir()} == {
-        path.name for path in (REPO / "audiogen/static").iterdir()
-    }
+    for folder, pattern in {"support": "*.py", "static": "*"}.items():
+        names = {path.name for path in (REPO / "audiogen" / folder).glob(pattern)}
+        assert {path.name for path in (package / folder).glob(pattern)} == names
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: place(path).as_posix())
 def test_no_cell_of_a_copy_needs_what_is_not_there(book, path):
     "What the tests of the book never run, Run All doesn't run either; all else is there, in order, as it was."
     skipped = lambda cell: (
         cell["cell_type"] == "code"
         and re.search(r"^#\|\s*eval:\s*false", "".join(cell["source"]), re.M)
     )
-    originals, copies = cells(path), cells(book / path.name)
+    originals, copies = cells(path), cells(book / place(path))
     assert [cell["cell_type"] for cell in copies] == [
         "raw" if skipped(cell) else cell["cell_type"] for cell in originals
     ]

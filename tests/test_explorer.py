@@ -17,14 +17,8 @@ from flax import nnx
 from matplotlib import colormaps
 
 import audiogen
-from audiogen.demo import (
-    explore,
-    explorer_line,
-    explorer_reply,
-    explorer_sound,
-    explorer_spec,
-    slider_latent,
-)
+from audiogen.demo import slider_latent
+from audiogen.explorer import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec
 from audiogen.generator import AudioModel, Condition, load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
 from benchmarks.explorer import serve

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import tracemalloc
-from argparse import Namespace
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -13,15 +12,6 @@ import pytest
 import soundfile
 
 from audiogen import sounds as chapter
-from audiogen.cli import (
-    DEFAULTS,
-    absolute_paths,
-    class_names,
-    evaluation_settings,
-    load_data,
-    report_few,
-    run_settings,
-)
 from audiogen.generator import AudioModel, Condition
 from audiogen.metrics import evaluate
 from audiogen.sounds import (
@@ -34,6 +24,14 @@ from audiogen.sounds import (
     split_sounds,
 )
 from audiogen.support.files import READABLE
+from audiogen.support.run_settings import (
+    absolute_paths,
+    class_names,
+    evaluation_settings,
+    load_data,
+    report_few,
+    run_settings,
+)
 from audiogen.support.store import model_info
 from audiogen.waveform import sine
 
@@ -760,10 +758,9 @@ def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path):
 # From another folder
 
 
-def typed(**others):
-    "The words of a command, as they are parsed."
-    unsaid = dict.fromkeys(DEFAULTS) | dict(out="../run", recipe="vae", resume=None)
-    return Namespace(**unsaid | others)
+def settings_of(resume=False, **given):
+    "The settings of the run in ../run."
+    return run_settings("vae", "../run", given, resume=resume)
 
 
 @pytest.fixture
@@ -774,7 +771,7 @@ def begun(tmp_path, monkeypatch):
     rows = "".join(f"kick/{i}.wav,boom\n" for i in range(10))
     (tmp_path / "here" / "t.csv").write_text("file,label\n" + rows)
     monkeypatch.chdir(tmp_path / "here")
-    settings = absolute_paths(run_settings(typed(data="kit", labels="t.csv")))
+    settings = absolute_paths(settings_of(data="kit", labels="t.csv"))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     (tmp_path / "run" / "command.json").write_text(json.dumps(settings))
@@ -785,23 +782,23 @@ def begun(tmp_path, monkeypatch):
 def test_a_run_finds_its_data_from_another_folder(begun, tmp_path):
     assert begun["data"] == str(tmp_path / "here" / "kit")
     assert begun["labels"] == str(tmp_path / "here" / "t.csv")
-    assert run_settings(typed(resume=True)) == begun
-    asked = typed(model=tmp_path / "run" / "model.safetensors")
-    asked.model.touch()
-    settings = evaluation_settings(asked)
+    assert settings_of(resume=True) == begun
+    model = tmp_path / "run" / "model.safetensors"
+    model.touch()
+    settings = evaluation_settings(model, {})
     assert load_data(settings)[0].classes == ("boom",)
 
 
 def test_the_same_folder_may_be_typed_in_another_way(begun):
-    typed_again = typed(data="../here/./kit/", labels="../here/t.csv", resume=True)
-    assert run_settings(typed_again) == begun
+    again = settings_of(data="../here/./kit/", labels="../here/t.csv", resume=True)
+    assert again == begun
     with pytest.raises(ValueError, match="data = .*/here/kit, not .*/elsewhere/kit"):
-        run_settings(typed(data="kit", resume=True))
+        settings_of(data="kit", resume=True)
 
 
 @pytest.mark.parametrize("word", ["drums", "tones", "sounds", "fluidr3"])
 def test_words_for_data_stay_words(word):
-    settings = [run_settings(typed(data=data)) for data in (word, f"./{word}")]
+    settings = [settings_of(data=data) for data in (word, f"./{word}")]
     assert [each["data"] for each in settings] == [word, f"./{word}"]
     assert absolute_paths(settings[0])["data"] == word
     assert absolute_paths(settings[1])["data"] == os.path.abspath(word)

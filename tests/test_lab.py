@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.cli import TAKES, for_reader
+from audiogen.support.lab import TAKES, for_reader
 from benchmarks.explorer import CODE, chromium, delays, one_cell, run_all, window
 from benchmarks.explorer import lab as jupyterlab
 

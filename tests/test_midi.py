@@ -17,9 +17,9 @@ from conftest import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiogen.cli import cli
 from audiogen.song import LARGEST_MIDI, PERCUSSION, Note, read_midi
 from audiogen.sounds import FAMILIES
+from audiogen.support.cli import cli
 from audiogen.waveform import load_audio
 
 CLASSES = (*FAMILIES, *sorted({*PERCUSSION.values()}))

@@ -291,7 +291,7 @@ def test_a_model_that_was_never_fitted_refuses_to_encode():
 
 @pytest.mark.parametrize("kind", ["spectral", "vae", "conditional", "wavenet"])
 def test_the_second_model_of_a_shape_compiles_nothing(kind):
-    from audiogen.cli import load_recipe
+    from audiogen.support.recipes import load_recipe
 
     sounds = make_sounds(SMALL["classes"], per_class=40, seed=0, sample_rate=8000, duration=0.25)
     recipe = load_recipe(kind)

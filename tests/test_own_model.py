@@ -13,9 +13,9 @@ from conftest import wait_for
 from flax import nnx
 
 import audiogen as package
-from audiogen.cli import cli
-from audiogen.demo import explore, explorer_reply
+from audiogen.explorer import explore, explorer_reply
 from audiogen.generator import Condition, SimpleAudioGenerator, load_model, save_model, synthesize
+from audiogen.support.cli import cli
 from audiogen.training import read_log
 from audiogen.waveform import load_audio, save_audio, sine
 

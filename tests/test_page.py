@@ -14,7 +14,7 @@ from conftest import in_browser, watched
 
 import audiogen
 from audiogen.conditional import WORDS, at_loudness, sample_styles, traits
-from audiogen.demo import explorer_spec
+from audiogen.explorer import explorer_spec
 from audiogen.generator import load_model, synthesize
 from audiogen.variation import slerp
 from benchmarks.explorer import serve
@@ -114,6 +114,13 @@ def test_what_the_explorer_is_told_is_pythons(page):
         json.dumps(explorer_spec(model(), name="conditional"))
     )
     assert page.evaluate("specOf(decoder).words") == list(WORDS)
+
+
+def test_words_mean_what_they_mean_in_python(page):
+    for word, (trait, sign) in WORDS.items():
+        weights = [sign * (i == trait) for i in range(4)]
+        assert page.evaluate("word => weigh(decoder, word)", word) == weights
+    assert page.evaluate("weigh(decoder, 'Dark, dark long')") == [1, -2, 0, 0]
 
 
 def test_a_style_is_measured_as_in_python(page):

@@ -7,12 +7,10 @@
 import explorer from "./explorer.js"
 import { Decoder, normal, randomFrom } from "./decoder.js"
 
-// As in audiogen.conditional: which trait a word is about (length, brightness, attack, noise), and in which direction.
-const WORDS = { short: [0, -1], long: [0, 1], dark: [1, -1], bright: [1, 1], sharp: [2, -1], soft: [2, 1], pure: [3, -1], noisy: [3, 1] }
 const CANDIDATES = 32, BANDWIDTH = 0.1
 const SLICE = 30           // ms: how long an answer may keep the page from being drawn
 
-// What the explorer has to know of the model, as audiogen.demo.explorer_spec has it: from the conditions in the model's file.
+// What the explorer has to know of the model, as audiogen.explorer.explorer_spec has it: from the conditions in the model's file.
 export function specOf({ config, conditions }, name = "conditional") {
   const settings = { seed_a: 0, seed_b: 1, interpolation: 0, variation_scale: 0, variation_seed: 0, offsets: Array(Math.min(8, config.latent_dim)).fill(0) }
   const [label, pitch, words] = ["class", "pitch", "words"].map(kind => conditions.find(c => c.kind === kind))
@@ -58,11 +56,14 @@ export function traits(decoder, z, label, midi) {
   return [frame * length, Math.log2(spectrum.reduce((s, p, k) => s + p * k * rate / size, 0) / all / 1000), frame * level.indexOf(Math.max(...level)), 1 - tone / all]
 }
 
-function weigh(words) {
-  const weights = [0, 0, 0, 0]
+// How much of each trait some words ask for. The words that the model knows are listed in its file: pairs of opposites, a pair for each
+// of the traits above, first the word for less, then the word for more.
+export function weigh({ conditions }, words) {
+  const weights = [0, 0, 0, 0], known = conditions.find(c => c.kind === "words").choices
   for (const word of words.toLowerCase().split(/[\s,]+/).filter(Boolean)) {
-    if (!(word in WORDS)) throw Error(`'${word}' is not a word I know; want some of ${Object.keys(WORDS).join(", ")}`)
-    weights[WORDS[word][0]] += WORDS[word][1]
+    const at = known.indexOf(word)
+    if (at < 0) throw Error(`'${word}' is not a word I know; want some of ${known.join(", ")}`)
+    weights[at >> 1] += at % 2 ? 1 : -1
   }
   return weights
 }
@@ -70,7 +71,7 @@ function weigh(words) {
 // The style of a seed; if there are words, the one of several that fits them best. To measure several takes a while: a generator, which
 // yields after each.
 function* style(decoder, seed, label, midi, words) {
-  const weights = weigh(words), random = randomFrom(64 * seed + label)
+  const weights = weigh(decoder, words), random = randomFrom(64 * seed + label)
   if (!weights.some(w => w)) return drawStyle(decoder, random, label, midi)
   const styles = Array.from({ length: CANDIDATES }, () => drawStyle(decoder, random, label, midi)), measured = []
   for (const z of styles) {
