@@ -23,7 +23,8 @@ from conftest import wait_for
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from audiogen.generator import SimpleAudioGenerator, model_info, save_model, shipped_models
+from audiogen.generator import SimpleAudioGenerator, save_model
+from audiogen.support.store import model_info, shipped_models
 from audiogen.waveform import save_audio, sine
 
 
