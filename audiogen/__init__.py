@@ -34,8 +34,10 @@ _chosen = {
     "training": "Recipe Supervised fit train plot_losses read_log",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
-    "conditional": "ConditionalVAE WORDS resynthesize",
-    "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
+    "conditional": "ConditionalVAE resynthesize",
+    "support.words": "WORDS",
+    "wavenet": "WaveNet stream bits_per_sample",
+    "support.levels": "mu_law_encode mu_law_decode",
     "song": "Note play_notes read_midi",
 }
 
@@ -102,6 +104,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from . import metrics as metrics
     from . import song as song
     from . import sounds as sounds
+    from . import source_filter as source_filter
     from . import spectral as spectral
     from . import stft as stft
     from . import training as training
@@ -115,6 +118,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .metrics import *
     from .song import *
     from .sounds import *
+    from .source_filter import *
     from .spectral import *
     from .stft import amplitude_to_db as amplitude_to_db
     from .stft import db_to_amplitude as db_to_amplitude
@@ -140,8 +144,13 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .stft import spectrogram_overview as spectrogram_overview
     from .stft import visualize_spectrogram as visualize_spectrogram
     from .stft import waveform_overview as waveform_overview
+    from .support.blocks import *
     from .support.cache import *
+    from .support.learning import *
+    from .support.levels import *
+    from .support.midi import *
     from .support.store import *
+    from .support.words import *
     from .training import *
     from .vae import *
     from .variation import *

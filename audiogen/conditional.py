@@ -35,16 +35,9 @@ from audiogen.source_filter import (
     steadiness,
     stretch,
 )
-from audiogen.spectral import (
-    Clouds,
-    Fixed,
-    as_tuple,
-    check_enough_clips,
-    check_length,
-    in_blocks,
-    remember,
-)
+from .spectral import Clouds, Fixed, as_tuple, check_enough_clips, check_length, remember
 from .stft import num_frames
+from .support.blocks import in_blocks
 from audiogen.support.learning import (
     conditional_loss,
     conditional_targets,

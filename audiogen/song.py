@@ -37,7 +37,7 @@ class Note:
 
     start: float  # when it begins (s)
     seconds: float  # how long it is held (s)
-    label: str  # class of sound
+    label: str  # class of sound; "" for a model that knows none
     midi: float = 0.0  # pitch in MIDI numbers, 0 for none
     velocity: float = 1.0  # how hard, from 0 to 1
 
@@ -90,6 +90,7 @@ def check_kinds(model, note):
                 f"{note.label or note.midi} at {note.start:g} s; these models can: "
                 + players(kind for kind in has if has[kind])
             )
+    check_conditions(model, {"label": note.label or None})
     pitch = condition(model, "pitch")
     if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
         raise ValueError(
@@ -99,10 +100,11 @@ def check_kinds(model, note):
 # %% ../nbs/19_song.ipynb #song-04
 def told_of_notes(model, notes):  # -> {(label, midi): {name of a condition: number}}
     "What a model is told for each note; an error for notes that it can't play."
-    midis, told = defaultdict(list), {}
-    for note in {(note.label, note.midi): note for note in reversed(notes)}.values():
+    firsts, midis, told = {}, defaultdict(list), {}
+    for note in notes:
+        firsts.setdefault((note.label, note.midi), note)
+    for (label, midi), note in firsts.items():
         check_kinds(model, note)
-    for label, midi in dict.fromkeys((note.label, note.midi) for note in notes):
         midis[label].append(midi)
     for label, asked in midis.items():
         pitches = np.array(asked, np.float32) if any(asked) else None
@@ -270,8 +272,8 @@ def note_class(
         return name if name in classes else None
     if not 12 <= key <= 120:
         return None
-    if label:
-        return label
+    if label or not classes:  # a model without classes plays all but drums
+        return label or ""
     family = FAMILIES[program // 8] if program < 96 else "pad"
     choices = family, STAND_INS.get(family), "organ"
     return next((name for name in choices if name in classes), None)
@@ -324,5 +326,5 @@ def read_midi(
         raise ValueError(
             f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi"
         ) from None
-    known = [note for note in found if note.label]
+    known = [note for note in found if note.label is not None]
     return sorted(known, key=lambda note: (note.start, note.midi)), len(found) - len(known)

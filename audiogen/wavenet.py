@@ -17,7 +17,8 @@ import numpy as np
 from flax import nnx
 
 from .generator import AudioModel, check_latent, check_rngs, signed
-from .spectral import as_tuple, class_condition, draw_classes, in_blocks
+from .spectral import as_tuple, class_condition, draw_classes
+from .support.blocks import in_blocks
 from audiogen.support.levels import (
     code_levels,
     draw_codes,
@@ -60,13 +61,10 @@ class GatedLayer(nnx.Module):
 
     def __init__(self, channels, dilation, *, rngs):
         self.dilation = dilation  # how much earlier (samples)
-        self.now, self.past = (
-            nnx.Linear(channels, 2 * channels, rngs=rngs),
-            nnx.Linear(channels, 2 * channels, use_bias=False, rngs=rngs),
-        )
-        self.out = nnx.Linear(
-            channels, channels, kernel_init=nnx.initializers.zeros, rngs=rngs
-        )  # a new layer changes nothing
+        zeros = nnx.initializers.zeros  # a new layer changes nothing
+        self.now = nnx.Linear(channels, 2 * channels, rngs=rngs)
+        self.past = nnx.Linear(channels, 2 * channels, use_bias=False, rngs=rngs)
+        self.out = nnx.Linear(channels, channels, kernel_init=zeros, rngs=rngs)
 
     def __call__(self, x, past):  # (..., channels) each -> (..., channels)
         signal, gate = jnp.split(self.now(x) + self.past(past), 2, axis=-1)
@@ -152,39 +150,31 @@ class WaveNet(AudioModel):
         self.recent = nnx.Linear(c.taps, c.channels, rngs=check_rngs(rngs))
         self.asked = nnx.Linear(len(c.classes) + 10, c.channels, rngs=rngs)
         self.layers = nnx.List([GatedLayer(c.channels, d, rngs=rngs) for d in c.dilations])
-        self.hidden, self.last = (
-            nnx.Linear(c.channels, c.channels, rngs=rngs),
-            nnx.Linear(c.channels, 3 * c.logistics, kernel_init=nnx.initializers.zeros, rngs=rngs),
-        )
+        self.hidden = nnx.Linear(c.channels, c.channels, rngs=rngs)
+        zeros = nnx.initializers.zeros
+        self.last = nnx.Linear(c.channels, 3 * c.logistics, kernel_init=zeros, rngs=rngs)
 
-    def enter(
-        self, window, classes, time
-    ):  # the last `taps` levels, (..., taps); weights of classes, (..., classes); (...) -> (..., channels)
+    def enter(self, window, classes, time):  # (..., taps), (..., classes), (...) -> (..., channels)
+        "From the last levels, the weights of the classes and the time."
         told = [
             jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1]))
             for a in (classes, clock_features(time, self.config))
         ]
-        return self.recent(3 * window) + self.asked(
-            jnp.concatenate(told, axis=-1)
-        )  # × 3: levels of sounds have an rms of about a third
+        asked = self.asked(jnp.concatenate(told, axis=-1))
+        return self.recent(3 * window) + asked  # × 3: levels of sounds have an rms of about a third
 
-    def leave(
-        self, x, window
-    ):  # (..., channels) -> a mixture around the last level, (..., 3 logistics)
-        logits, means, log_scales = jnp.split(
-            self.last(nnx.relu(self.hidden(nnx.relu(x)))), 3, axis=-1
-        )
+    def leave(self, x, window):  # (..., channels), (..., taps) -> (..., 3 logistics)
+        "A mixture around the last level."
+        x = self.last(nnx.relu(self.hidden(nnx.relu(x))))
+        logits, means, log_scales = jnp.split(x, 3, axis=-1)
         spread = jnp.linspace(-0.3, 0.3, self.config.logistics)
         means += window[..., -1:] + spread - spread.mean()
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
-    def predict(
-        self, levels, classes, start=0
-    ):  # (b, t), (b, classes), () or (b, 1) -> mixtures, (b, t, 3 logistics), each from the levels before it
-        window = jnp.concatenate(
-            [delayed(levels[..., None], self.config.taps - i) for i in range(self.config.taps)],
-            axis=-1,
-        )
+    def predict(self, levels, classes, start=0):  # (b, t), (b, classes) -> (b, t, 3 logistics)
+        "Mixtures, each from the levels before it; `start`, () or (b, 1), is the time of the first."
+        taps = range(self.config.taps, 0, -1)
+        window = jnp.concatenate([delayed(levels[..., None], d) for d in taps], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
         for layer in self.layers:
             x = layer(as_matrix(x), as_matrix(delayed(x, layer.dilation))).reshape(x.shape)
@@ -194,10 +184,8 @@ class WaveNet(AudioModel):
         z = check_latent(z, self)
         rows = as_matrix(z)
         _, codes = sample(self, strike(silence(self, len(rows)), rows), self.config.num_samples)
-        x = mu_law_decode(codes) + 0 * rows.sum(
-            -1, keepdims=True
-        )  # codes can't be NaN: if z is, the sound is
-        return x.reshape(*z.shape[:-1], -1)
+        nan = 0 * rows.sum(-1, keepdims=True)  # codes can't be NaN: if z is, the sound is
+        return (mu_law_decode(codes) + nan).reshape(*z.shape[:-1], -1)
 
     @property
     def conditions(self):  # of Condition
@@ -248,10 +236,8 @@ def wavenet_loss(
     key,  # for where to cut the clips, and for the jitter
 ):  # scalar, {"bits": scalar}
     "Nats a sample, on a random stretch of each clip."
-    length, (place, size, how) = (
-        min(model.config.crop, batch["codes"].shape[1]),
-        jax.random.split(key, 3),
-    )
+    length = min(model.config.crop, batch["codes"].shape[1])
+    place, size, how = jax.random.split(key, 3)
     start = jax.random.randint(place, len(batch["codes"]), 0, batch["codes"].shape[1] - length + 1)
     codes = jax.vmap(lambda row, i: jax.lax.dynamic_slice(row, (i,), (length,)))(
         batch["codes"], start

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..source_filter import FLOOR, band_weights, predict_picture, shape_sources
-from ..spectral import half_picture, in_blocks, log_magnitude, pooled
+from ..spectral import half_picture, log_magnitude, pooled
+from .blocks import in_blocks
 from ..vae import gaussian_kl, reparameterize
 
 # %% ../../nbs/support/learning.ipynb #learn-0046
