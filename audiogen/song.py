@@ -72,11 +72,10 @@ def condition(model, kind):
 
 def players(kinds):
     "The shipped models that can be told conditions of all these kinds, in words."
-    able = [
-        name
-        for name in shipped_models()
-        if {*kinds} <= {c["kind"] for c in model_info(name)["conditions"] or ()}
-    ]
+    wanted, able = {*kinds}, []
+    for name in shipped_models():
+        if wanted <= {c["kind"] for c in model_info(name)["conditions"] or ()}:
+            able.append(name)
     return ", ".join(able)
 
 

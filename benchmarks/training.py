@@ -106,7 +106,7 @@ class TorchVAE(TorchSpectral):
 
 
 class TorchConditional(torch.nn.Module):
-    """Chapter 10 in PyTorch."""
+    """Chapter 11 in PyTorch."""
 
     def __init__(self, model):
         super().__init__()

@@ -17,6 +17,15 @@ LAYER["cli"] = (
     max(LAYER.values()) + 1
 )  # whatever its number: it plays and trains what any chapter has
 MODULES = sorted(path.stem for path in (REPO / "audiogen").glob("[!_]*.py"))
+SUPPORT = sorted(path.stem for path in (REPO / "audiogen/support").glob("[!_]*.py"))
+BETWEEN = {"learning": 10}  # what stands between two chapters, behind this one
+
+
+def imported_chapters(path):
+    "The chapters that a module's file imports, wherever in it."
+    names = imported_names(ast.parse(path.read_text()))
+    found = (re.match(r"(?:audiogen)?\.+(\w+)", name) for name in names)
+    return {match[1] for match in found if match} & LAYER.keys()
 
 
 def imported_names(tree):
@@ -32,11 +41,14 @@ def imported_names(tree):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_module_imports_lower_layers_only(module):
-    names = imported_names(ast.parse((REPO / f"audiogen/{module}.py").read_text()))
-    chapters = {
-        match[1] for name in names if (match := re.match(r"(?:audiogen)?\.+(\w+)", name))
-    } & LAYER.keys()
+    chapters = imported_chapters(REPO / f"audiogen/{module}.py")
     assert {name for name in chapters if LAYER[name] >= LAYER[module]} == set()
+
+
+@pytest.mark.parametrize("module", SUPPORT)
+def test_support_imports_no_chapters(module):
+    chapters = imported_chapters(REPO / f"audiogen/support/{module}.py")
+    assert {name for name in chapters if LAYER[name] > BETWEEN.get(module, -1)} == set()
 
 
 def test_every_public_name_resolves():
