@@ -36,8 +36,10 @@ _chosen = {
     "training": "Recipe Supervised fit train plot_losses read_log",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
-    "conditional": "ConditionalVAE WORDS resynthesize",
-    "wavenet": "WaveNet stream bits_per_sample mu_law_encode mu_law_decode",
+    "conditional": "ConditionalVAE resynthesize",
+    "support.words": "WORDS",
+    "wavenet": "WaveNet stream bits_per_sample",
+    "support.levels": "mu_law_encode mu_law_decode",
     "explorer": "explore",
     "song": "Note play_notes read_midi",
 }
@@ -105,6 +107,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import metrics as metrics
     from . import song as song
     from . import sounds as sounds
+    from . import source_filter as source_filter
     from . import spectral as spectral
     from . import stft as stft
     from . import training as training
@@ -119,6 +122,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .metrics import *
     from .song import *
     from .sounds import *
+    from .source_filter import *
     from .spectral import *
     from .stft import amplitude_to_db as amplitude_to_db
     from .stft import db_to_amplitude as db_to_amplitude
@@ -138,14 +142,19 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .stft import num_frames as num_frames
     from .stft import plot_spectrogram as plot_spectrogram
     from .stft import spectrogram as spectrogram
+    from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
     from .support.figures import *
     from .support.files import *
+    from .support.learning import *
+    from .support.levels import *
+    from .support.midi import *
     from .support.models import *
     from .support.recordings import *
     from .support.store import *
     from .support.streams import *
+    from .support.words import *
     from .training import *
     from .vae import *
     from .variation import *

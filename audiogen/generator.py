@@ -298,6 +298,10 @@ class AudioModel(nnx.Module):
         z = vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs)
         return synthesize(self, z, **conditions)
 
+    def perform(self, z: jax.Array, key: jax.Array, **conditions: Any) -> jax.Array:
+        "Sounds of a song, as by calling; what is random in a sound, if anything, is by the key."
+        return self(z, **conditions)
+
     def figures(self, train: Any, held_out: Any) -> dict[str, float]:  # of two SoundSets
         "Figures that only this kind of model has; here none."
         return {}

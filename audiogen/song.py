@@ -7,9 +7,6 @@ __all__ = ['LONGEST_SONG', 'PERCUSSION', 'STAND_INS', 'Note', 'score', 'song_sty
            'play_notes', 'note_class', 'read_midi']
 
 # %% ../nbs/19_song.ipynb #0005
-import io
-import struct
-from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
@@ -18,17 +15,21 @@ import jax
 import numpy as np
 from flax import nnx
 
-from audiogen.conditional import (
-    WORDS,
-    ConditionalVAE,
-    check_words,
-    class_and_pitch,
-    point_out_range,
-    sample_styles,
-    split_words,
-)
+from .generator import AudioModel
 from .sounds import FAMILIES
 from .support.checks import check_memory
+from .support.conditions import check_conditions, part_of
+from audiogen.support.midi import (
+    NOTE_OFF,
+    NOTE_ON,
+    PROGRAM,
+    midi_bytes,
+    midi_tracks,
+    pair_presses,
+    timed_events,
+)
+from .support.store import model_info, shipped_models
+from .support.words import words_without_pitch
 
 # %% ../nbs/19_song.ipynb #0076
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Note:
 
     start: float  # when it begins (s)
     seconds: float  # how long it is held (s)
-    label: str  # class of sound
+    label: str  # class of sound; "" for a model that knows none
     midi: float = 0.0  # pitch in MIDI numbers, 0 for none
     velocity: float = 1.0  # how hard, from 0 to 1
 
@@ -64,40 +65,93 @@ def score(
             raise ValueError(f"{' '.join(field)!r} is no note; want START PITCH, or START alone")
     return [Note(float(start), seconds, label, *map(float, pitch)) for start, *pitch in fields]
 
+# %% ../nbs/19_song.ipynb #song-01
+def condition(model, kind):
+    "What a model declares of a kind; None if it declares nothing."
+    return next((c for c in model.conditions if c.kind == kind), None)
+
+
+def players(kinds):
+    "The shipped models that can be told conditions of all these kinds, in words."
+    wanted, able = {*kinds}, []
+    for name in shipped_models():
+        if wanted <= {c["kind"] for c in model_info(name)["conditions"] or ()}:
+            able.append(name)
+    return ", ".join(able)
+
+
+def check_kinds(model, note):
+    "Refuse a note that has what the model can't be told, or lacks what it must be told."
+    has = {"class": note.label, "pitch": note.midi}
+    for kind in ("class", "pitch"):
+        if has[kind] and not condition(model, kind):
+            raise ValueError(
+                f"{type(model).__name__} can't play notes with a {kind}, such as "
+                f"{note.label or note.midi} at {note.start:g} s; these models can: "
+                + players(kind for kind in has if has[kind])
+            )
+    check_conditions(model, {"label": note.label or None})
+    pitch = condition(model, "pitch")
+    if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
+        raise ValueError(
+            f"{note.label or 'the model'} has a pitch, and a note of it has none; want Note(…, midi=60), for one"
+        )
+
+# %% ../nbs/19_song.ipynb #song-04
+def told_of_notes(model, notes):  # -> {(label, midi): {name of a condition: number}}
+    "What a model is told for each note; an error for notes that it can't play."
+    firsts, midis, told = {}, defaultdict(list), {}
+    for note in notes:
+        firsts.setdefault((note.label, note.midi), note)
+    for (label, midi), note in firsts.items():
+        check_kinds(model, note)
+        midis[label].append(midi)
+    for label, asked in midis.items():
+        pitches = np.array(asked, np.float32) if any(asked) else None
+        numbers = model.resolve(label=label or None, pitch=pitches)
+        for i, midi in enumerate(asked):
+            told[label, midi] = {
+                name: value[i] if np.ndim(value) else value for name, value in numbers.items()
+            }
+    return told
+
 # %% ../nbs/19_song.ipynb #0079
 def song_style(
-    model: ConditionalVAE,
+    model: AudioModel,
     note,  # the first Note of a class
     seed,  # of the song
-    words,  # for all styles, some of WORDS
+    words,  # for all styles, if the model can be told words
 ):  # style, (1, latent_dim)
     "The style in which all notes of a class are played, at home near the pitch of its first note."
-    c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
-    fitting = words
-    if not note.midi:  # without a pitch, nothing is pure
-        fitting = " ".join(word for word in split_words(words) if WORDS[word][0] != 3)
-    check_words(fitting, note.label, model.config.pitched[c])
-    key = jax.random.fold_in(jax.random.key(seed), c)
-    return sample_styles(model, key, np.array([c]), np.array([pitch], np.float32), words=fitting)
+    fitting = words if note.midi else words_without_pitch(words)
+    asked = dict(label=note.label or None, pitch=note.midi or None, words=fitting or None)
+    number = check_conditions(model, asked).get("label", 0)
+    key = jax.random.fold_in(jax.random.key(seed), int(number))
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return model.sample_latents(key, 1, **part_of(model, "latents", asked))
 
 # %% ../nbs/19_song.ipynb #0080
 def sound_note(
-    model: ConditionalVAE,
+    model: AudioModel,
     z,  # style, (1, latent_dim)
     note: Note,
     key,  # of the noise
     *,
     release=0.05,  # how long it fades when it is let go (s)
     parts=None,  # nnx.split(model), if it is at hand
+    told=None,  # {name of a condition: number}; from the note if None
 ):  # waveform, (t,)
-    "The sound of one note, at least as long as it is held, with a release."
-    c, pitch = class_and_pitch(model.config, note.label, note.midi or None)
-    seconds = model.config.duration
+    "The sound of one note, with a release if it has a pitch."
+    if told is None:
+        told = model.resolve(label=note.label or None, pitch=note.midi or None)
+    seconds = model.duration
     if note.midi:  # a drum rings as long as it likes
         seconds = max(seconds, 0.25 * np.ceil(4 * (note.seconds + release)))
+    length = condition(model, "length")
+    lengths = ((length.name, float(seconds)),) if length else ()
     graphdef, state = parts or nnx.split(model)
-    x = sound_of_length(seconds, graphdef, state, z, np.int32(c), np.float32(pitch), key)
-    x = np.array(x[0])
+    told = part_of(model, "sounds", told)
+    x = np.array(sound_of_length(lengths, graphdef, state, z, told, key)[0])
     if not note.midi:
         return x
     n = min(len(x), round((note.seconds + release) * model.sample_rate))
@@ -106,9 +160,9 @@ def sound_note(
 
 # %% ../nbs/19_song.ipynb #0081
 @partial(jax.jit, static_argnums=(0, 1))
-def sound_of_length(seconds, graphdef, state, z, c, midi, key):
+def sound_of_length(lengths, graphdef, state, z, told, key):
     "Sounds of a length, by a program that is compiled once for each length."
-    return nnx.merge(graphdef, state).sound(z, c, midi, seconds, key)
+    return nnx.merge(graphdef, state).perform(z, key, **told, **dict(lengths))
 
 # %% ../nbs/19_song.ipynb #0083
 def soft_limit(
@@ -125,7 +179,7 @@ LONGEST_SONG = 24 * 3600  # seconds
 
 
 def song_seconds(
-    model: ConditionalVAE,
+    model: AudioModel,
     notes,  # of Note, in any order
 ) -> float:  # the last sound has ended by then (s)
     "The length of a song, if it is one that can be played."
@@ -134,26 +188,25 @@ def song_seconds(
         raise ValueError(
             f"the song lasts {end / 3600:,.1f} h; want {LONGEST_SONG // 3600} h at most"
         )
-    pitched = [note for note in notes if note.midi]
+    pitched = [note for note in notes if note.midi and condition(model, "length")]
     longest = max(pitched, key=lambda note: note.seconds, default=Note(0.0, 0.0, "none"))
     what = f"the note at {longest.start:,.1f} s, which lasts {longest.seconds:,.1f} s,"
     check_memory(250 * longest.seconds * model.sample_rate, what)
-    return end + model.config.duration
+    return end + model.duration
 
 # %% ../nbs/19_song.ipynb #0077
 def play_notes(
-    model: ConditionalVAE,
+    model: AudioModel,  # that can be told what the notes have
     notes,  # of Note, in any order
     *,
     seed=0,  # of the styles, one for each class, and of the noise
-    words="",  # for all styles
+    words="",  # for all styles, if the model can be told words
     gain=0.5,  # of a note of velocity 1
 ):  # yields waveforms, (t,); put together they are the song
     "Play notes with a model, in the memory that a few of them take."
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
-    check_notes(model, notes)
-    parts = nnx.split(model)
+    told, parts = told_of_notes(model, notes), nnx.split(model)
     first_notes = {note.label: note for note in reversed(notes)}
     styles = {label: song_style(model, note, seed, words) for label, note in first_notes.items()}
     ahead, done, step = np.zeros(0, np.float32), 0, model.sample_rate
@@ -164,7 +217,8 @@ def play_notes(
             yield soft_limit(np.pad(ahead[:n], (0, n - len(ahead[:n]))))
             ahead, done = ahead[n:], done + n
         key = jax.random.fold_in(jax.random.key(seed), i)
-        x = gain * note.velocity * sound_note(model, styles[note.label], note, key, parts=parts)
+        known = dict(parts=parts, told=told[note.label, note.midi])
+        x = gain * note.velocity * sound_note(model, styles[note.label], note, key, **known)
         ahead = np.pad(ahead, (0, max(0, len(x) - len(ahead))))
         ahead[: len(x)] += x
     for i in range(0, len(ahead), step):
@@ -176,204 +230,11 @@ def check_player(
     name,  # how it was asked for, for the message
 ):
     "Refuse a model that can't play notes."
-    if not isinstance(model, ConditionalVAE):
+    if not (condition(model, "class") or condition(model, "pitch")):
         raise ValueError(
-            f"{name}: can't play notes; want a ConditionalVAE, such as --model conditional"
+            f"{name}: can't play notes, since it can be told neither a class nor a pitch; "
+            f"want one that can, such as {players({'class', 'pitch'})}"
         )
-
-# %% ../nbs/19_song.ipynb #chknotes
-def check_notes(model, notes):
-    "Refuse notes that can't be played; warn, once a class, of a pitch far from what it learned."
-    pitches = defaultdict(list)
-    for label, midi in dict.fromkeys((note.label, note.midi) for note in notes):
-        c, pitch = class_and_pitch(model.config, label, midi or None)
-        if model.config.pitched[c] and not midi:
-            raise ValueError(
-                f"{label} has a pitch, and a note of it has none; want Note(…, midi=60), for one"
-            )
-        pitches[c].append(pitch)
-    for c, asked in pitches.items():
-        if model.config.pitched[c]:
-            point_out_range(model, c, asked, stacklevel=4)
-
-# %% ../nbs/19_song.ipynb #mid1chunks
-def chunks(
-    data,  # of a MIDI file, or of a RIFF file behind its first 12 bytes
-    size_format,  # of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
-):  # yields name, size as the file says, content, which is shorter if the file was cut
-    "The chunks of a file."
-    at = 0
-    while at + 8 <= len(data):
-        size = struct.unpack(size_format, data[at + 4 : at + 8])[0]
-        yield data[at : at + 4], size, data[at + 8 : at + 8 + size]
-        at += 8 + size
-        if size_format == "<L":
-            at += size % 2  # RIFF fills up to an even length
-
-# %% ../nbs/19_song.ipynb #mid1read
-LARGEST_MIDI = 2**24  # bytes, for some four million notes
-
-
-def midi_bytes(
-    path,  # a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
-):  # its bytes
-    "Read a whole MIDI file, but no other."
-    with open(path, "rb") as file:
-        first = file.read(12)
-        if not first:
-            raise ValueError("the file is empty")
-        in_riff = (first[:4], first[8:]) == (b"RIFF", b"RMID")
-        if first[:4] != b"MThd" and not in_riff:
-            raise ValueError(f"it begins with {first!r}, not with b'MThd'")
-        data = first + file.read(LARGEST_MIDI)
-    if len(data) > LARGEST_MIDI:
-        raise ValueError(f"it has more than {LARGEST_MIDI / 1e6:.0f} MB")
-    if not in_riff:
-        return data
-    for name, _, content in chunks(data[12:], "<L"):
-        if name == b"data":
-            return content
-    raise ValueError("it is a RIFF file without a chunk called data")
-
-# %% ../nbs/19_song.ipynb #mid1tracks
-def midi_tracks(
-    data,  # bytes of a Standard MIDI File
-):  # format (0, 1 or 2), division, list of the tracks' bytes
-    "Take a MIDI file apart."
-    parts = [*chunks(data, ">L")]
-    if not parts or parts[0][0] != b"MThd" or len(parts[0][2]) < 6:
-        raise ValueError("its header, MThd, is missing or cut short")
-    kind, count, division = struct.unpack(">3H", parts[0][2][:6])
-    if kind > 2:
-        raise ValueError(f"its format is {kind}; want 0, 1 or 2")
-    tracks = [(size, content) for name, size, content in parts if name == b"MTrk"][:count]
-    for number, (size, content) in enumerate(tracks, 1):
-        if len(content) < size:
-            raise ValueError(
-                f"cut short: {len(content)} of {size} bytes of track {number} are there"
-            )
-    if len(tracks) < count:
-        raise ValueError(f"cut short: {len(tracks)} of {count} tracks are there")
-    return kind, division, [content for _, content in tracks]
-
-# %% ../nbs/19_song.ipynb #mid1beat
-def read_division(
-    division,  # of a MIDI file, 16 bits
-):  # ticks per beat, microseconds per beat, does the tempo count?
-    "How long a tick is. Frames have no tempo: there the beat is a second."
-    in_frames = division >= 0x8000
-    frames, ticks = 256 - (division >> 8), division & (0xFF if in_frames else 0x7FFF)
-    if not ticks:
-        raise ValueError("its division is 0 ticks; want one or more")
-    if not in_frames:
-        return ticks, 500_000, True  # 120 beats a minute, at first
-    if frames not in (24, 25, 29, 30):
-        raise ValueError(f"its division is {frames} frames a second; want 24, 25, 29 (29.97) or 30")
-    if frames == 29:
-        return 30 * ticks, 1_001_000, False  # 30 frames in 1.001 s
-    return frames * ticks, 1_000_000, False
-
-# %% ../nbs/19_song.ipynb #mid1events
-NOTE_OFF, NOTE_ON, PROGRAM, TEMPO, END = 0x80, 0x90, 0xC0, 0x51, 0x2F  # kinds of events
-DATA_BYTES = {PROGRAM: 1, 0xD0: 1, 0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys(range(0xF4, 0xFF), 0)
-
-
-def take(
-    stream,  # io.BytesIO
-    count,  # bytes wanted
-) -> bytes:
-    "The next bytes of a track."
-    found = stream.read(count)
-    if len(found) < count:
-        raise ValueError("its last event is cut short")
-    return found
-
-
-def take_number(
-    stream,  # io.BytesIO
-) -> int:
-    "The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes."
-    value = 0
-    for _ in range(4):
-        byte = take(stream, 1)[0]
-        value = value << 7 | byte & 127
-        if byte < 128:
-            return value
-    raise ValueError(f"the number before byte {stream.tell()} has no end; want 4 bytes at most")
-
-# %% ../nbs/19_song.ipynb #mid1track
-def track_events(
-    track,  # bytes
-):  # yields (ticks since the beginning, kind, channel, data); an END is the last
-    "The events of a track that matter here."
-    stream, ticks, running = io.BytesIO(track), 0, None
-    while stream.tell() < len(track):
-        ticks += take_number(stream)
-        status = take(stream, 1)[0]
-        if status < 0x80:  # the status was left out
-            if running is None:
-                raise ValueError(f"no event begins at byte {stream.tell() - 1}")
-            stream.seek(-1, io.SEEK_CUR)
-            status = running
-        if status == 0xFF:  # not for instruments
-            kind = take(stream, 1)[0]
-            data = take(stream, take_number(stream))
-            if kind == END:
-                break
-            if kind == TEMPO and len(data) >= 3:
-                yield ticks, TEMPO, None, data
-        elif status in (0xF0, 0xF7):  # for one maker's instruments
-            take(stream, take_number(stream))
-        elif status > 0xF0:
-            take(stream, DATA_BYTES[status])
-        else:
-            running, kind = status, status & 0xF0
-            data = [min(byte, 127) for byte in take(stream, DATA_BYTES.get(kind, 2))]
-            if kind in (NOTE_OFF, NOTE_ON, PROGRAM):
-                yield ticks, kind, status & 0x0F, data
-    yield ticks, END, None, b""
-
-# %% ../nbs/19_song.ipynb #mid1timed
-def timed_events(
-    tracks,  # bytes of each
-    division,  # of the file
-):  # yields (seconds, track, kind, channel, data)
-    "The events of tracks that are played together, in order of time."
-    per_beat, tempo, tempo_counts = read_division(division)
-    events = []
-    for number, track in enumerate(tracks, 1):
-        try:
-            events += [(ticks, number, *event) for ticks, *event in track_events(track)]
-        except ValueError as e:
-            raise ValueError(f"track {number}: {e}") from None
-    last = elapsed = 0  # ticks; ticks · microseconds per beat
-    for ticks, number, kind, channel, data in sorted(events, key=lambda event: event[0]):
-        elapsed += (ticks - last) * tempo
-        last = ticks
-        if kind == TEMPO and tempo_counts:
-            tempo = int.from_bytes(data[:3], "big") or tempo
-        yield elapsed / (per_beat * 1_000_000), number, kind, channel, data
-
-# %% ../nbs/19_song.ipynb #mid1pair
-def pair_presses(
-    presses,  # of one key, in order: (seconds, what was struck), (seconds, None) where it was let go
-    end,  # of the song (s)
-) -> list:  # of (start, end, what was struck)
-    "Find the end of each note."
-    pairs, ons, offs = [], [], []
-    for seconds, struck in presses:
-        if struck:
-            ons.append((seconds, struck))
-        elif ons:  # else there is nothing to end
-            offs.append(seconds)
-        if len(ons) == len(offs):
-            pairs += [(start, off, struck) for (start, struck), off in zip(ons, offs)]
-            ons, offs = [], []
-    moments = sorted([start for start, _ in ons] + offs)
-    for start, struck in ons:  # more of them than note-offs
-        later = bisect_right(moments, start)
-        pairs.append((start, moments[later] if later < len(moments) else end, struck))
-    return pairs
 
 # %% ../nbs/19_song.ipynb #0087
 PERCUSSION = {
@@ -411,8 +272,8 @@ def note_class(
         return name if name in classes else None
     if not 12 <= key <= 120:
         return None
-    if label:
-        return label
+    if label or not classes:  # a model without classes plays all but drums
+        return label or ""
     family = FAMILIES[program // 8] if program < 96 else "pad"
     choices = family, STAND_INS.get(family), "organ"
     return next((name for name in choices if name in classes), None)
@@ -465,5 +326,5 @@ def read_midi(
         raise ValueError(
             f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi"
         ) from None
-    known = [note for note in found if note.label]
+    known = [note for note in found if note.label is not None]
     return sorted(known, key=lambda note: (note.start, note.midi)), len(found) - len(known)

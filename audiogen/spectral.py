@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_waveform', 'Fixed', 'Clouds', 'LatentSpace',
-           'remember', 'pooled', 'fit_latents', 'in_blocks', 'class_condition', 'draw_classes', 'SpectralGenerator',
-           'check_length', 'spectral_model', 'check_enough_clips', 'spectral_targets', 'spectral_loss']
+           'remember', 'pooled', 'fit_latents', 'class_condition', 'draw_classes', 'SpectralGenerator', 'check_length',
+           'spectral_model', 'check_enough_clips', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike
 from .generator import AudioModel, Condition, mlp, model_classes
 from .sounds import SoundSet
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
+from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory, check_sample_rate
 from .support.models import check_latent, check_rngs, signed
 from .training import Recipe
@@ -72,11 +72,9 @@ class SpectralConfig:
         check_count(
             self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz"
         )
-        n = (
-            sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
-            + (self.num_features + len(self.classes) * (self.latent_dim + self.remembered))
-            * self.latent_dim
-        )
+        sizes, known = self.layer_sizes, len(self.classes) * (self.latent_dim + self.remembered)
+        n = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
+        n += (self.num_features + known) * self.latent_dim
         check_memory(8 * n, f"a generator of {n:,} parameters")
 
     @property
@@ -88,10 +86,8 @@ class SpectralConfig:
         return dict(window_size=self.window_size, hop_size=self.hop_size)
 
     @property
-    def picture(self) -> tuple[int, int]:
-        return num_frames(
-            self.num_samples, **self.framing
-        ), self.window_size // 2 + 1  # frames, bins
+    def picture(self) -> tuple[int, int]:  # frames, bins
+        return num_frames(self.num_samples, **self.framing), self.window_size // 2 + 1
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -141,9 +137,8 @@ def to_waveform(
 ) -> jax.Array:  # waveform, (..., num_samples), in [-1, 1]
     "Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping."
     framing = dict(window_size=window_size, hop_size=hop_size)
-    S = full_scale(window_size) * jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0).swapaxes(
-        -1, -2
-    )
+    magnitudes = jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0)
+    S = full_scale(window_size) * magnitudes.swapaxes(-1, -2)
     x = griffin_lim(S, phases=steady_phases(S, **framing), length=num_samples, **framing)
     return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
@@ -236,29 +231,11 @@ def fit_latents(
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
     order = np.argsort(-scales)
     scales, directions = scales[order], directions[order].T
-    empty = scales <= max(
-        1e-3 * scales[0], 1e-6
-    )  # a few sounds and their copies have few directions
+    empty = scales <= max(1e-3 * scales[0], 1e-6)  # of a few sounds and their copies
     stretch = np.sqrt(len(features)) / np.where(empty, np.inf, scales)  # for variance 1 in each
     directions = directions * stretch
     space.centre[...], space.directions[...] = centre, directions
     space.fit((features - centre) @ directions, labels)
-
-# %% ../nbs/08_spectral.ipynb #0038
-def in_blocks(
-    f: Callable[
-        ..., jax.Array
-    ],  # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
-    model: nnx.Module,  # any nnx.Module; its weights are arguments of the program, so that other weights need no other
-    *arrays: ArrayLike,  # (n, ...) each
-    size: int = 64,  # rows at once
-    **settings: Hashable,  # of the function, that can be hashed
-) -> np.ndarray:  # NumPy array, (n, ...)
-    "Apply a compiled function to long arrays, block by block."
-    arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
-    blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
-    apply = partial(apply_block, f, tuple(settings.items()), graphdef, state)
-    return np.concatenate([np.asarray(apply(*block)) for block in blocks])
 
 # %% ../nbs/08_spectral.ipynb #ifdrawcl
 def class_condition(
@@ -278,12 +255,6 @@ def draw_classes(
     if label is None:
         return jax.random.randint(key, count, 0, len(model_classes(model)))
     return jnp.broadcast_to(model.resolve(label=label)["label"], count)
-
-# %% ../nbs/08_spectral.ipynb #applyblk
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def apply_block(f, settings, graphdef, state, *arrays):
-    "A function of a model and of arrays, which are one block of longer ones."
-    return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
 # %% ../nbs/08_spectral.ipynb #0040
 @signed

@@ -23,10 +23,10 @@ from audiogen.spectral import (
     check_enough_clips,
     check_length,
     half_picture,
-    in_blocks,
     log_magnitude,
     pooled,
 )
+from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory
 from .support.models import check_rngs, signed
 from .training import Recipe

@@ -12,17 +12,12 @@ import numpy as np
 import torch
 from flax import nnx
 
-from audiogen.conditional import (
-    FLOOR,
-    band_weights,
-    conditional_loss,
-    conditional_model,
-    conditional_targets,
-    predict_picture,
-)
+from audiogen.conditional import conditional_model
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
+from audiogen.source_filter import FLOOR, band_weights, predict_picture
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
+from audiogen.support.learning import conditional_loss, conditional_targets
 from audiogen.training import (
     Supervised,
     begin_state,
@@ -110,7 +105,7 @@ class TorchVAE(TorchSpectral):
 
 
 class TorchConditional(torch.nn.Module):
-    """Chapter 10 in PyTorch."""
+    """Chapter 11 in PyTorch."""
 
     def __init__(self, model):
         super().__init__()

@@ -18,11 +18,10 @@ from audiogen.generator import load_model, save_model
 from audiogen.metrics import evaluate
 from audiogen.sounds import make_sounds
 from audiogen.support.files import audio_writer
+from audiogen.support.levels import code_levels, draw_codes
 from audiogen.wavenet import (
     WaveNet,
     clock_features,
-    code_levels,
-    draw_codes,
     draw_noise,
     sample,
     silence,

@@ -62,6 +62,12 @@ def test_module_imports_lower_layers_only(module):
     assert {name for name in imported if LAYER[name] >= LAYER[module]} == set()
 
 
+@pytest.mark.parametrize("module", SUPPORT)
+def test_support_imports_no_chapters(module):
+    chapters = imported_chapters(REPO / f"audiogen/support/{module}.py")
+    assert {name for name in chapters if LAYER[name] > BETWEEN.get(module, -1)} == set()
+
+
 def test_every_public_name_resolves():
     assert "SimpleAudioGenerator" in audiogen.__all__
     for name in dir(audiogen):

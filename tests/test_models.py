@@ -12,8 +12,20 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audiogen import conditional, metrics, song, spectral, stft, variation, waveform, wavenet
+from audiogen import (
+    conditional,
+    metrics,
+    song,
+    source_filter,
+    spectral,
+    stft,
+    variation,
+    waveform,
+    wavenet,
+)
 from audiogen.generator import (
+    AudioModel,
+    Condition,
     SimpleAudioGenerator,
     load_model,
     sample_latents,
@@ -23,7 +35,9 @@ from audiogen.generator import (
 )
 from audiogen.metrics import evaluate
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.levels import mu_law_encode
 from audiogen.support.store import shipped_models
+from audiogen.support.words import sample_styles, traits
 
 CONDITIONAL = ("conditional", "conditional-instruments")
 SMALL = dict(sample_rate=8000, duration=0.25, classes=("kick", "organ"))
@@ -64,12 +78,12 @@ WAVEFORM_FUNCTIONS = {
     "to_waveform": lambda x: spectral.to_waveform(spectral.log_magnitude(x), num_samples=2048),
     "self_similarity": lambda x: metrics.self_similarity(x, num_lags=100),
     "first_peak": lambda x: metrics.first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
-    "pulse_train": lambda x: conditional.pulse_train(1000 * x, sample_rate=16000),
+    "pulse_train": lambda x: source_filter.pulse_train(1000 * x, sample_rate=16000),
     "soft_limit": lambda x: song.soft_limit(np.asarray(x)),
-    "comb": lambda x: conditional.comb(1000 * x[:, 0], 512, 16000),
-    "partial_weights": lambda x: conditional.partial_weights(600 * x[:, 0], 16, 257, 16000),
-    "loudness": lambda x: conditional.loudness(x, sample_rate=16000),
-    "at_loudness": lambda x: conditional.at_loudness(x, -12, sample_rate=16000),
+    "comb": lambda x: source_filter.comb(1000 * x[:, 0], 512, 16000),
+    "partial_weights": lambda x: source_filter.partial_weights(600 * x[:, 0], 16, 257, 16000),
+    "loudness": lambda x: source_filter.loudness(x, sample_rate=16000),
+    "at_loudness": lambda x: source_filter.at_loudness(x, -12, sample_rate=16000),
 }
 
 
@@ -80,7 +94,8 @@ def test_nan_stays_nan(name):
 
 
 @pytest.mark.parametrize(
-    "function", [waveform.peak, waveform.rms, lambda x: conditional.loudness(x, sample_rate=16000)]
+    "function",
+    [waveform.peak, waveform.rms, lambda x: source_filter.loudness(x, sample_rate=16000)],
 )
 def test_one_nan_is_enough(function):
     nan, sound = np.asarray(function(NAN.at[0].set(0.1).at[0, 700].set(jnp.nan)))
@@ -89,7 +104,7 @@ def test_one_nan_is_enough(function):
 
 def test_nan_has_no_code():
     with pytest.raises(ValueError, match="NaN"):
-        wavenet.mu_law_encode(NAN)
+        mu_law_encode(NAN)
 
 
 @pytest.mark.parametrize("kind", ["spectral", "conditional", "wavenet"])
@@ -103,9 +118,7 @@ def test_a_latent_vector_of_nan_makes_no_sound(kind):
 def test_a_style_of_nan_has_no_traits():
     model = small_model("conditional")
     nan, sound = np.asarray(
-        conditional.traits(
-            model, jnp.zeros((2, 12)).at[0].set(jnp.nan), jnp.ones(2, int), jnp.full(2, 60.0)
-        )
+        traits(model, jnp.zeros((2, 12)).at[0].set(jnp.nan), jnp.ones(2, int), jnp.full(2, 60.0))
     )
     assert np.isnan(nan).all() and np.isfinite(sound).all()
 
@@ -193,7 +206,7 @@ def test_one_value_for_each_sound():
     model, z = load_model("conditional"), np.zeros((3, 12), np.float32)
     labels, pitches, levels = ["organ", "kick", "pluck"], [60.5, np.nan, 55], [-12.0, -20.0, -30.0]
     x = synthesize(model, z, label=labels, pitch=pitches, loudness=levels)
-    found = conditional.loudness(x, sample_rate=model.sample_rate)
+    found = source_filter.loudness(x, sample_rate=model.sample_rate)
     np.testing.assert_allclose(found, levels, atol=0.1)
     f0_hz = metrics.estimate_f0_hz(x[::2], sample_rate=model.sample_rate)
     cents = metrics.pitch_error_cents(f0_hz, np.array([60.5, 55]))
@@ -231,7 +244,7 @@ def test_a_song_is_played_in_a_style_of_its_first_pitch():
     notes = [song.Note(0, 0.1, "pluck", 80.0), song.Note(0.1, 0.1, "pluck", 88.0)]
     for words in ("", "bright"):
         key = jax.random.fold_in(jax.random.key(3), c)
-        style = conditional.sample_styles(model, key, np.array([c]), np.array([80.0]), words=words)
+        style = sample_styles(model, key, np.array([c]), np.array([80.0]), words=words)
         keys = [jax.random.fold_in(jax.random.key(3), i) for i in range(len(notes))]
         sounds = [song.sound_note(model, style, *pair) for pair in zip(notes, keys)]
         played = np.concatenate([*song.play_notes(model, notes, seed=3, words=words)])
@@ -259,6 +272,70 @@ def test_a_song_with_a_bad_note_is_refused_before_it_begins(label, midi, message
     notes = [song.Note(0, 0.1, "organ", 60.0), song.Note(3, 0.1, label, midi)]
     with pytest.raises(ValueError, match=message):
         next(song.play_notes(load_model("conditional"), notes))
+
+
+def test_a_model_of_drums_plays_drums():
+    model = load_model("spectral")
+    notes = song.score("kick", "0, 1") + song.score("hat", "0.5")
+    played = np.concatenate([*song.play_notes(model, notes, seed=2)])
+    for note in notes:
+        z = song.song_style(model, note, 2, "")
+        wanted = song.soft_limit(0.5 * np.asarray(synthesize(model, z)[0]))
+        start = round(note.start * model.sample_rate)
+        np.testing.assert_allclose(played[start : start + len(wanted)], wanted, atol=1e-5)
+    named = np.asarray(model.sample_latents(jax.random.key(0), 64, "kick")).mean(0)
+    other = np.asarray(model.sample_latents(jax.random.key(0), 64, "hat")).mean(0)
+    kick = np.asarray(song.song_style(model, notes[0], 2, ""))[0]
+    assert np.square(kick - named).sum() < np.square(kick - other).sum()
+
+
+class Siren(AudioModel):
+    "Sines of a pitch, always half a second; a class or a length it can't be told."
+
+    conditions = (Condition("pitch", "pitch", "the pitch", ("sounds",), low=12, high=120),)
+    sample_rate, duration, latent_dim = 8000, 0.5, 1
+
+    def __call__(self, z, pitch=69.0):
+        hz = 440 * 2 ** ((jnp.asarray(pitch, jnp.float32) - 69) / 12)
+        t = jnp.arange(4000) / 8000
+        return 0.5 * jnp.sin(2 * jnp.pi * hz[..., None] * t) + 0 * z
+
+
+def test_a_model_of_one_class_plays_melodies():
+    notes = song.score("", "0 69, 0.5 81, 1 69", seconds=0.2)
+    played = np.concatenate([*song.play_notes(Siren(), [*notes, song.Note(1.5, 9, "", 60)])])
+    f0_hz = metrics.estimate_f0_hz(
+        np.stack([played[i : i + 1500] for i in (0, 4000, 12000)]), sample_rate=8000
+    )
+    np.testing.assert_allclose(f0_hz, [440, 880, 261.63], rtol=0.01)
+    assert not played[2000:4000].any() and len(played) == 16000  # let go; no longer than it can be
+
+
+@pytest.mark.parametrize(
+    "model, note, said, message",
+    [
+        ("spectral", ("organ", 60.0), "", "Spec.* play notes with a pitch, such as organ at 0 s"),
+        ("spectral", ("kick", 0.0), "short", "can't be told words"),
+        ("spectral", ("gong", 0.0), "", "no class is called 'gong'"),
+        ("vae", ("brass", 60.0), "", "these models can: conditional-instruments, conditional$"),
+        ("untrained", ("kick", 0.0), "", "notes with a class, .* can: .*spectral.*wavenet$"),
+        ("siren", ("kick", 60.0), "", "Siren can't play notes with a class, .* can: conditional-"),
+        ("siren", ("", 0.0), "", "the model has a pitch, and a note of it has none"),
+        ("siren", ("", 130.0), "", "pitch is 130; want 12 to 120"),
+    ],
+)
+def test_what_a_model_cannot_be_told_it_cannot_play(model, note, said, message):
+    model = Siren() if model == "siren" else untrained_or(model)
+    label, midi = note
+    with pytest.raises(ValueError, match=message):
+        next(song.play_notes(model, [song.Note(0, 0.1, label, midi)], words=said))
+
+
+def test_who_cannot_be_told_what_a_note_has_is_no_player():
+    for model in (Siren(), *map(load_model, ("spectral", "conditional"))):
+        song.check_player(model, "it")
+    with pytest.raises(ValueError, match="untrained: can't play notes.* such as conditional-inst"):
+        song.check_player(untrained_or("untrained"), "untrained")
 
 
 # ---- fitted, and compiled once
@@ -336,7 +413,7 @@ def test_no_note_of_any_pitch_ends_in_a_thump(name):
     model = load_model(name)
     for c, label in enumerate(model.config.classes):
         for midi in range(24, 109, 4) if model.config.pitched[c] else [0]:
-            z = conditional.sample_styles(
+            z = sample_styles(
                 model, jax.random.key(midi), np.full(12, c), np.full(12, midi, np.float32)
             )
             x = synthesize(model, z, label=label, pitch=midi or None)
@@ -460,7 +537,7 @@ def test_a_model_that_predicts_is_no_wavenet_for_that():
 
 TAKE_LISTS = WAVEFORM_FUNCTIONS | {
     "first_peak": lambda x: metrics.first_peak(x, start=1)[1],
-    "pulse_train": lambda f0_hz: conditional.pulse_train(f0_hz, sample_rate=16000),
+    "pulse_train": lambda f0_hz: source_filter.pulse_train(f0_hz, sample_rate=16000),
 }
 for no_waveform in ("decibels", "comb", "partial_weights", "soft_limit"):
     del TAKE_LISTS[no_waveform]

@@ -70,6 +70,14 @@ def loss(model, batch, key):
 recipe = Recipe(build, targets, loss, batch_size=8)
 """
 
+MELODY = (
+    b"MThd\0\0\0\6\0\0\0\1\1\xe0"
+    + b"MTrk\0\0\0\x0d"
+    + bytes.fromhex(
+        "00 90 45 64 83 60 80 45 00 00 ff 2f 00"  # an A, for a beat
+    )
+)
+
 
 def test_no_line_of_the_package_names_it():
     folder = Path(package.__file__).parent
@@ -81,6 +89,7 @@ def home(tmp_path_factory):
     "A folder with the model's file, and sounds of two classes."
     folder = tmp_path_factory.mktemp("own")
     (folder / "my_model.py").write_text(MODEL)
+    (folder / "a.mid").write_bytes(MELODY)
     for number, label in enumerate(("hum", "beep")):
         for i in range(12):
             f0 = 200 * (2 + number) * 2 ** (i / 24)
@@ -172,7 +181,7 @@ def test_help_shows_its_options(run, trained):
         "generate --module my_model --model run --pitch 60": "run can't be told --pitch",
         "generate --module my_model --model run --brightness 3": "brightness is 3; want 0 to 1",
         "generate --module my_model --model run --label gong": "no class is called 'gong'",
-        "play notes.mid --module my_model --model run": "run: can't play notes",
+        "play a.mid --module my_model --model run --label hum": "Murmur can't play notes with a pi",
         "generate --module nowhere_at_all --model run": "no module nowhere_at_all in ",
         "generate --module my_model.py --model run": "no module my_model.py in ",
         "generate --module my/model --model run": "'my/model' is no module",
