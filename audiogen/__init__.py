@@ -23,6 +23,7 @@ _chosen = {
     "generator": """AudioModel Condition SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes
         save_model load_model""",
     "support.store": "model_info",
+    "support.runs": "read_log",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
         visualize_spectrogram generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
@@ -31,7 +32,7 @@ _chosen = {
         choose_classes detune batch_source midi_to_hz hz_to_midi""",
     "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
         evaluate metrics_table""",
-    "training": "Recipe Supervised fit train plot_losses read_log",
+    "training": "Recipe Supervised fit train plot_losses",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE WORDS resynthesize",
@@ -141,6 +142,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .stft import visualize_spectrogram as visualize_spectrogram
     from .stft import waveform_overview as waveform_overview
     from .support.cache import *
+    from .support.runs import *
     from .support.store import *
     from .training import *
     from .vae import *

@@ -353,7 +353,7 @@ def absolute_paths(settings):
 def run_settings(args):
     "The settings of a training run: those kept in its folder, else the words typed and, for the rest, defaults."
     from audiogen.demo import check_folder
-    from audiogen.training import read_settings, run_files
+    from audiogen.support.runs import read_settings, run_files
 
     given = {
         name: value
@@ -392,7 +392,7 @@ def resume_words(args):
 @contextmanager
 def resumable(args):
     "Let an interrupted run say how to go on with it, in words for a terminal."
-    from audiogen.training import read_log, run_files
+    from audiogen.support.runs import read_log, run_files
 
     try:
         yield
@@ -417,7 +417,7 @@ def is_begun(args):
     "Is there a run to go on with? If one was asked for and there's none, say so."
     import jax
 
-    from audiogen.training import run_files
+    from audiogen.support.runs import run_files
 
     begun = bool(run_files(Path(args.out)))
     if args.resume and not begun and jax.process_index() == 0:
@@ -515,7 +515,7 @@ def words_kept(out, settings):
     "Keep a run's settings in its folder while the block runs, and afterwards if it has begun a run."
     import jax
 
-    from audiogen.training import run_files
+    from audiogen.support.runs import run_files
 
     if jax.process_index():
         yield
@@ -538,7 +538,7 @@ def run_facts(settings, out, figures):
     import jax
 
     from audiogen.stft import plural
-    from audiogen.training import read_log
+    from audiogen.support.runs import read_log
 
     last, data, device = read_log(out)[-1], settings["data"], jax.devices()[0]
     words = [
@@ -579,7 +579,8 @@ def train_command(args):
     "Train a model on sounds."
     from audiogen.generator import load_model, save_model
     from audiogen.metrics import evaluate
-    from audiogen.training import fit, join_hosts, plot_losses
+    from audiogen.support.runs import join_hosts
+    from audiogen.training import fit, plot_losses
     from audiogen.waveform import figure_png
 
     join_hosts()
@@ -632,7 +633,7 @@ def evaluation_settings(args):
         )
     path = model_path(args.model).with_name("command.json")
     if path.is_file():
-        from audiogen.training import read_settings
+        from audiogen.support.runs import read_settings
 
         return read_settings(path) | given
     data = model_info(args.model)["about"].get("data")

@@ -7,8 +7,8 @@ import numpy as np
 
 from audiogen.cli import DEFAULTS, load_data, load_recipe
 from audiogen.metrics import evaluate
+from audiogen.support.runs import read_log
 from audiogen.training import fit as fit_model
-from audiogen.training import read_log
 
 from .common import section as markdown
 from .common import table

@@ -23,14 +23,8 @@ from audiogen.conditional import (
 from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
-from audiogen.training import (
-    Supervised,
-    begin_state,
-    key_kinds,
-    make_step,
-    progress_parts,
-    without_keys,
-)
+from audiogen.support.states import key_kinds, without_keys
+from audiogen.training import Supervised, begin_state, make_step, progress_parts
 from audiogen.vae import vae_loss, vae_model, vae_targets
 
 from .common import SEED, median_ms, ratio, seconds, table

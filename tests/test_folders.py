@@ -22,7 +22,7 @@ from audiogen.cli import (
     report_few,
     run_settings,
 )
-from audiogen.generator import AudioModel, Condition, model_info
+from audiogen.generator import AudioModel, Condition
 from audiogen.metrics import evaluate
 from audiogen.sounds import (
     SoundSet,
@@ -33,6 +33,7 @@ from audiogen.sounds import (
     same_recordings,
     split_sounds,
 )
+from audiogen.support.store import model_info
 from audiogen.waveform import READABLE, sine
 
 RATE = 16000

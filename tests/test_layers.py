@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,27 +15,43 @@ LAYER = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9
 LAYER["cli"] = (
     max(LAYER.values()) + 1
 )  # whatever its number: it plays and trains what any chapter has
-MODULES = sorted(path.stem for path in (REPO / "audiogen").glob("[!_]*.py"))
+SUPPORT = {  # what carries and guards, from the bottom up; between 0 and 1 it may use chapter 00
+    "cache": -2,
+    "store": -1,
+    "states": 0.1,
+    "runs": 0.2,
+}
+LAYER |= {f"support.{name}": layer for name, layer in SUPPORT.items()}
+MODULES = sorted(
+    path.relative_to(REPO / "audiogen").with_suffix("").as_posix().replace("/", ".")
+    for path in (REPO / "audiogen").rglob("[!_]*.py")
+)
 
 
-def imported_names(tree):
-    "The dotted names that a program imports, wherever in it."
+def imported_modules(tree, module):
+    "The modules of the package that one of them imports, wherever in it: 'waveform', 'support.store'."
+    folder = ["audiogen", *module.split(".")[:-1]]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
-            yield from (
-                f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names
-            )
+            above = folder[: len(folder) - node.level + 1] if node.level else []
+            source = ".".join([*above, *filter(None, [node.module])])
+            names = [f"{source}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.removeprefix("audiogen.").split(".")
+            if name.startswith("audiogen."):
+                yield ".".join(parts[: 2 if parts[0] == "support" else 1])
+
+
+def test_every_module_has_a_place():
+    assert {*MODULES} <= LAYER.keys()
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_module_imports_lower_layers_only(module):
-    names = imported_names(ast.parse((REPO / f"audiogen/{module}.py").read_text()))
-    chapters = {
-        match[1] for name in names if (match := re.match(r"(?:audiogen)?\.+(\w+)", name))
-    } & LAYER.keys()
-    assert {name for name in chapters if LAYER[name] >= LAYER[module]} == set()
+    path = REPO / "audiogen" / f"{module.replace('.', '/')}.py"
+    imported = {*imported_modules(ast.parse(path.read_text()), module)} & LAYER.keys()
+    assert {name for name in imported if LAYER[name] >= LAYER[module]} == set()
 
 
 def test_every_public_name_resolves():

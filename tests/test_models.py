@@ -18,12 +18,12 @@ from audiogen.generator import (
     load_model,
     sample_latents,
     save_model,
-    shipped_models,
     synthesize,
     vary_latent,
 )
 from audiogen.metrics import evaluate
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.store import shipped_models
 
 CONDITIONAL = ("conditional", "conditional-instruments")
 SMALL = dict(sample_rate=8000, duration=0.25, classes=("kick", "organ"))

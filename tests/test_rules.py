@@ -10,8 +10,10 @@ import optax
 import pytest
 from flax import nnx
 
-from audiogen.generator import SimpleAudioGenerator, load_model, model_info, save_model, synthesize
-from audiogen.training import Supervised, read_log, train
+from audiogen.generator import SimpleAudioGenerator, load_model, save_model, synthesize
+from audiogen.support.runs import read_log
+from audiogen.support.store import model_info
+from audiogen.training import Supervised, train
 
 STEPS, STOP = 24, 9
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from audiogen.training import read_log
+from audiogen.support.runs import read_log
 
 STEPS = 10
 CHILD = """
