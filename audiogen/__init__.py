@@ -28,10 +28,11 @@ _chosen = {
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
         visualize_spectrogram generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
     "demo": "main sliders explore slider_latent",
-    "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
-        choose_classes detune batch_source midi_to_hz hz_to_midi""",
-    "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
-        evaluate metrics_table""",
+    "sounds": """VOICES DRUMS TONES make_sounds load_sounds load_folder load_soundfont split_sounds detune
+        batch_source midi_to_hz hz_to_midi""",
+    "support.clips": "SoundSet choose_classes",
+    "metrics": "estimate_f0_hz pitch_error_cents frechet_distance diversity memorization",
+    "support.evaluation": "evaluate evaluate_sounds metrics_table",
     "training": "Recipe Supervised fit train plot_losses",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
@@ -142,7 +143,11 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .stft import visualize_spectrogram as visualize_spectrogram
     from .stft import waveform_overview as waveform_overview
     from .support.cache import *
+    from .support.clips import *
+    from .support.evaluation import *
+    from .support.folders import *
     from .support.runs import *
+    from .support.soundfonts import *
     from .support.store import *
     from .training import *
     from .vae import *

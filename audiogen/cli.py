@@ -429,8 +429,9 @@ def load_data(settings):
     "The sounds to train on and {name: sounds held out}, as the settings say."
     import numpy as np
 
-    from audiogen.metrics import of_classes
-    from audiogen.sounds import choose_classes, load_sounds, split_sounds
+    from audiogen.sounds import load_sounds, split_sounds
+    from audiogen.support.clips import choose_classes
+    from audiogen.support.evaluation import of_classes
 
     data, options = (
         settings["data"],
@@ -501,7 +502,7 @@ def save_checkpoint_sounds(
     import numpy as np
 
     from audiogen.generator import model_classes
-    from audiogen.metrics import compose
+    from audiogen.support.evaluation import compose
     from audiogen.waveform import save_audio
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
@@ -578,7 +579,7 @@ def run_facts(settings, out, figures):
 def train_command(args):
     "Train a model on sounds."
     from audiogen.generator import load_model, save_model
-    from audiogen.metrics import evaluate
+    from audiogen.support.evaluation import evaluate
     from audiogen.support.runs import join_hosts
     from audiogen.training import fit, plot_losses
     from audiogen.waveform import figure_png
@@ -611,7 +612,7 @@ def train_command(args):
 # %% ../nbs/16_cli.ipynb #0066
 def save_evaluation(out, figures):
     "Yield a table for each set held out; write them to evaluation.md, and the figures to evaluation.json."
-    from audiogen.metrics import metrics_table
+    from audiogen.support.evaluation import metrics_table
 
     text = "\n\n".join(
         f"## {name.capitalize()}\n\n{metrics_table(part)}" for name, part in figures.items()
@@ -647,7 +648,7 @@ def evaluation_settings(args):
 def evaluate_command(args):
     "Measure a model on sounds that it hasn't learned from."
     from audiogen.demo import check_folder, choose_model
-    from audiogen.metrics import evaluate
+    from audiogen.support.evaluation import evaluate
 
     out, settings = check_folder(args.out), evaluation_settings(args)
     model = choose_model(args.model, seed=args.seed)

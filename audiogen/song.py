@@ -27,7 +27,7 @@ from audiogen.conditional import (
     sample_styles,
     split_words,
 )
-from .sounds import FAMILIES
+from .support.soundfonts import FAMILIES
 from .waveform import check_memory
 
 # %% ../nbs/19_song.ipynb #0076

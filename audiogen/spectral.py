@@ -28,8 +28,8 @@ from audiogen.generator import (
     model_classes,
     signed,
 )
-from .sounds import SoundSet
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
+from .support.clips import SoundSet
 from .training import Recipe
 from .waveform import check_count, check_memory, check_sample_rate, seconds_to_samples
 

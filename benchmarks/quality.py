@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.cli import DEFAULTS, load_data, load_recipe
-from audiogen.metrics import evaluate
+from audiogen.support.evaluation import evaluate
 from audiogen.support.runs import read_log
 from audiogen.training import fit as fit_model
 

@@ -20,6 +20,10 @@ SUPPORT = {  # what carries and guards, from the bottom up; between 0 and 1 it m
     "store": -1,
     "states": 0.1,
     "runs": 0.2,
+    "clips": 0.3,
+    "folders": 0.4,
+    "soundfonts": 0.5,
+    "evaluation": 7.5,
 }
 LAYER |= {f"support.{name}": layer for name, layer in SUPPORT.items()}
 MODULES = sorted(

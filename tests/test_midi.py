@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from audiogen.cli import cli
 from audiogen.song import LARGEST_MIDI, PERCUSSION, Note, read_midi
-from audiogen.sounds import FAMILIES
+from audiogen.support.soundfonts import FAMILIES
 from audiogen.waveform import load_audio
 
 CLASSES = (*FAMILIES, *sorted({*PERCUSSION.values()}))

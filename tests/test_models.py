@@ -21,8 +21,8 @@ from audiogen.generator import (
     synthesize,
     vary_latent,
 )
-from audiogen.metrics import evaluate
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.evaluation import evaluate
 from audiogen.support.store import shipped_models
 
 CONDITIONAL = ("conditional", "conditional-instruments")
