@@ -33,6 +33,8 @@ from audiogen.support.clips import (
     check_each,
     check_labels,
     in_batches,
+    same_class,
+    training_clips,
 )
 from .waveform import check_count, check_memory, check_sample_rate, largest, repitch
 
@@ -68,22 +70,6 @@ def pairwise_distance(
 
     return cdist(a, b, "cityblock") / a.shape[1]
 
-# %% ../nbs/06_metrics.ipynb #0026
-def of_class(clips, label):
-    "Which of the training clips are of a class, (n,); refuse a class that has none."
-    found = clips.labels == label
-    if not found.any():
-        raise ValueError(
-            f"class {label} has no training clip; want at least one; leave the class out"
-        )
-    return found
-
-
-def same_class(clips, train):
-    "For each class of `clips`: which of them, and which of `train`, belong to it."
-    for label in np.unique(clips.labels):
-        yield clips.labels == label, of_class(train, label)
-
 # %% ../nbs/06_metrics.ipynb #0025
 def resampled_nearest_pitch(
     train,  # SoundSet of training clips
@@ -96,15 +82,15 @@ def resampled_nearest_pitch(
     rng, train = np.random.default_rng(seed), check_clips(train, "train")
 
     def play(i):
-        same = of_class(train, wanted.labels[i])
+        same = training_clips(train, wanted.labels[i])
         if train.group is not None and wanted.group is not None:
             in_group = same & (train.group == wanted.group[i])
             same = in_group if in_group.any() else same
-        candidates = rng.permutation(np.flatnonzero(same))
-        up = wanted.midi[i] - train.midi[candidates]
+        chosen = rng.permutation(np.flatnonzero(same))
+        up = wanted.midi[i] - train.midi[chosen]
         best = np.where(np.isnan(up), np.inf, np.abs(up)).argmin()
-        clip = train.waveforms[candidates[best]]
-        return repitch(clip, np.nan_to_num(up[best]), sample_rate=sample_rate)
+        higher = np.nan_to_num(up[best])
+        return repitch(train.waveforms[chosen[best]], higher, sample_rate=sample_rate)
 
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
@@ -382,9 +368,7 @@ def diversity(
     ours = spread(generated, "generated", max_clips=max_clips, seed=seed)
     theirs = spread(reference, "reference", max_clips=max_clips, seed=seed)
     if sum(theirs.values()) == 0:
-        raise ValueError(
-            "reference: all clips of a class are alike; want some that differ; is it silent?"
-        )
+        raise ValueError("reference: its clips are all alike; want some that differ; is it silent?")
     return sum(ours.values()) / sum(theirs.values())
 
 # %% ../nbs/06_metrics.ipynb #0086

@@ -127,6 +127,22 @@ def check_clips(sounds, name, like=None):
         )
     return replace(sounds, waveforms=x)
 
+# %% ../../nbs/support/clips.ipynb #clips-17
+def training_clips(clips, label):
+    "Which of the training clips are of a class, (n,); refuse a class that has none."
+    found = clips.labels == label
+    if not found.any():
+        raise ValueError(
+            f"class {label} has no training clip; want at least one; leave the class out"
+        )
+    return found
+
+
+def same_class(clips, train):
+    "For each class of `clips`: which of them, and which of `train`, belong to it."
+    for label in np.unique(clips.labels):
+        yield clips.labels == label, training_clips(train, label)
+
 # %% ../../nbs/support/clips.ipynb #clips-12
 @partial(jax.jit, static_argnames=("function", "settings"))
 def apply(function, x, settings):

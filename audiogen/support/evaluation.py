@@ -254,7 +254,8 @@ def sounds_told(model, labels, midi):
         pitched = kinds["pitch"].only_for
         names = np.array(kinds["class"].choices)[labels] if np.ndim(labels) else labels
         has_one = True if pitched is None else np.isin(names, pitched)
-        told["pitch"] = np.where(has_one & (np.nan_to_num(midi) > 0), midi, np.nan)
+        if np.any(has_one):
+            told["pitch"] = np.where(has_one & (np.nan_to_num(midi) > 0), midi, np.nan)
     return told
 
 # %% ../../nbs/support/evaluation.ipynb #eval-20
