@@ -148,6 +148,7 @@ if TYPE_CHECKING:  # the public names; `cli` and `stft` are chapters here, not t
     from .support.folders import *
     from .support.runs import *
     from .support.soundfonts import *
+    from .support.states import *
     from .support.store import *
     from .training import *
     from .vae import *

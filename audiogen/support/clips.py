@@ -54,9 +54,7 @@ class SoundSet:
     sample_rate: int = 16000  # samples per second (Hz)
     midi: np.ndarray = None  # pitch in MIDI numbers, (n,); NaN where there is none, or if left out
     group: np.ndarray | None = None  # which recording a clip was made from, (n,); None: unknown
-    details: dict[str, np.ndarray] = field(
-        default_factory=dict
-    )  # whatever else is known: {name: (n,)}
+    details: dict[str, np.ndarray] = field(default_factory=dict)  # what else is known: (n,) each
     skipped: tuple[str, ...] = ()  # one line for each file that was left out
     notes: tuple[str, ...] = ()  # one line for whatever else a reader should know
 
@@ -80,10 +78,7 @@ class SoundSet:
     def __len__(self) -> int:
         return len(self.waveforms)
 
-    def __getitem__(
-        self,
-        index: slice | ArrayLike,  # a mask, a slice or an array of numbers
-    ) -> "SoundSet":
+    def __getitem__(self, index: slice | ArrayLike) -> "SoundSet":  # a mask, a slice, numbers
         arrays = {name: getattr(self, name) for name in ("waveforms", "labels", "midi", "group")}
         kept = {name: np.asarray(a)[index] for name, a in arrays.items() if a is not None}
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
