@@ -249,7 +249,7 @@ def load_soundfont(
     sample_rate: int = 16000,  # samples per second (Hz)
     duration: float = 1.0,  # length of a note (s)
 ) -> SoundSet:  # group: the recording behind each note
-    "Notes of recorded instruments, families as classes; keys out of an instrument's range are silent, and left out."
+    "Notes of recorded instruments, families as classes; keys out of range are left out."
     settings = dict(sample_rate=sample_rate, duration=duration)
     notes = render_soundfont(path, keys=keys, per_family=per_family, **settings)
     return SoundSet(**notes, sample_rate=sample_rate)
@@ -389,6 +389,7 @@ def load_sounds(
         return load_soundfont(soundfont)
     if not Path(name).is_dir():
         raise FileNotFoundError(
-            f"{name}: no such folder; want drums, tones, sounds, fluidr3, or a folder of audio files"
+            f"{name}: no such folder; "
+            "want drums, tones, sounds, fluidr3, or a folder of audio files"
         )
     return load_folder(name, labels=labels)

@@ -81,7 +81,7 @@ def progress_parts(
 
 
 def falling_rate(learning_rate, state):  # number, state -> float32
-    "The learning rate at the progress of a state; in double precision, as it gets small near the end."
+    "The learning rate at the progress of a state, in double precision: near the end it's small."
     with jax.enable_x64(True):
         progress = jnp.float64(state.get("progress", 0)) + state.get("progress_low", 0)
         return jnp.float32(learning_rate * cosine_decay(progress))
@@ -153,7 +153,7 @@ def begin_state(rule, model):
 
 # %% ../nbs/07_training.ipynb #rule0008
 def make_step(rule, kinds, *, seed):
-    "A function from (state, batch, number of the step, progress) to the next state and the metrics."
+    "A function from state, batch, number of the step and progress to the next state and metrics."
 
     def step(state, batch, n, progress):
         key = jax.random.fold_in(jax.random.key(seed), n)
@@ -167,7 +167,7 @@ def make_step(rule, kinds, *, seed):
 
 # %% ../nbs/07_training.ipynb #0036
 def placed(*axes):
-    "How an array lies on all devices of all processes: placed('batch') is split along axis 0, placed() is copied to each."
+    "How an array lies on all devices: placed('batch') is split along axis 0, placed() is copied."
     mesh = Mesh(np.array(jax.devices()), ("batch",), axis_types=(AxisType.Auto,))
     return NamedSharding(mesh, PartitionSpec(*axes))
 
@@ -225,7 +225,8 @@ def training_steps(step, state, batches, settings, *, done, trained):
         batch = get_batch(batches, done)
         if shapes(batch) != shapes(first):
             raise ValueError(
-                f"batches[{done}] has the shapes {shapes(batch)}, others {shapes(first)}; want them all equal"
+                f"batches[{done}] has the shapes {shapes(batch)}, others {shapes(first)}; "
+                "want them all equal"
             )
         arrays = split_over_devices(batch)
         state, metrics = compiled(state, arrays, np.int32(done), progress_parts(now))
@@ -236,8 +237,8 @@ def training_steps(step, state, batches, settings, *, done, trained):
 # %% ../nbs/07_training.ipynb #0079
 def train(
     model,  # any nnx.Module; it gets the variables that the rule's state has under "model"
-    rule,  # an object with init(model) and step(state, batch, key); a plain loss means Supervised(loss)
-    batches,  # batches[step] -> arrays with examples on axis 0; of several processes each gives its own part
+    rule,  # has init(model) and step(state, batch, key); a plain loss means Supervised(loss)
+    batches,  # batches[step] -> arrays, examples on axis 0; each process gives its own part
     *,
     out,  # the run's folder
     steps=None,  # how many steps to train, at most
@@ -247,7 +248,7 @@ def train(
     listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
     resume=False,  # go on with the run in `out`; where there is none, begin one, with a warning
 ):
-    "Train a model by a rule; by a loss, it ends up with the average of its weights over the last steps."
+    "Train a model by a rule; by a loss, it gets the average of its weights over the last steps."
     settings = check_settings(dict(steps=steps, seconds=seconds, seed=seed), save_every=save_every)
     rule, batch, out = as_rule(rule), get_batch(batches, 0), Path(out)
     state = begin_state(rule, model)
@@ -308,14 +309,15 @@ def recipe_rule(recipe, learning_rate):
     if learning_rate is not None:
         name = type(rule).__name__
         raise ValueError(
-            f"learning_rate is {learning_rate}, but the recipe's rule is {name}, which has rates of its own; "
+            f"learning_rate is {learning_rate}, "
+            f"but the recipe's rule is {name}, which has rates of its own; "
             f"leave it out, or replace the recipe's rule"
         )
     return rule
 
 
 def recipe_budget(recipe, sounds, steps, seconds):
-    "How long to train, as arguments of train; and the number of steps that is enough, if that's a limit."
+    "How long to train, as arguments of train; and how many steps are enough, if that's a limit."
     if steps is None and seconds is None:
         seconds = recipe.seconds
     enough = recipe.enough(sounds) if recipe.enough and steps is None else None
@@ -326,7 +328,8 @@ def tell_enough(record, enough):
     "Say so, if a run ended because more steps wouldn't have helped."
     if record["step"] + 1 == enough:
         warnings.warn(
-            f"stopped after {enough:,} steps, or {record['seconds']:.0f} s: more don't help with recordings "
+            f"stopped after {enough:,} steps, "
+            f"or {record['seconds']:.0f} s: more don't help with recordings "
             "it hasn't heard; a number of steps (steps=N, --steps N) makes N",
             stacklevel=3,
         )

@@ -22,7 +22,8 @@ def check_labels(labels, count, name, num_classes=None):
     labels = np.asarray(labels)
     if labels.shape != (count,):
         raise ValueError(
-            f"{name}: got labels of shape {labels.shape} for {count} clips; want ({count},), one for each clip"
+            f"{name}: got labels of shape {labels.shape} for {count} clips; "
+            f"want ({count},), one for each clip"
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
@@ -102,18 +103,20 @@ def check_batch(waveforms, name):
     "Refuse what is no batch of finite waveforms (n, t)."
     if np.ndim(waveforms) != 2 or 0 in np.shape(waveforms):
         raise ValueError(
-            f"{name}: got waveforms of shape {np.shape(waveforms)}; want (clips, samples), at least one clip; of one clip, x[None]"
+            f"{name}: got waveforms of shape {np.shape(waveforms)}; "
+            "want (clips, samples), at least one clip; of one clip, x[None]"
         )
     x = np.asarray(as_float(waveforms), np.float32)
     if not (finite := np.isfinite(x).all(1)).all():
         raise ValueError(
-            f"{name}: clip {finite.argmin()} holds NaN or infinity; want finite samples; repair it or leave it out"
+            f"{name}: clip {finite.argmin()} holds NaN or infinity; "
+            "want finite samples; repair it or leave it out"
         )
     return x
 
 
 def check_clips(sounds, name, like=None):
-    "A SoundSet of finite samples; refuse one whose clips aren't as long as those it's compared with."
+    "A SoundSet of finite samples; refuse clips that aren't as long as those of `like`."
     x = check_batch(sounds.waveforms, name)
     if like is not None and x.shape[1] != np.shape(like.waveforms)[1]:
         raise ValueError(
@@ -145,7 +148,7 @@ def apply(function, x, settings):
 
 
 def in_batches(function, waveforms, *, size=16, **settings):
-    "function(waveforms, **settings), compiled, a batch at a time; the last is filled up with silence."
+    "function(waveforms, **settings), compiled, a batch at a time; the last is padded with silence."
     answers, settings = [], tuple(settings.items())
     for start in range(0, len(waveforms), size):
         batch = np.zeros((size, waveforms.shape[1]), np.float32)

@@ -53,7 +53,8 @@ def reconstruction_figures(train, held_out, reconstructions, sample_rate):
     x = check_batch(reconstructions, "reconstructions")
     if x.shape != held_out.waveforms.shape:
         raise ValueError(
-            f"reconstructions: got waveforms of shape {x.shape}; want {held_out.waveforms.shape}, one for each held-out clip"
+            f"reconstructions: got waveforms of shape {x.shape}; "
+            f"want {held_out.waveforms.shape}, one for each held-out clip"
         )
     figures = figure_with(
         "distance_db", np.mean(multi_resolution_stft_distance(x, held_out.waveforms)), baselines
@@ -95,7 +96,7 @@ def class_figures(train, held_out, generated, num_classes, sample_rate, seed):
 
 # %% ../../nbs/support/evaluation.ipynb #eval-09
 def of_several(clips, reference):
-    "The clips of classes that have two clips or more, there and in the reference; None without any."
+    "The clips of classes that have two clips or more, there and in the reference, or None."
     num_classes = 1 + max(clips.labels.max(), reference.labels.max())
     counts = [np.bincount(s.labels, minlength=num_classes) for s in (clips, reference)]
     kept = (np.min(counts, axis=0) > 1)[clips.labels]
@@ -150,7 +151,8 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
     "Refuse generated clips that can't be judged; keep those of classes that are held out, if any."
     if labels is None:
         raise ValueError(
-            "generated_labels is None; want the class asked of each generated clip; of a model without classes, zeros"
+            "generated_labels is None; want the class asked of each generated clip; "
+            "of a model without classes, zeros"
         )
     x = check_batch(waveforms, "generated")
     labels = check_labels(labels, len(x), "generated", num_classes)
@@ -162,7 +164,8 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
             if (n := int((clips.labels == label).sum())) < least:
                 wanted = f"at least {least} of each class that is generated"
                 raise ValueError(
-                    f"{name}: class {label} has {n} clip{'s' * (n != 1)}; want {wanted}; add some, or leave the class out"
+                    f"{name}: class {label} has {n} clip{'s' * (n != 1)}; "
+                    f"want {wanted}; add some, or leave the class out"
                 )
     judged = np.isin(labels, held_out.labels)
     return generated[judged] if judged.any() else None
@@ -228,9 +231,8 @@ def metrics_table(
         if key not in figures and not beside:
             continue
         value = format(figures[key], form) if key in figures else "–"
-        rows.append(
-            f"| {title} | {value} | {' · '.join(f'{name} {number:{form}}' for name, number in beside.items())} |"
-        )
+        beside = " · ".join(f"{name} {number:{form}}" for name, number in beside.items())
+        rows.append(f"| {title} | {value} | {beside} |")
     return "\n".join(rows)
 
 # %% ../../nbs/support/evaluation.ipynb #eval-19
@@ -268,10 +270,11 @@ def reconstruct(model, sounds):
 
 # %% ../../nbs/support/evaluation.ipynb #eval-22
 def match_classes(sounds, model):
-    "The sounds of a model's classes, numbered as the model does; of one class, for a model that knows none."
+    "The sounds of a model's classes, numbered as it does; of one class, if it knows none."
     if sounds.sample_rate != model.sample_rate:
         raise ValueError(
-            f"the model's sounds are at {model.sample_rate} Hz, the data at {sounds.sample_rate} Hz; want the same"
+            f"the model's sounds are at {model.sample_rate} Hz, "
+            f"the data at {sounds.sample_rate} Hz; want the same"
         )
     classes = tuple(model_classes(model) or ())
     if not classes:

@@ -198,7 +198,8 @@ def find_labelled(folder, labels, table):
         paths = {name: path or known.get(spelling(name)) for name, path in paths.items()}
     if not any(paths.values()):
         raise ValueError(
-            f"{labels}: none of its {len(table)} files is in {folder}; want names relative to that folder"
+            f"{labels}: none of its {len(table)} files is in {folder}; "
+            "want names relative to that folder"
         )
     rows = [(paths[name] or folder / name, row) for name, row in table.items()]
     return merge_names(labels, rows)

@@ -69,7 +69,7 @@ def checksum(arrays):
 
 # %% ../../nbs/support/runs.ipynb #runs-12
 def save_checkpoint(folder, step, tree, *, seconds):
-    "Write the arrays of a nested structure as the checkpoint after `step` steps; False if it's there already."
+    "Write a nested structure as the checkpoint after `step` steps; False if it's there already."
     from safetensors.numpy import save
 
     path = folder / f"{step}.safetensors"
@@ -100,7 +100,7 @@ def read_checkpoint(path, *, advice):
 
 
 def load_checkpoint(folder, tree):
-    "State, steps and seconds of the newest checkpoint, in the structure of `tree`; None if there is none."
+    "State, steps and seconds of the newest checkpoint, in the structure of `tree`, or None."
     for half_written in folder.glob(".*.part"):
         half_written.unlink()
     *older, path = checkpoint_paths(folder) or [None]
@@ -136,7 +136,8 @@ def check_settings(settings, *, save_every=10.0):
         check_number(seconds, "seconds")
         if jax.process_count() > 1:
             raise ValueError(
-                "several processes can't agree on when seconds are over; train for a number of steps"
+                "several processes can't agree on when seconds are over; "
+                "train for a number of steps"
             )
     return plain_numbers(settings)
 
@@ -190,7 +191,8 @@ def read_settings(path):
         settings = e
     if not isinstance(settings, dict):
         raise ValueError(
-            f"{path}: damaged ({settings!s:.60}); bring it back from a copy, or begin a run in another folder"
+            f"{path}: damaged ({settings!s:.60}); "
+            "bring it back from a copy, or begin a run in another folder"
         )
     return settings
 
@@ -205,7 +207,8 @@ def open_run(folder, settings, *, resume):
     there = run_files(folder)
     if there and not resume:
         raise ValueError(
-            f"{folder} holds a run already; go on with {resume_call(folder)}, or choose another folder"
+            f"{folder} holds a run already; "
+            f"go on with {resume_call(folder)}, or choose another folder"
         )
     if resume and not there:
         message = f"{folder} holds no run to resume; training starts from the beginning"
@@ -291,7 +294,7 @@ def stop_run(interrupt, steps, folder):
 
 # %% ../../nbs/support/runs.ipynb #runs-29
 def progress_bar():
-    "A bar from 0 to 1, on a terminal or in a notebook; none in a log file, and none for any process but the first."
+    "A bar from 0 to 1, on a terminal or in a notebook, for the first process; none in a log file."
     from tqdm.auto import tqdm
 
     form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -311,7 +314,7 @@ def show_progress(bar, progress, record):
 
 # %% ../../nbs/support/runs.ipynb #runs-34
 def follow(made_steps, folder, *, checkpoint, state, done, trained, save_every):
-    "Log and show steps as they are made; checkpoint(state, done, trained) at both ends, now and then, and when it must stop."
+    "Log and show steps as they are made; call checkpoint at both ends, now and then, and on a stop."
     saved = trained
     with progress_bar() as bar, noting_interrupts() as interrupted:
         checkpoint(state, done, trained)
@@ -355,7 +358,8 @@ def join_hosts(
         return
     if not all(n and n.isdecimal() for n in numbers) or not int(numbers[1]) < int(numbers[0]):
         raise ValueError(
-            f"JAX_COORDINATOR_ADDRESS is set, JAX_NUM_PROCESSES is {numbers[0]} and JAX_PROCESS_ID is {numbers[1]}; "
+            "JAX_COORDINATOR_ADDRESS is set, "
+            f"JAX_NUM_PROCESSES is {numbers[0]} and JAX_PROCESS_ID is {numbers[1]}; "
             "want the number of processes, and for each its own number from 0 on"
         )
     jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))

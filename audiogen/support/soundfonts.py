@@ -80,7 +80,8 @@ def open_soundfont(
     "Load a soundfont; say what is missing, if something is."
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; elsewhere, give the path of a General MIDI .sf2 file"
+            f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; "
+            "elsewhere, give the path of a General MIDI .sf2 file"
         )
     try:
         import sf2utils  # noqa: F401
@@ -129,7 +130,7 @@ def render_soundfont(
     sample_rate: int,  # samples per second (Hz)
     duration: float,  # length of a note (s)
 ) -> dict[str, Any]:  # waveforms, labels, classes, midi, group, details
-    "What a SoundSet holds, from a soundfont; keys out of an instrument's range are silent, and left out."
+    "What a SoundSet holds, from a soundfont; silent keys, out of an instrument's range, are left out."
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     for program in (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family)):
         notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))

@@ -31,7 +31,7 @@ def forms(tree):
 
 
 def check_forms(got, want, what, reason):
-    "Refuse arrays whose names, shapes or types aren't the wanted ones; says what they are, and why."
+    "Refuse arrays whose names, shapes or types aren't the wanted ones."
     got, want = forms(got), forms(want)
     for name in want | got:
         if got.get(name) != want.get(name):
@@ -74,12 +74,14 @@ def check_loss(answer):
     "What a loss has returned, if it is (scalar, {part: scalar})."
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
         raise ValueError(
-            f"the loss returned {answer!r:.80}; want a scalar and a dictionary of its parts, as (loss, {{}})"
+            f"the loss returned {answer!r:.80}; "
+            f"want a scalar and a dictionary of its parts, as (loss, {{}})"
         )
     for name, shape in shapes({"loss": answer[0], **answer[1]}).items():
         if shape:
             raise ValueError(
-                f"the loss returned {name!r} of shape {tuple(shape)}; want a scalar, such as the mean"
+                f"the loss returned {name!r} of shape {tuple(shape)}; "
+                "want a scalar, such as the mean"
             )
     return answer
 
@@ -90,16 +92,19 @@ def get_batch(batches, step):
         batch = jax.tree.map(np.asarray, batches[step])
     except (IndexError, KeyError):
         raise ValueError(
-            f"there is no batches[{step}]; want one for each step; make more, or train for fewer steps"
+            f"there is no batches[{step}]; want one for each step; "
+            "make more, or train for fewer steps"
         ) from None
     except TypeError as e:
         raise ValueError(
-            f"batches[{step}] fails ({e}); want a list of batches, or what else can be indexed by the step"
+            f"batches[{step}] fails ({e}); "
+            "want a list of batches, or what else can be indexed by the step"
         ) from None
     lengths = {shape[0] if shape else None for shape in shapes(batch).values()}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(
-            f"batches[{step}] has arrays of shape {shapes(batch)}; want at least one example, on axis 0 of each"
+            f"batches[{step}] has arrays of shape {shapes(batch)}; "
+            "want at least one example, on axis 0 of each"
         )
     return batch
 
@@ -108,7 +113,8 @@ def check_state(state, model):
     "A rule's first state as arrays; refuse one that can't be kept, or isn't this model's."
     if not (isinstance(state, dict) and "model" in state):
         raise ValueError(
-            f"a rule's init must return a dictionary with 'model', the variables that the model gets, "
+            "a rule's init must return a dictionary with 'model', "
+            "the variables that the model gets, "
             f"such as {{'model': nnx.state(model)}}; got {state!r:.60}"
         )
     names = named_leaves(state)
@@ -156,7 +162,8 @@ def check_metrics(metrics):
     for name, shape in shapes(metrics).items():
         if shape:
             raise ValueError(
-                f"the rule's metrics have {name!r} of shape {tuple(shape)}; want a scalar, such as the mean"
+                f"the rule's metrics have {name!r} of shape {tuple(shape)}; "
+                "want a scalar, such as the mean"
             )
 
 # %% ../../nbs/support/states.ipynb #states-19
@@ -196,6 +203,7 @@ def check_finite(record, batch):
         advice = "The batch itself is bad: mend the data"
     step = record["step"]
     raise ValueError(
-        f"training diverged in step {step}: {found}. batches[{step}] holds {describe_batch(batch)}. "
+        f"training diverged in step {step}: {found}. "
+        f"batches[{step}] holds {describe_batch(batch)}. "
         f"{advice}. The model and the last checkpoint have the weights from before this step"
     )
