@@ -24,16 +24,18 @@ _chosen = {
     "generator": """AudioModel Condition SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes
         save_model load_model""",
     "support.store": "model_info",
+    "support.runs": "read_log",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
     "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
         generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
     "support.figures": "visualize_spectrogram",
     "demo": "main sliders slider_latent",
-    "sounds": """VOICES DRUMS TONES SoundSet make_sounds load_sounds load_folder load_soundfont split_sounds
-        choose_classes detune batch_source midi_to_hz hz_to_midi""",
-    "metrics": """estimate_f0_hz pitch_error_cents frechet_distance diversity memorization evaluate_sounds
-        evaluate metrics_table""",
-    "training": "Recipe Supervised fit train plot_losses read_log",
+    "sounds": """VOICES DRUMS TONES make_sounds load_sounds load_folder load_soundfont split_sounds detune
+        batch_source midi_to_hz hz_to_midi""",
+    "support.clips": "SoundSet choose_classes",
+    "metrics": "estimate_f0_hz pitch_error_cents frechet_distance diversity memorization",
+    "support.evaluation": "evaluate evaluate_sounds metrics_table",
+    "training": "Recipe Supervised fit train plot_losses",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE resynthesize",
@@ -145,13 +147,19 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
+    from .support.clips import *
+    from .support.evaluation import *
     from .support.figures import *
     from .support.files import *
+    from .support.folders import *
     from .support.learning import *
     from .support.levels import *
     from .support.midi import *
     from .support.models import *
     from .support.recordings import *
+    from .support.runs import *
+    from .support.soundfonts import *
+    from .support.states import *
     from .support.store import *
     from .support.streams import *
     from .support.words import *

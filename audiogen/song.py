@@ -16,7 +16,6 @@ import numpy as np
 from flax import nnx
 
 from .generator import AudioModel
-from .sounds import FAMILIES
 from .support.checks import check_memory
 from .support.conditions import check_conditions, part_of
 from audiogen.support.midi import (
@@ -28,6 +27,7 @@ from audiogen.support.midi import (
     pair_presses,
     timed_events,
 )
+from .support.soundfonts import FAMILIES
 from .support.store import model_info, shipped_models
 from .support.words import words_without_pitch
 

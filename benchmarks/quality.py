@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.metrics import evaluate
+from audiogen.support.evaluation import evaluate
 from audiogen.support.recipes import load_recipe
 from audiogen.support.run_settings import DEFAULTS, load_data
+from audiogen.support.runs import read_log
 from audiogen.training import fit as fit_model
-from audiogen.training import read_log
 
 from .common import Section
 

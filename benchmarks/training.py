@@ -18,14 +18,8 @@ from audiogen.sounds import make_sounds
 from audiogen.source_filter import FLOOR, band_weights, predict_picture
 from audiogen.spectral import spectral_loss, spectral_model, spectral_targets
 from audiogen.support.learning import conditional_loss, conditional_targets
-from audiogen.training import (
-    Supervised,
-    begin_state,
-    key_kinds,
-    make_step,
-    progress_parts,
-    without_keys,
-)
+from audiogen.support.states import key_kinds, without_keys
+from audiogen.training import Supervised, begin_state, make_step, progress_parts
 from audiogen.vae import vae_loss, vae_model, vae_targets
 
 from .common import SEED, Section, median_ms, ratio, seconds

@@ -15,8 +15,8 @@ import torch
 from flax import nnx
 
 from audiogen.generator import load_model, save_model
-from audiogen.metrics import evaluate
 from audiogen.sounds import make_sounds
+from audiogen.support.evaluation import evaluate
 from audiogen.support.files import audio_writer
 from audiogen.support.levels import code_levels, draw_codes
 from audiogen.wavenet import (

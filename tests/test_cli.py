@@ -597,7 +597,8 @@ def test_training_imports_no_chapter_on_data():
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
-    assert {*loaded} - {"audiogen._modidx"} == {"audiogen.training", "audiogen.waveform"}
+    chapters = {name for name in loaded if not name.startswith(("audiogen.support", "audiogen._"))}
+    assert chapters == {"audiogen.training", "audiogen.waveform"}
 
 
 # Kills, signals, full disks, closed pipes

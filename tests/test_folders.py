@@ -5,25 +5,20 @@ import math
 import os
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
 
-from audiogen import sounds as chapter
 from audiogen.generator import AudioModel, Condition
-from audiogen.metrics import evaluate
-from audiogen.sounds import (
-    SoundSet,
-    find_clips,
-    hold_out_groups,
-    load_folder,
-    read_labels,
-    same_recordings,
-    split_sounds,
-)
+from audiogen.sounds import hold_out_groups, load_folder, split_sounds
+from audiogen.support import folders
+from audiogen.support.clips import SoundSet
+from audiogen.support.evaluation import evaluate
 from audiogen.support.files import READABLE
+from audiogen.support.folders import find_clips, read_labels, same_recordings
 from audiogen.support.run_settings import (
     absolute_paths,
     class_names,
@@ -193,7 +188,7 @@ def test_the_first_level_is_the_class_and_loose_files_are_of_the_folders_name(
         "loose.wav": "kit",
     }
     monkeypatch.chdir(tmp_path / "kit")
-    assert {label for label, _ in find_clips(chapter.Path("."))[0].values()} == {"kick", "kit"}
+    assert {label for label, _ in find_clips(Path("."))[0].values()} == {"kick", "kit"}
 
 
 def test_names_in_latin_1_are_text(tmp_path):
@@ -301,7 +296,7 @@ def labelled(folder, table):
 def test_names_in_a_table_are_found(kit, tmp_path, monkeypatch, change):
     (tmp_path / "t.csv").write_text(change(TEXT, kit), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for folder in (kit, chapter.Path("kit")):
+    for folder in (kit, Path("kit")):
         assert labelled(folder, tmp_path / "t.csv") == {
             "kick/a.wav": "boom",
             "kick/Größe b.wav": "tschak",
@@ -329,13 +324,13 @@ def test_a_table_that_is_no_utf_8_is_noted(kit, tmp_path):
 def test_a_table_is_read_once(kit, tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_bytes(TEXT.encode("cp1252"))
     opened = []
-    read = chapter.Path.read_bytes
+    read = Path.read_bytes
 
     def spy(path):
         opened.append(path.name)
         return read(path)
 
-    monkeypatch.setattr(chapter.Path, "read_bytes", spy)
+    monkeypatch.setattr(Path, "read_bytes", spy)
     assert "Windows-1252" in load_folder(kit, labels=tmp_path / "t.csv").notes[0]
     assert opened == ["t.csv"]
 
@@ -447,13 +442,13 @@ def test_thousands_of_equal_clips_are_one_recording():
 def count_comparisons(monkeypatch):
     "The pairs of clips that are compared from now on."
     compared = []
-    compare = chapter.nearly_equal
+    compare = folders.nearly_equal
 
     def spy(x, y, tolerance):
         compared.append((x[0], y[0]))
         return compare(x, y, tolerance)
 
-    monkeypatch.setattr(chapter, "nearly_equal", spy)
+    monkeypatch.setattr(folders, "nearly_equal", spy)
     return compared
 
 
@@ -686,17 +681,17 @@ def test_a_long_file_is_not_read_to_its_end(tmp_path, monkeypatch):
     save(tmp_path / "a.wav", seconds=30)
     save(tmp_path / "b.wav", i=3, seconds=30)
     asked = []
-    read = chapter.load_audio
+    read = folders.load_audio
 
     def spy(path, **options):
         asked.append(options["duration"])
         return read(path, **options)
 
-    monkeypatch.setattr(chapter, "load_audio", spy)
+    monkeypatch.setattr(folders, "load_audio", spy)
     sounds = load_folder(tmp_path)
     assert len(asked) == 2 and max(asked) < 0.6
     whole = np.stack(
-        [chapter.fit_clip(tone(i, seconds=30), 8000, sample_rate=RATE) for i in (0, 3)]
+        [folders.fit_clip(tone(i, seconds=30), 8000, sample_rate=RATE) for i in (0, 3)]
     )
     np.testing.assert_allclose(sounds.waveforms, whole, atol=1e-4)  # the fade at the end, too
 
@@ -706,7 +701,7 @@ def test_a_folder_takes_the_memory_that_is_asked_for(tmp_path, monkeypatch):
         save(tmp_path / "hum" / f"{i}.wav", i=i / 3)
     load_folder(tmp_path, duration=0.1)  # imports what it needs
     asked = []
-    monkeypatch.setattr(chapter, "check_memory", lambda num_bytes, what: asked.append(num_bytes))
+    monkeypatch.setattr(folders, "check_memory", lambda num_bytes, what: asked.append(num_bytes))
     tracemalloc.start()
     try:
         load_folder(tmp_path, duration=3)
@@ -728,7 +723,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
     (folder / "a" / "bad.wav").write_text("no sound")
     sets = []
     for count in (1, 7):
-        monkeypatch.setattr(chapter, "READERS", count)
+        monkeypatch.setattr(folders, "READERS", count)
         sets.append(load_folder(folder))
     np.testing.assert_array_equal(sets[0].waveforms, sets[1].waveforms)
     assert (
@@ -738,7 +733,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
 
 
 def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr("audiogen.metrics.JUDGED", {"train": 6, "held out": 3})
+    monkeypatch.setattr("audiogen.support.evaluation.JUDGED", {"train": 6, "held out": 3})
     train, held_out = load_data(settings(save_classes(tmp_path, {"a": 30, "b": 5})))
     model, figures = Named(("a", "b")), []
     for _ in range(2):

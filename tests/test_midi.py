@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiogen.song import PERCUSSION, Note, read_midi
-from audiogen.sounds import FAMILIES
 from audiogen.support.cli import cli
 from audiogen.support.midi import LARGEST_MIDI
+from audiogen.support.soundfonts import FAMILIES
 from audiogen.waveform import load_audio
 
 CLASSES = (*FAMILIES, *sorted({*PERCUSSION.values()}))

@@ -33,8 +33,8 @@ from audiogen.generator import (
     synthesize,
     vary_latent,
 )
-from audiogen.metrics import evaluate
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.evaluation import evaluate
 from audiogen.support.levels import mu_law_encode
 from audiogen.support.store import shipped_models
 from audiogen.support.words import sample_styles, traits

@@ -16,7 +16,7 @@ import audiogen as package
 from audiogen.explorer import explore, explorer_reply
 from audiogen.generator import Condition, SimpleAudioGenerator, load_model, save_model, synthesize
 from audiogen.support.cli import cli
-from audiogen.training import read_log
+from audiogen.support.runs import read_log
 from audiogen.waveform import load_audio, save_audio, sine
 
 MODEL = """

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from audiogen.metrics import estimate_f0_hz, pitch_error_cents
-from audiogen.sounds import FLUIDR3, load_soundfont, sample_zones, split_sounds
+from audiogen.sounds import load_soundfont, split_sounds
+from audiogen.support.soundfonts import FLUIDR3, sample_zones
 
 pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
 pytest.importorskip("sf2utils", reason="pip install sf2utils")

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from audiogen.training import read_log
+from audiogen.support.runs import read_log
 
 STEPS = 10
 CHILD = """
@@ -18,7 +18,8 @@ import hashlib, json, os, resource, signal, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
-from audiogen.training import join_hosts, train
+from audiogen.support.runs import join_hosts
+from audiogen.training import train
 
 options = dict(resume=False, kill_at=0, full_at=-1, save_every=0) | json.loads(sys.argv[1])
 out, events = options["out"], 0

@@ -49,7 +49,7 @@ def resume_words(recipe, out):
 def check_begun(recipe, out, *, resume):
     "Refuse a folder that holds another run."
     from audiogen.demo import check_folder
-    from audiogen.training import run_files
+    from audiogen.support.runs import run_files
 
     folder = check_folder(out)
     if not run_files(folder):
@@ -70,7 +70,7 @@ def run_settings(
     resume=False,  # go on with a run that is there
 ):  # {setting: value}, recipe among them
     "The settings of a run: those kept in its folder, else those given and defaults."
-    from audiogen.training import read_settings
+    from audiogen.support.runs import read_settings
 
     given = {"recipe": recipe} | given
     check_begun(recipe, out, resume=resume)
@@ -92,7 +92,7 @@ def run_settings(
 @contextmanager
 def resumable(recipe, out):
     "Let an interrupted run say how to go on with it, in words for a terminal."
-    from audiogen.training import read_log, run_files
+    from audiogen.support.runs import read_log, run_files
 
     try:
         yield
@@ -109,7 +109,7 @@ def is_begun(out, resume):
     "Is there a run to go on with? If one was asked for and there's none, say so."
     import jax
 
-    from audiogen.training import run_files
+    from audiogen.support.runs import run_files
 
     begun = bool(run_files(Path(out)))
     if resume and not begun and jax.process_index() == 0:
@@ -122,7 +122,7 @@ def words_kept(out, settings):
     "Keep a run's settings in its folder during the block, and afterwards if a run has begun."
     import jax
 
-    from audiogen.training import run_files
+    from audiogen.support.runs import run_files
 
     if jax.process_index():
         yield
@@ -164,8 +164,9 @@ def load_data(
     "The sounds to train on and {name: sounds held out}, as the settings say."
     import numpy as np
 
-    from audiogen.metrics import of_classes
-    from audiogen.sounds import choose_classes, load_sounds, split_sounds
+    from audiogen.sounds import load_sounds, split_sounds
+    from audiogen.support.clips import choose_classes
+    from audiogen.support.evaluation import of_classes
 
     sounds = load_sounds(settings["data"], **data_options(settings))
     for line in sounds.skipped:
@@ -226,7 +227,7 @@ def evaluation_settings(
         )
     path = model_path(model).with_name("command.json")
     if path.is_file():
-        from audiogen.training import read_settings
+        from audiogen.support.runs import read_settings
 
         return read_settings(path) | given
     data = model_info(model)["about"].get("data")
@@ -265,7 +266,7 @@ def hardware_name():
 # %% ../../nbs/support/run_settings.ipynb #run-settings-29
 def run_facts(settings, out, figures):
     "What a trained model's file says about itself."
-    from audiogen.training import read_log
+    from audiogen.support.runs import read_log
 
     last, data = read_log(out)[-1], settings["data"]
     folder = f"{Path(os.path.abspath(data)).name}/"  # without the way to it

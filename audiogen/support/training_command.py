@@ -34,7 +34,7 @@ def save_checkpoint_sounds(
     import numpy as np
 
     from audiogen.generator import model_classes
-    from audiogen.metrics import compose
+    from audiogen.support.evaluation import compose
     from audiogen.waveform import save_audio
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
@@ -53,7 +53,7 @@ def train_run(
     import jax
 
     from audiogen.generator import load_model, save_model
-    from audiogen.metrics import evaluate
+    from audiogen.support.evaluation import evaluate
     from audiogen.support.figures import figure_png
     from audiogen.training import fit, plot_losses
 
@@ -86,7 +86,7 @@ def given_words(args, names):
 # %% ../../nbs/support/training_command.ipynb #training-command-13
 def train_command(args):
     "Train a model on sounds."
-    from audiogen.training import join_hosts
+    from audiogen.support.runs import join_hosts
 
     join_hosts()
     given = given_words(args, DEFAULTS)
@@ -101,7 +101,7 @@ def train_command(args):
 # %% ../../nbs/support/training_command.ipynb #training-command-15
 def save_evaluation(out, figures):
     "Yield a table for each set held out; write them, and the figures, to two files."
-    from audiogen.metrics import metrics_table
+    from audiogen.support.evaluation import metrics_table
 
     text = "\n\n".join(
         f"## {name.capitalize()}\n\n{metrics_table(part)}" for name, part in figures.items()
@@ -114,7 +114,7 @@ def save_evaluation(out, figures):
 def evaluate_command(args):
     "Measure a model on sounds that it hasn't learned from."
     from audiogen.demo import check_folder, choose_model
-    from audiogen.metrics import evaluate
+    from audiogen.support.evaluation import evaluate
 
     out = check_folder(args.out)
     given = given_words(args, ("data", "classes", "labels", "soundfont"))
