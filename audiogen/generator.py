@@ -24,6 +24,7 @@ from .support.checks import check_count, check_memory, check_sample_rate, check_
 from audiogen.support.conditions import (
     check_conditions,
     check_declaration,
+    check_lengths,
     check_part,
     part_of,
     static_part,
@@ -136,7 +137,9 @@ def sample_latents(
 ) -> jax.Array:  # latent vectors, (count, latent_dim)
     "Latent vectors from the model's own distribution, independent of its weights."
     key = latent_key(check_model(model), count, rngs)
-    return model.sample_latents(key, count, **check_part(model, "latents", conditions))
+    conditions = check_part(model, "latents", conditions)
+    check_lengths(conditions, count)
+    return model.sample_latents(key, count, **conditions)
 
 # %% ../nbs/01_generator.ipynb #0025
 def vary_latent(
@@ -169,6 +172,8 @@ def synthesize(
         resolved = check_model(model).resolve(**check_part(model, "sounds", conditions))
     lengths, numbers = static_part(resolved)
     z = check_latent(z, model)
+    if z.ndim == 2:
+        check_lengths(numbers, len(z))
     check_config(model)
     graphdef, state = nnx.split(model)
     waveforms = _run(graphdef, lengths, state, z, numbers)
@@ -185,9 +190,13 @@ def render(
     **conditions: object,  # of the model's; one value, or one for each sound
 ) -> Iterator[np.ndarray]:  # yields n waveforms, (num_samples,)
     "Any number of sounds, in the memory that a batch takes."
-    z = np.asarray(z)
+    z = np.asarray(check_latent(z, model))
+    if z.ndim != 2:
+        raise ValueError(f"got latent vectors of shape {z.shape}; want (n, {z.shape[-1]})")
+    check_count(batch_size, "batch_size")
+    check_lengths(conditions, len(z))
     size = min(len(z), batch_size)
-    single = {name: value for name, value in conditions.items() if np.ndim(value) == 0}
+    single = {name: value for name, value in conditions.items() if np.size(value) == 1}
     several = {name: np.asarray(conditions[name]) for name in conditions.keys() - single.keys()}
     for start in range(0, len(z), batch_size):
         rows = np.arange(start, start + size).clip(max=len(z) - 1)  # one shape, so one program

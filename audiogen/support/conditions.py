@@ -60,6 +60,8 @@ def checked_number(condition, value):
 
 def checked_words(condition, value):
     "Words, separated by spaces or commas, all of them known."
+    if not isinstance(value, str):
+        raise ValueError(f"{condition.name} is {value!r:.40}; want text, such as 'short dark'")
     words = value.replace(",", " ").lower().split()
     for word in words:
         if word not in condition.choices:
@@ -70,7 +72,11 @@ def checked_words(condition, value):
 
 def checked_length(condition, value):
     "A length, which is one Python number, since it fixes the shape of what is computed."
-    return float(checked_number(condition, float(value)))
+    length = checked_number(condition, value)
+    if length.ndim:
+        wanted = "want one number, since all sounds of a call are equally long"
+        raise ValueError(f"{condition.name} is {value!r:.40}; {wanted}")
+    return float(length)
 
 
 CHECKS = {"class": class_numbers, "words": checked_words, "length": checked_length}
@@ -91,25 +97,70 @@ def check_conditions(model, given):
         if name not in known:
             can = ", ".join(known) or "nothing but a latent vector"
             raise ValueError(f"{type(model).__name__} can't be told {name}; it can be told {can}")
-    label = next((given.get(c.name, c.default) for c in known.values() if c.kind == "class"), None)
-    for name in given:
-        classes = known[name].only_for
-        if classes is not None and isinstance(label, str) and label not in classes:
-            choices = ", ".join(classes) or "no class here"
-            raise ValueError(
-                f"{label} has no {name}; leave it out, or take a class that has one: {choices}"
-            )
-    return {name: check_condition(known[name], value) for name, value in given.items()}
+    numbers = {name: check_condition(known[name], value) for name, value in given.items()}
+    label = class_names(model, numbers)
+    for name in numbers:
+        traced = isinstance(numbers[name], jax.core.Tracer)
+        if known[name].only_for is not None and label is not None and not traced:
+            check_has_it(known[name], numbers[name], label)
+    return numbers
 
 
+def class_names(model, numbers):
+    "The names of the classes that a model is told, or that are meant if it isn't; None if unknown."
+    for condition in model.conditions:
+        if condition.kind == "class":
+            value = numbers.get(condition.name, condition.default)
+            if value is None or isinstance(value, jax.core.Tracer):
+                return None
+            return np.array(condition.choices)[class_numbers(condition, value)]
+    return None
+
+# %% ../../nbs/support/conditions.ipynb #conditions-15
+def check_lengths(values, count):
+    "Refuse conditions that are neither one value nor one for each sound."
+    for name, value in values.items():
+        if np.ndim(value) and np.shape(value) not in ((1,), (count,)):
+            got = f"{len(value)} values" if np.ndim(value) == 1 else f"shape {np.shape(value)}"
+            raise ValueError(f"{name} has {got} for {count} sounds; want one, or one for each")
+
+
+def check_has_it(condition, value, label):
+    "Refuse a condition for a class that has no such thing; NaN stands for none."
+    has_one = np.isin(label, condition.only_for)
+    wrong = np.full(label.shape, not has_one.any())  # one value holds for those that have one
+    if np.ndim(value):
+        count = max(label.size, len(value))
+        check_lengths({"label": label, condition.name: value}, count)
+        wrong = ~np.isnan(value) & ~has_one
+    if wrong.any():
+        first = np.broadcast_to(label, wrong.shape)[wrong][0]
+        choices = ", ".join(condition.only_for) or "no class here"
+        raise ValueError(
+            f"{first} has no {condition.name}; leave it out, "
+            f"or take a class that has one: {choices}"
+        )
+
+# %% ../../nbs/support/conditions.ipynb #conditions-14
 def part_of(model, part, given):
     "Of what a model is told, that which acts on latent vectors, or on sounds."
     acting = {c.name for c in model.conditions if part in c.acts_on}
     return {name: value for name, value in given.items() if name in acting}
 
 
+def with_defaults(model, given):
+    "What a model is told, and the defaults of what it isn't, where its classes have such a thing."
+    label = class_names(model, given)
+    for condition in model.conditions:
+        classes = condition.only_for
+        fits = classes is None or label is None or np.isin(label, classes).any()
+        if condition.default is not None and fits:
+            given = {condition.name: condition.default} | given
+    return given
+
+
 def check_part(model, part, given):
-    "Refuse what would have no effect here."
+    "What acts here of what a model is told, with defaults; an error for what has no effect here."
     check_conditions(model, given)
     given = {name: value for name, value in given.items() if value is not None}
     idle = given.keys() - part_of(model, part, given).keys()
@@ -123,7 +174,7 @@ def check_part(model, part, given):
             f"{min(idle)} changes how a latent vector sounds, not which is drawn; "
             "give it to generate or synthesize"
         )
-    return given
+    return part_of(model, part, with_defaults(model, given))
 
 # %% ../../nbs/support/conditions.ipynb #conditions-12
 def static_part(

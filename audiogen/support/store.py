@@ -81,6 +81,12 @@ def read_story(
     story = json.loads((metadata or {}).get("audiogen", ""))
     if not isinstance(story, dict) or not isinstance(story.get("config"), dict):
         raise ValueError("it has no configuration")
+    if not isinstance(story.get("about", {}), dict):
+        raise ValueError("what it tells about the model is no dictionary")
+    listed = story.get("conditions")
+    kinds = [c.get("kind") if isinstance(c, dict) else None for c in listed or ()]
+    if not isinstance(listed, list | None) or not all(isinstance(kind, str) for kind in kinds):
+        raise ValueError("its conditions are no list of dictionaries with a kind")
     return story
 
 # %% ../../nbs/support/store.ipynb #0009
