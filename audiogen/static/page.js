@@ -7,7 +7,7 @@
 import explorer from "./explorer.js"
 import { Decoder, normal, randomFrom } from "./decoder.js"
 
-// As in audiogen.conditional: which trait a word is about (length, brightness, attack, noise), and in which direction.
+// As in audiogen.support.words: which trait a word is about (length, brightness, attack, noise), and in which direction.
 const WORDS = { short: [0, -1], long: [0, 1], dark: [1, -1], bright: [1, 1], sharp: [2, -1], soft: [2, 1], pure: [3, -1], noisy: [3, 1] }
 const CANDIDATES = 32, BANDWIDTH = 0.1
 const SLICE = 30           // ms: how long an answer may keep the page from being drawn
