@@ -98,7 +98,7 @@ def check_conditions(model, given):
             can = ", ".join(known) or "nothing but a latent vector"
             raise ValueError(f"{type(model).__name__} can't be told {name}; it can be told {can}")
     numbers = {name: check_condition(known[name], value) for name, value in given.items()}
-    label = class_names(model, numbers)
+    label = told_classes(model, numbers)
     for name in numbers:
         traced = isinstance(numbers[name], jax.core.Tracer)
         if known[name].only_for is not None and label is not None and not traced:
@@ -106,7 +106,7 @@ def check_conditions(model, given):
     return numbers
 
 
-def class_names(model, numbers):
+def told_classes(model, numbers):
     "The names of the classes that a model is told, or that are meant if it isn't; None if unknown."
     for condition in model.conditions:
         if condition.kind == "class":
@@ -150,7 +150,7 @@ def part_of(model, part, given):
 
 def with_defaults(model, given):
     "What a model is told, and the defaults of what it isn't, where its classes have such a thing."
-    label = class_names(model, given)
+    label = told_classes(model, given)
     for condition in model.conditions:
         classes = condition.only_for
         fits = classes is None or label is None or np.isin(label, classes).any()
