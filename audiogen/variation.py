@@ -180,7 +180,7 @@ def check_room(
     free = shutil.disk_usage(next(p for p in path.resolve().parents if p.exists())).free
     if num_bytes > free:
         raise ValueError(
-            f"{path}: needs up to {num_bytes / 1e9:,.1f} GB; the disk has {free / 1e9:,.1f} GB free; ask for less"
+            f"{path}: needs up to {num_bytes / 1e6:,.1f} MB; the disk has {free / 1e6:,.1f} MB free; ask for less"
         )
 
 # %% ../nbs/02_variation.ipynb #0040

@@ -162,14 +162,17 @@ def atomic_path(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
-    except PermissionError:
-        fix = "choose another folder, or make this one writable (chmod u+w)"
-        raise PermissionError(f"{path}: no permission to write there; {fix}") from None
-    try:
         yield temporary
         with open(temporary, "rb+") as f:
             os.fsync(f.fileno())
         os.replace(temporary, path)
+    except OSError as e:
+        if e.filename not in (None, os.fspath(temporary)):
+            raise  # it is about another file
+        fix = "choose another folder, or make this one writable (chmod u+w)"
+        if isinstance(e, PermissionError):
+            raise PermissionError(f"{path}: no permission to write there; {fix}") from None
+        raise type(e)(e.errno, e.strerror, os.fspath(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -40,12 +40,11 @@ def show(line, *, end="\n"):
 # %% ../../nbs/support/output.ipynb #output-08
 def report(error):
     "Print an error as one line; its exit status, 2."
-    named = isinstance(error, OSError) and error.strerror
-    say(
-        f"{error.filename2 or error.filename or 'output'}: {error.strerror}"
-        if named
-        else str(error) or type(error).__name__
-    )
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename2 or error.filename
+        text = f"{'output' if name is None else name or 'an empty name'}: {error.strerror}"
+    say(text)
     return 2
 
 # %% ../../nbs/support/output.ipynb #output-11
