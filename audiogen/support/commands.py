@@ -82,10 +82,11 @@ def vary_command(args):
 
 # %% ../../nbs/support/commands.ipynb #commands-17
 def play_command(args):
-    "Play a MIDI file with a conditional model."
+    "Play a MIDI file with a model that can be told what its notes have."
     from tqdm import tqdm
 
     from audiogen.demo import choose_model
+    from audiogen.generator import model_classes
     from audiogen.song import check_player, play_notes, read_midi, song_seconds
     from audiogen.support.checks import plural
     from audiogen.support.files import audio_writer
@@ -93,11 +94,12 @@ def play_command(args):
 
     model = choose_model(args.model, seed=args.seed)
     check_player(model, args.model)
-    notes, left_out = read_midi(args.file, model.config.classes, label=args.label)
+    classes = model_classes(model)
+    notes, left_out = read_midi(args.file, classes, label=args.label)
     if left_out:
         say(f"{args.file}: left out {plural(left_out, 'note')} that no class of the model can play")
     if not notes:
-        known = ", ".join(model.config.classes)
+        known = ", ".join(classes) or "none"
         raise ValueError(
             f"{args.file}: no note that the model can play; "
             f"want notes, or a --label that it knows: {known}"
