@@ -633,7 +633,7 @@ def page_checksum(page):
 def test_an_ogg_without_a_mark_on_its_last_page_is_whole(tmp_path, subtype):
     path, x = tmp_path / "x.ogg", sound(100_000, 1, 48_000)
     soundfile.write(path, x.T, 48_000, format="OGG", subtype=subtype)
-    want, data = load_audio(path, mono=False)[0], path.read_bytes()
+    want, data = load_audio(path)[0], path.read_bytes()
     at = data.rindex(b"OggS")
     last = bytearray(data[at:])
     last[5] &= ~4
@@ -641,12 +641,12 @@ def test_an_ogg_without_a_mark_on_its_last_page_is_whole(tmp_path, subtype):
     last[22:26] = page_checksum(last).to_bytes(4, "little")
     unmarked = data[:at] + last
     path.write_bytes(unmarked)
-    got = load_audio(path, mono=False)[0]
+    got = load_audio(path)[0]
     assert 0 <= got.shape[0] - want.shape[0] < 4096
-    np.testing.assert_array_equal(got[: len(want)], want)
+    np.testing.assert_allclose(got[: len(want)], want, atol=1e-5)  # FFmpeg reads the Opus
     path.write_bytes(unmarked + data)
     joined = load_audio(path)[0]
-    np.testing.assert_array_equal(joined, np.concatenate([got, want]))
+    np.testing.assert_allclose(joined, np.concatenate([got, want]), atol=1e-5)
     for left in (1, 3, 20, 27, len(last) // 2, len(last) - 1):  # of the last page
         path.write_bytes(unmarked[: at + left])
         refused(path)
@@ -679,7 +679,9 @@ def test_encoders_that_fill_up_their_last_block(tmp_path, suffix, subtype):
     path, x = tmp_path / f"x{suffix}", np.float32(0.5 * np.sin(np.arange(3000) / 30))
     save_audio(path, x, sample_rate=8000, subtype=subtype)
     got = load_audio(path)[0]
-    assert 3000 <= len(got) < 6000 and np.abs(got[:3000] - x).max() < 0.05
+    assert 3000 <= len(got) < 6000
+    np.testing.assert_array_equal(got, soundfile.read(path, dtype="float32")[0])
+    assert np.abs(got[:3000] - x).max() < 0.2  # GSM is made for speech
 
 
 @pytest.mark.parametrize("subtype", [16, "bogus", "VORBIS", b"PCM_16"])
