@@ -24,8 +24,8 @@ from audiogen.support.checks import (
     check_sample_rate,
     check_waveform,
     largest,
+    one_line,
     safe_sqrt,
-    shown,
 )
 from audiogen.support.figures import (
     check_panels,
@@ -250,7 +250,7 @@ def load_audio(
         if rate > 768_000 and (to_hz != rate or duration is not None):
             fix = "read all of it at its own rate, or: ffmpeg -i FILE -ar 96000 kept.wav"
             raise ValueError(
-                f"{shown(path)}: {rate} Hz is more than can be resampled or cut; {fix}"
+                f"{one_line(path)}: {rate} Hz is more than can be resampled or cut; {fix}"
             )
         wanted = math.inf
         if duration is not None:
@@ -258,7 +258,7 @@ def load_audio(
             wanted = seconds_to_samples(duration, sample_rate=rate) + ahead
         count = min(audio.expected, wanted)
         check_memory(
-            8 * count * audio.channels, f"{shown(path)} ({count:,} samples × {audio.channels})"
+            8 * count * audio.channels, f"{one_line(path)} ({count:,} samples × {audio.channels})"
         )
         blocks = (block.mean(0) if mono else block for block in audio.blocks())
         x = np.concatenate([*first_samples(blocks, wanted)], axis=-1)

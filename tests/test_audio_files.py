@@ -646,7 +646,8 @@ def test_an_ogg_without_a_mark_on_its_last_page_is_whole(tmp_path, subtype):
     np.testing.assert_allclose(got[: len(want)], want, atol=1e-5)  # FFmpeg reads the Opus
     path.write_bytes(unmarked + data)
     joined = load_audio(path)[0]
-    np.testing.assert_allclose(joined, np.concatenate([got, want]), atol=1e-5)
+    limit = 1e-2 if subtype == "OPUS" else 1e-5  # FFmpeg's decoder goes on into the second
+    np.testing.assert_allclose(joined, np.concatenate([got, want]), atol=limit)
     for left in (1, 3, 20, 27, len(last) // 2, len(last) - 1):  # of the last page
         path.write_bytes(unmarked[: at + left])
         refused(path)

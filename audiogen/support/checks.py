@@ -152,7 +152,7 @@ def check_band(min_hz, max_hz, nyquist):
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-name
-def shown(
+def one_line(
     path: str | os.PathLike[str],  # a file's name
 ) -> str:  # in one line
     "A name for messages: what can't be printed, such as a line break, is escaped."
@@ -164,7 +164,7 @@ def check_name(
 ) -> Path:
     "Refuse a name that no file can have."
     if "\0" in str(path):
-        raise ValueError(f"{shown(path)}: a null byte in a name; want the name of a file")
+        raise ValueError(f"{one_line(path)}: a null byte in a name; want the name of a file")
     return Path(path)
 
 # %% ../../nbs/support/checks.ipynb #checks-22
@@ -180,7 +180,7 @@ def atomic_path(
         temporary.touch()
     except PermissionError:
         fix = "choose another folder, or make this one writable (chmod u+w)"
-        raise PermissionError(f"{shown(path)}: no permission to write there; {fix}") from None
+        raise PermissionError(f"{one_line(path)}: no permission to write there; {fix}") from None
     try:
         yield temporary
         with open(temporary, "rb+") as f:

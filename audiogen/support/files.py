@@ -20,7 +20,7 @@ from audiogen.support.checks import (
     check_name,
     check_sample_rate,
     check_waveform,
-    shown,
+    one_line,
 )
 from audiogen.support.containers import (
     probe_container,
@@ -64,7 +64,7 @@ def sound_format(
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(
-            f"{shown(path)}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}"
+            f"{one_line(path)}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}"
         )
     return FORMATS[suffix]
 
@@ -106,7 +106,7 @@ def ogg_streams(
         while place < size:
             pages.seek(place)
             page = pages.read(27)
-            if not page.startswith(b"OggS"[: len(page)]):
+            if not b"OggS".startswith(page[:4]):
                 break
             if len(page) < 27:
                 place = size + 1
@@ -241,7 +241,7 @@ def open_audio(
         return
     path = check_name(path)
     if path.suffix.lower() == ".raw":
-        raise ValueError(f"{shown(path)}: raw samples without a header; {WANTED}")
+        raise ValueError(f"{one_line(path)}: raw samples without a header; {WANTED}")
     with regular_file(path) as file:
         with naming(path):
             audio = probe(path, file)
@@ -286,7 +286,7 @@ def audio_writer(
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
 
-    kind, rate, name = sound_format(path), check_sample_rate(sample_rate), shown(path)
+    kind, rate, name = sound_format(path), check_sample_rate(sample_rate), one_line(path)
     written = 0
     if not soundfile.check_format(kind, subtype):
         known = ", ".join(soundfile.available_subtypes(kind))

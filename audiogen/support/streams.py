@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks import check_count, shown
+from .checks import check_count, one_line
 
 # %% ../../nbs/support/streams.ipynb #streams-05
 @contextmanager
@@ -30,15 +30,15 @@ def regular_file(
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
-            raise IsADirectoryError(f"{shown(path)}: a folder; want a sound file")
+            raise IsADirectoryError(f"{one_line(path)}: a folder; want a sound file")
         if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) or stat.S_ISSOCK(kind):
-            raise ValueError(f"{shown(path)}: a device or a socket; want a sound file")
+            raise ValueError(f"{one_line(path)}: a device or a socket; want a sound file")
         file = open(path, "rb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"{shown(path)}: no such file") from None
+        raise FileNotFoundError(f"{one_line(path)}: no such file") from None
     except PermissionError:
         fix = "make it readable (chmod u+r), or run as its owner"
-        raise PermissionError(f"{shown(path)}: no permission to read it; {fix}") from None
+        raise PermissionError(f"{one_line(path)}: no permission to read it; {fix}") from None
     with file:
         if file.seekable():
             yield path
@@ -268,10 +268,10 @@ def naming(
         yield
     except soundfile.LibsndfileError as e:
         reason = e.error_string.rstrip(".")
-        raise ValueError(f"{shown(path)}: not a whole sound file ({reason}); {WANTED}") from None
+        raise ValueError(f"{one_line(path)}: not a whole sound file ({reason}); {WANTED}") from None
     except (ValueError, OSError) as e:
         reason = getattr(e, "strerror", None) or e  # an OSError would name no file
-        raise ValueError(f"{shown(path)}: {reason}") from None
+        raise ValueError(f"{one_line(path)}: {reason}") from None
 
 # %% ../../nbs/support/streams.ipynb #streams-13
 def regroup(
