@@ -245,21 +245,17 @@ def load_audio(
 ) -> tuple[np.ndarray, int]:  # waveform, (t,) or (channels, t), and its sample rate (Hz)
     "Read a sound file as `float32`, full scale ±1, at the rate asked for."
     with open_audio(path) as audio:
-        rate = audio.sample_rate
+        rate, name = audio.sample_rate, one_line(audio.path)
         to_hz = rate if sample_rate is None else check_sample_rate(sample_rate)
         if rate > 768_000 and (to_hz != rate or duration is not None):
             fix = "read all of it at its own rate, or: ffmpeg -i FILE -ar 96000 kept.wav"
-            raise ValueError(
-                f"{one_line(path)}: {rate} Hz is more than can be resampled or cut; {fix}"
-            )
+            raise ValueError(f"{name}: {rate} Hz is more than can be resampled or cut; {fix}")
         wanted = math.inf
         if duration is not None:
             ahead = seconds_to_samples(0.1, sample_rate=rate)  # for the resampler
             wanted = seconds_to_samples(duration, sample_rate=rate) + ahead
         count = min(audio.expected, wanted)
-        check_memory(
-            8 * count * audio.channels, f"{one_line(path)} ({count:,} samples × {audio.channels})"
-        )
+        check_memory(8 * count * audio.channels, f"{name} ({count:,} samples × {audio.channels})")
         blocks = (block.mean(0) if mono else block for block in audio.blocks())
         x = np.concatenate([*first_samples(blocks, wanted)], axis=-1)
     if to_hz != rate:

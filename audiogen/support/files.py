@@ -63,8 +63,9 @@ def sound_format(
     "The sound format that a file's suffix stands for."
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
         raise ValueError(
-            f"{one_line(path)}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}"
+            f"{one_line(path)}: no sound format ends in {suffix!r}; want one of {known}"
         )
     return FORMATS[suffix]
 
@@ -274,6 +275,19 @@ def samples_in(
     except soundfile.LibsndfileError:
         return 0
 
+# %% ../../nbs/support/files.ipynb #files-subtype
+def check_subtype(
+    name,  # of the file
+    kind,  # soundfile's word for its format
+    subtype,  # and for how samples are stored in it; None for the format's own
+):
+    "Refuse what is no way to store samples in a format."
+    import soundfile
+
+    if not soundfile.check_format(kind, subtype):
+        known = ", ".join(soundfile.available_subtypes(kind))
+        raise ValueError(f"{name}: {kind} has no subtype {subtype!r}; want one of {known}")
+
 # %% ../../nbs/support/files.ipynb #files-22
 @contextmanager
 def audio_writer(
@@ -288,9 +302,7 @@ def audio_writer(
 
     kind, rate, name = sound_format(path), check_sample_rate(sample_rate), one_line(path)
     written = 0
-    if not soundfile.check_format(kind, subtype):
-        known = ", ".join(soundfile.available_subtypes(kind))
-        raise ValueError(f"{name}: {kind} has no subtype {subtype!r}; want one of {known}")
+    check_subtype(name, kind, subtype)
     if kind == "OGG" and rate > 192_000:
         raise ValueError(
             f"{name}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav"

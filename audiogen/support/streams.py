@@ -141,15 +141,17 @@ def chunks(
 ):  # yields (name, first byte, bytes); 0 bytes if their number is a placeholder
     "The chunks of a file, one after the other."
     place, head_size = first, struct.calcsize(layout)
-    while len(head := stream.read(head_size) if stream.seek(place) == place else b"") == head_size:
-        name, size = struct.unpack(layout, head)
-        if not name[0]:  # zeros behind the last chunk
+    placeholder = 0x7FFF_0000 if head_size == 8 else 2**62
+    while stream.seek(place) == place:
+        head = stream.read(head_size)
+        if len(head) < head_size or not head[0]:  # the end, or zeros behind the last chunk
             return
+        name, size = struct.unpack(layout, head)
         if head_size == 24:  # Wave64 counts the head, too
-            size -= 24
+            size = max(0, size - 24)
         place += head_size
-        yield name[:4], place, 0 if size >= (0x7FFF_0000 if head_size == 8 else 2**62) else size
-        place += -(-max(0, size) // align) * align
+        yield name[:4], place, size if size < placeholder else 0
+        place += -(-size // align) * align
 
 # %% ../../nbs/support/streams.ipynb #files-streams-sound
 def sound_chunks(
@@ -193,8 +195,9 @@ def voc_blocks(
     place,  # of its first block
 ):  # yields (first byte, bytes)
     "The blocks of a VOC file: a byte for the kind, three for the size."
-    while head := stream.read(4) if stream.seek(place) == place else b"":
-        if not head[0]:  # the end
+    while stream.seek(place) == place:
+        head = stream.read(4)
+        if not head or not head[0]:  # the end
             return
         size = int.from_bytes(head[1:], "little")
         yield place + 4, size
