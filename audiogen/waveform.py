@@ -24,6 +24,7 @@ from audiogen.support.checks import (
     check_sample_rate,
     check_waveform,
     largest,
+    one_line,
     safe_sqrt,
 )
 from audiogen.support.figures import (
@@ -209,7 +210,8 @@ def resample(
     rows = x.reshape(-1, x.shape[-1])
     blocks = [rows[i : i + 1024].T for i in range(0, len(rows), 1024)]  # soxr takes up to 65,536
     resampled = [soxr.resample(block, from_hz, to_hz).T for block in blocks]
-    return np.concatenate(resampled).reshape(*x.shape[:-1], -1)
+    y = np.concatenate(resampled).reshape(*x.shape[:-1], -1)
+    return y if y.size else x[..., :1]  # of a single sample, one is kept
 
 # %% ../nbs/00_waveform.ipynb #0077
 def repitch(
@@ -243,17 +245,21 @@ def load_audio(
 ) -> tuple[np.ndarray, int]:  # waveform, (t,) or (channels, t), and its sample rate (Hz)
     "Read a sound file as `float32`, full scale ±1, at the rate asked for."
     with open_audio(path) as audio:
-        rate = audio.sample_rate
+        rate, name = audio.sample_rate, one_line(audio.path)
         to_hz = rate if sample_rate is None else check_sample_rate(sample_rate)
+        if rate > 768_000 and (to_hz != rate or duration is not None):
+            fix = "read all of it at its own rate, or: ffmpeg -i FILE -ar 96000 kept.wav"
+            raise ValueError(f"{name}: {rate} Hz is more than can be resampled or cut; {fix}")
         wanted = math.inf
         if duration is not None:
             ahead = seconds_to_samples(0.1, sample_rate=rate)  # for the resampler
             wanted = seconds_to_samples(duration, sample_rate=rate) + ahead
         count = min(audio.expected, wanted)
-        check_memory(8 * count * audio.channels, f"{path} ({count:,} samples × {audio.channels})")
+        check_memory(8 * count * audio.channels, f"{name} ({count:,} samples × {audio.channels})")
         blocks = (block.mean(0) if mono else block for block in audio.blocks())
         x = np.concatenate([*first_samples(blocks, wanted)], axis=-1)
-    x = resample(x, from_hz=rate, to_hz=to_hz)
+    if to_hz != rate:
+        x = resample(x, from_hz=rate, to_hz=to_hz)
     if duration is not None:
         x = x[..., : seconds_to_samples(duration, sample_rate=to_hz)]
     return x, to_hz

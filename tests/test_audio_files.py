@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiogen.support.files import open_audio
+from audiogen.support.files import READABLE, open_audio
 from audiogen.waveform import audio_blocks, load_audio, save_audio, sine
 
 FFMPEG = shutil.which("ffmpeg")
@@ -451,3 +452,343 @@ def test_a_short_mp3_keeps_its_length(sample_rate, length, tmp_path):
     save_audio(tmp_path / "y.mp3", np.full(5000, 0.5, np.float32), sample_rate=sample_rate)
     joined.write_bytes(path.read_bytes() + (tmp_path / "y.mp3").read_bytes())
     assert len(load_audio(joined)[0]) >= 5000
+
+
+# Files that are whole, and cut ones that look whole
+
+
+def ffmpeg(*words):
+    run(FFMPEG, "-v", "error", "-y", *words)
+
+
+def same(path, want, *, limit=1e-5):
+    "Is a file read as these samples, (channels, t)?"
+    got, _ = load_audio(path, mono=False)
+    got = np.atleast_2d(got)
+    assert got.shape == np.shape(want)
+    assert np.abs(got - want).max() < limit
+
+
+def refused(path, match="truncated"):
+    with pytest.raises(ValueError, match=match) as caught:
+        load_audio(path)
+    assert str(path) in str(caught.value) and str(caught.value).isprintable()
+
+
+def id3(size, *, footer=False):
+    "An ID3v2 tag of so many bytes, and a head."
+    parts = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\4\0" + bytes([16 * footer]) + parts + bytes(size + 10 * footer)
+
+
+@pytest.fixture
+def source(tmp_path):
+    "A WAV of 60,000 samples in stereo: its path, and what is in it."
+    soundfile.write(tmp_path / "source.wav", sound(60_000, 2, 44_100).T, 44_100)
+    return tmp_path / "source.wav", soundfile.read(tmp_path / "source.wav", dtype="float32")[0].T
+
+
+@needs_ffmpeg
+def test_matroska_that_begins_late_or_has_gaps_is_whole(tmp_path, source):
+    tone = ["-f", "lavfi", "-i", "sine=frequency=440:duration=8", "-c:a", "libopus"]
+    ffmpeg(*tone, "-f", "segment", "-segment_time", "3", tmp_path / "seg%d.webm")
+    ffmpeg(*tone, "-af", "aselect=not(between(t\\,2\\,5))", tmp_path / "gap.webm")
+    ffmpeg(*tone, "-output_ts_offset", "5", tmp_path / "late.webm")
+    for name in ("seg0.webm", "seg1.webm", "seg2.webm", "gap.webm", "late.webm"):
+        data = (tmp_path / name).read_bytes()
+        same(tmp_path / name, by_ffmpeg(tmp_path / name, 1), limit=5e-4)
+        (tmp_path / "cut.webm").write_bytes(data[: len(data) // 2])
+        refused(tmp_path / "cut.webm")
+    path, x = source
+    ffmpeg("-i", path, "-c:a", "flac", "-output_ts_offset", "100000", tmp_path / "late.mka")
+    same(tmp_path / "late.mka", x)
+    with open_audio(tmp_path / "late.mka") as audio:
+        assert abs(audio.expected - 60_000) < 1000  # not the 28 hours before it, too
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["x.flac", "x.wav", "x.aiff", "x.ogg", "x.mp3", "x.aac", "x.wv"])
+@pytest.mark.parametrize("size", [10, 3_000_000], ids=["title", "cover"])
+def test_a_tag_in_front_changes_nothing(tmp_path, source, name, size):
+    path = tmp_path / name
+    ffmpeg(
+        "-i", source[0], *ENCODERS.get(name, "-id3v2_version 0" * (name == "x.mp3")).split(), path
+    )
+    data, want = path.read_bytes(), load_audio(path, mono=False)[0]
+    tagged = tmp_path / f"tagged.{name}"
+    for tag in (id3(size), id3(size, footer=True), id3(7) + id3(size)):
+        tagged.write_bytes(tag + data)
+        same(tagged, want)
+    if name != "x.aac":  # which states no length
+        tagged.write_bytes(id3(size) + data[: len(data) // 2])
+        refused(tagged, "truncated|not a whole|holds no samples")
+    tagged.write_bytes(id3(size)[:15])
+    refused(tagged, "ends in its tag")
+
+
+@pytest.mark.parametrize("length", [1, 100, 575])
+def test_a_short_mp3_behind_a_large_tag_keeps_its_length(tmp_path, length):
+    save_audio(tmp_path / "x.mp3", np.full(length, 0.5, np.float32), sample_rate=44_100)
+    data, want = (tmp_path / "x.mp3").read_bytes(), load_audio(tmp_path / "x.mp3")[0]
+    (tmp_path / "tagged.mp3").write_bytes(id3(100_000) + data)
+    same(tmp_path / "tagged.mp3", want[None])
+    assert len(want) == length
+
+
+def chunk(name, body, order="<"):
+    return name + struct.pack(order + "I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def form(magic, kind, *chunks, order="<"):
+    body = kind + b"".join(chunks)
+    return magic + struct.pack(order + "I", len(body)) + body
+
+
+COUNTED = np.rint(32_000 * np.sin(np.arange(20_000) / 20))
+FMT = struct.pack("<HHIIHH", 1, 1, 44_100, 88_200, 2, 16)
+COMM = struct.pack(">hIhHQ", 1, 20_000, 16, 16_398, 44_100 << 48)
+NOTES = {
+    "one long text": chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"c" * 20_000)),
+    "ten long texts": chunk(b"LIST", b"INFO" + 10 * chunk(b"ICMT", b"c" * 2000)),
+    "a text like a log": chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"data : 10 (should be 20000)\0")),
+    "300 chunks": 300 * chunk(b"JUNK", bytes(11)),
+}
+
+
+def wave_with(notes):
+    data = chunk(b"data", COUNTED.astype("<i2").tobytes())
+    return form(b"RIFF", b"WAVE", chunk(b"fmt ", FMT), notes, data)
+
+
+def aiff_with(count):
+    marks = b"".join(struct.pack(">HI10p", i + 1, i, b"Mark%05d" % i) for i in range(count))
+    mark = chunk(b"MARK", struct.pack(">H", count) + marks, ">")
+    data = chunk(b"SSND", bytes(8) + COUNTED.astype(">i2").tobytes(), ">")
+    return form(b"FORM", b"AIFF", chunk(b"COMM", COMM, ">"), mark, data, order=">")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [*map(wave_with, NOTES.values()), *map(aiff_with, (0, 50, 1000))],
+    ids=[*NOTES, "0 marks", "50 marks", "1000 marks"],
+)
+def test_notes_in_a_file_do_not_hide_that_it_is_cut(tmp_path, data):
+    path = tmp_path / "x.wav"
+    path.write_bytes(data)
+    same(path, COUNTED[None] / 32768)
+    path.write_bytes(data[:-20_000])
+    refused(path, r"holds 200\d\d of 400\d\d bytes of sound")
+
+
+def test_an_aiff_of_fewer_bytes_than_its_header_counts_is_refused(tmp_path):
+    data = aiff_with(3)
+    at = data.index(b"SSND")
+    short = struct.pack(">I", 20_008) + data[at + 8 : at + 20_016]
+    (tmp_path / "x.aif").write_bytes(data[: at + 4] + short + chunk(b"ANNO", bytes(30_000), ">"))
+    refused(tmp_path / "x.aif", "20008 of 40008")
+
+
+SIZED = {  # {what soundfile or FFmpeg is asked for: how it is stored}
+    "NIST": "PCM_16",
+    "SVX": "PCM_16",
+    "VOC": "PCM_16",
+    "AU": "PCM_16",
+    "CAF": "PCM_24",
+    "W64": "PCM_24",
+    "RF64": "FLOAT",
+    "MPC2K": "PCM_16",
+}
+
+
+@pytest.mark.parametrize("kind", SIZED)
+def test_half_of_a_file_that_states_its_size_is_refused(tmp_path, kind):
+    path = tmp_path / "x.snd"
+    soundfile.write(path, COUNTED / 32768, 44_100, format=kind, subtype=SIZED[kind])
+    same(path, COUNTED[None] / 32768)
+    path.write_bytes(path.read_bytes()[:20_000])
+    refused(path)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["x.avi", "x.voc", "mp3.wav", "adpcm.wav"])
+def test_half_of_what_ffmpeg_wrote_is_refused(tmp_path, source, name):
+    path, words = tmp_path / name, "-c:a pcm_s16le" if name == "x.avi" else ENCODERS.get(name, "")
+    ffmpeg("-i", source[0], *words.split(), path)
+    same(path, by_ffmpeg(path, 2))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refused(path)
+
+
+def page_checksum(page):
+    "The checksum of an OGG page whose own is 0."
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ 0x04C11DB7 * (value >> 31)) & 0xFFFFFFFF
+    return value
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_without_a_mark_on_its_last_page_is_whole(tmp_path, subtype):
+    path, x = tmp_path / "x.ogg", sound(100_000, 1, 48_000)
+    soundfile.write(path, x.T, 48_000, format="OGG", subtype=subtype)
+    want, data = load_audio(path)[0], path.read_bytes()
+    at = data.rindex(b"OggS")
+    last = bytearray(data[at:])
+    last[5] &= ~4
+    last[22:26] = bytes(4)
+    last[22:26] = page_checksum(last).to_bytes(4, "little")
+    unmarked = data[:at] + last
+    path.write_bytes(unmarked)
+    got = load_audio(path)[0]
+    assert 0 <= got.shape[0] - want.shape[0] < 4096
+    np.testing.assert_allclose(got[: len(want)], want, atol=1e-5)  # FFmpeg reads the Opus
+    path.write_bytes(unmarked + data)
+    joined = load_audio(path)[0]
+    limit = 1e-2 if subtype == "OPUS" else 1e-5  # FFmpeg's decoder goes on into the second
+    np.testing.assert_allclose(joined, np.concatenate([got, want]), atol=limit)
+    for left in (1, 3, 20, 27, len(last) // 2, len(last) - 1):  # of the last page
+        path.write_bytes(unmarked[: at + left])
+        refused(path)
+
+
+RARE = {
+    "AU": dict(subtype="PCM_16", endian="LITTLE"),
+    "MPC2K": dict(subtype="PCM_16"),
+    "SDS": dict(subtype="PCM_16"),
+    "XI": dict(subtype="DPCM_16"),
+    "HTK": dict(subtype="PCM_16"),
+    "WVE": dict(subtype="ALAW"),
+    "MAT4": dict(subtype="PCM_16"),
+    "MAT5": dict(subtype="PCM_16"),
+}
+
+
+@pytest.mark.parametrize("kind", RARE)
+def test_what_only_soundfile_knows_is_read(tmp_path, kind):
+    path = tmp_path / "x.snd"
+    soundfile.write(path, COUNTED / 40_000, 8000, format=kind, **RARE[kind])
+    want, rate = soundfile.read(path, dtype="float32")
+    same(path, want[None], limit=1e-9)
+    assert load_audio(path)[1] == rate and np.abs(want - COUNTED / 40_000).max() < 0.03
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".w64"])
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_encoders_that_fill_up_their_last_block(tmp_path, suffix, subtype):
+    path, x = tmp_path / f"x{suffix}", np.float32(0.5 * np.sin(np.arange(3000) / 30))
+    save_audio(path, x, sample_rate=8000, subtype=subtype)
+    got = load_audio(path)[0]
+    assert 3000 <= len(got) < 6000
+    np.testing.assert_array_equal(got, soundfile.read(path, dtype="float32")[0])
+    assert np.abs(got[:3000] - x).max() < 0.2  # GSM is made for speech
+
+
+@pytest.mark.parametrize("subtype", [16, "bogus", "VORBIS", b"PCM_16"])
+def test_a_subtype_that_a_format_has_not(tmp_path, subtype):
+    with pytest.raises(ValueError, match=r"x\.wav: WAV has no subtype .*PCM_16"):
+        save_audio(tmp_path / "x.wav", np.zeros(9, np.float32), sample_rate=8000, subtype=subtype)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_rates_beyond_sound_cards(tmp_path):
+    path, x = tmp_path / "x.wav", np.float32(COUNTED[None] / 32768)
+    soundfile.write(path, x.T, 2_822_400, subtype="FLOAT")
+    same(path, x, limit=1e-9)
+    assert load_audio(path)[1] == 2_822_400
+    for options in (dict(sample_rate=16_000), dict(duration=1e-3)):
+        with pytest.raises(ValueError, match=r"x\.wav: 2822400 Hz is more than can be resampled"):
+            load_audio(path, **options)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 4])
+def test_of_a_few_samples_one_is_left_at_least(tmp_path, samples):
+    save_audio(tmp_path / "x.wav", np.full(samples, 0.5, np.float32), sample_rate=44_100)
+    got, rate = load_audio(tmp_path / "x.wav", sample_rate=16_000)
+    assert (len(got), rate) == (max(1, round(samples * 16 / 44.1)), 16_000) and got[0] > 0.2
+
+
+def test_headers_that_can_not_be_right(tmp_path):
+    path = tmp_path / "x.flac"
+    save_audio(path, np.zeros(20_000, np.float32), sample_rate=44_100)
+    data = bytearray(path.read_bytes())
+    data[21] |= 15  # the upper bits of the number of samples
+    path.write_bytes(data)
+    refused(path, r"its header is wrong: it states 64,424,529,440 samples; at most [\d,]+ fit")
+    unknown = struct.pack("<HHIIHH", 0x1234, 1, 44_100, 88_200, 2, 16)
+    path = tmp_path / "x.wav"
+    path.write_bytes(form(b"RIFF", b"WAVE", chunk(b"fmt ", unknown), chunk(b"data", bytes(4000))))
+    refused(path, "unknown encoding")
+
+
+def test_odd_names_are_shown_in_one_line(tmp_path):
+    x = np.zeros(9, np.float32)
+    for name, written in {"a\nb": "a\\nb", "a\x1b[31m": "a\\x1b[31m", "a\0b": "a\\x00b"}.items():
+        path = tmp_path / f"{name}.wav"
+        for act in (
+            lambda p: load_audio(p),
+            lambda p: save_audio(p, x, sample_rate=8000, subtype="bogus"),
+            lambda p: save_audio(p.with_suffix(".xyz"), x, sample_rate=8000),
+        ):
+            if "\0" not in name:
+                path.write_bytes(b"no sound")
+            with pytest.raises(ValueError) as caught:
+                act(path)
+            assert f"{written}." in str(caught.value) and str(caught.value).isprintable()
+    with pytest.raises(ValueError, match=r"a\\x00b\.wav: a null byte"):
+        save_audio(tmp_path / "a\0b.wav", x, sample_rate=8000)
+    save_audio(tmp_path / "a\nb.wav", x, sample_rate=8000)
+    assert load_audio(tmp_path / "a\nb.wav")[0].shape == (9,)
+    with pytest.raises(FileNotFoundError, match=r"none\\n\.wav: no such file$"):
+        load_audio(tmp_path / "none\n.wav")
+
+
+# {suffix: what FFmpeg is told to write into it, or soundfile's format and subtype}
+SUFFIXES = {
+    ".8svx": ("SVX", "PCM_S8"),
+    ".iff": ("SVX", "PCM_16"),
+    ".nist": ("NIST", "PCM_16"),
+    ".sph": ("NIST", "PCM_16"),
+    ".sds": ("SDS", "PCM_16"),
+    ".xi": ("XI", "DPCM_16"),
+    ".snd": ("MPC2K", "PCM_16"),
+    ".bwf": ("WAV", "PCM_24"),
+    ".wave": ("WAVEX", "PCM_24"),
+    ".voc": "",
+    ".spx": "-c:a libspeex -ar 16000 -ac 1",
+    ".adts": "-f adts",
+    ".dts": "-strict -2",
+    ".eac3": "",
+    ".m4b": "-f ipod",
+    ".m4r": "-f ipod",
+    ".mp1": "-f mp2",
+    ".mpga": "-f mp3",
+    ".weba": "-f webm",
+    ".3g2": "-c:a aac",
+    ".asf": "-c:a wmav2",
+    ".f4v": "-c:a aac",
+    ".flv": "-c:a aac",
+    ".m2ts": "-c:a aac",
+    ".mts": "-c:a ac3 -f mpegts",
+    ".ts": "-c:a aac",
+    ".mpeg": "-c:a mp2",
+    ".mpg": "-c:a mp2",
+    ".ogv": "-c:a libvorbis",
+    ".qt": "-f mov",
+    ".wmv": "-c:a wmav2",
+}
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_folders_list_what_is_read(tmp_path, source, suffix):
+    path, how = tmp_path / f"x{suffix}", SUFFIXES[suffix]
+    if isinstance(how, tuple):
+        soundfile.write(path, source[1][0], 44_100, format=how[0], subtype=how[1])
+        want = soundfile.read(path, dtype="float32", always_2d=True)[0].T
+    else:
+        ffmpeg("-i", source[0], *how.split(), path)
+        want = by_ffmpeg(path, 1 if "-ac 1" in how else 2)
+    assert suffix in READABLE
+    same(path, want)

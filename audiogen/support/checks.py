@@ -151,13 +151,29 @@ def check_band(min_hz, max_hz, nyquist):
             f"want 0 ≤ min_hz < max_hz ≤ {nyquist:g}, half the rate"
         )
 
+# %% ../../nbs/support/checks.ipynb #checks-name
+def one_line(
+    path: str | os.PathLike[str],  # a file's name
+) -> str:  # in one line
+    "A name for messages: what can't be printed, such as a line break, is escaped."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
+
+
+def check_name(
+    path: str | os.PathLike[str],  # a file's name
+) -> Path:
+    "Refuse a name that no file can have."
+    if "\0" in str(path):
+        raise ValueError(f"{one_line(path)}: a null byte in a name; want the name of a file")
+    return Path(path)
+
 # %% ../../nbs/support/checks.ipynb #checks-22
 @contextmanager
 def atomic_path(
     path: str | os.PathLike[str],  # where the finished file shall be
 ) -> Iterator[Path]:
     "Yield a temporary path, moved to `path` only once the block has ended well."
-    path = Path(path).resolve()
+    path = check_name(path).resolve()
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,11 +183,13 @@ def atomic_path(
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except OSError as e:
-        if e.filename not in (None, os.fspath(temporary)):
+        if e.filename and Path(str(e.filename)) not in (temporary, *path.parents):
             raise  # it is about another file
         fix = "choose another folder, or make this one writable (chmod u+w)"
         if isinstance(e, PermissionError):
-            raise PermissionError(f"{path}: no permission to write there; {fix}") from None
+            raise PermissionError(
+                f"{one_line(path)}: no permission to write there; {fix}"
+            ) from None
         raise type(e)(e.errno, e.strerror, os.fspath(path)) from None
     finally:
         temporary.unlink(missing_ok=True)

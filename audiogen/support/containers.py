@@ -6,12 +6,11 @@
 __all__ = []
 
 # %% ../../nbs/support/containers.ipynb #containers-02
-import os
 import re
 from contextlib import contextmanager
 from functools import partial
 
-from .streams import WANTED, AudioFile, open_stream
+from .streams import WANTED, AudioFile, most_samples, open_stream, stream_size
 
 # %% ../../nbs/support/containers.ipynb #containers-05
 def require_av():
@@ -40,7 +39,10 @@ def open_container(
             if not container.streams.audio:
                 kind = container.format.long_name
                 raise ValueError(f"holds no sound ({kind}); want a sound file")
-            yield container, container.streams.audio[0]
+            stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise ValueError(f"its sound has an unknown encoding; {WANTED}")
+            yield container, stream
 
 # %% ../../nbs/support/containers.ipynb #containers-07
 RESYNC = ("mp3", "aac")  # raw streams, in which decoders pass over what is no frame
@@ -73,19 +75,20 @@ def decoded_frames(
 # %% ../../nbs/support/containers.ipynb #containers-08
 def converted_pieces(
     frames,  # PyAV's audio frames
-):  # yields (channels, samples), float32, and their rate (Hz)
+):  # yields (channels, samples), float32, their rate (Hz), and the time of their end (s) or None
     "Frames as arrays, all at the rate and with the channels of the first one."
     import av
 
     resampler = seen = None
     for frame in frames:
         kind = frame.format.name, frame.layout.name, frame.sample_rate
+        end = None if frame.time is None else frame.time + frame.samples / frame.sample_rate
         if resampler is None:
             layout, rate = frame.layout, frame.sample_rate
         if resampler is None or kind != seen:
             resampler, seen = av.AudioResampler("flt", layout=layout, rate=rate), kind
         for converted in resampler.resample(frame):
-            yield converted.to_ndarray().reshape(-1, layout.nb_channels).T, rate
+            yield converted.to_ndarray().reshape(-1, layout.nb_channels).T, rate, end
 
 # %% ../../nbs/support/containers.ipynb #containers-10
 STATED = ("mov", "matroska", "wv", "avi", "ape", "tta")  # these state their length
@@ -103,8 +106,8 @@ def stated_seconds(
     "How long a file says that its sound is."
     name = container.format.name.split(",")[0]
     if name == "mp3":
-        with open(file, "rb") as data:
-            header = XING.search(data.read(2**21))
+        with open_stream(file) as data:
+            header = XING.search(data.read(2**16))
         frame_size = 1152 if stream.rate >= 32_000 else 576
         frames = int.from_bytes(header[1]) - 3 if header else 0  # three are for the encoder's delay
         return frames * frame_size / stream.rate
@@ -113,20 +116,6 @@ def stated_seconds(
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
-
-# %% ../../nbs/support/containers.ipynb #containers-11
-ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-
-
-def refuse_cut_asf(
-    file,  # path of a regular file
-    start,  # its first bytes
-):
-    "Refuse a WMA file that is shorter than it says."
-    at = start.find(ASF_PROPERTIES)
-    stated = int.from_bytes(start[at + 40 : at + 48], "little") if at >= 0 else 0
-    if (held := os.stat(file).st_size) < stated:
-        raise ValueError(f"the file is truncated: it holds {held:,} of {stated:,} bytes")
 
 # %% ../../nbs/support/containers.ipynb #containers-13
 LAME = re.compile(  # first frame of an MP3: frames, bytes, samples to drop at both ends
@@ -139,9 +128,9 @@ def short_length(
     file,  # path of an MP3 file
 ):  # samples; None for a longer file, or where it says nothing
     "How long a sound of less than a frame is; FFmpeg would keep too much of it."
-    with open(file, "rb") as data:
+    with open_stream(file) as data:
         found = LAME.search(data.read(8192))
-    if not found or os.stat(file).st_size > found.start() + int.from_bytes(found[3]) + 256:
+    if not found or stream_size(file) > found.start() + int.from_bytes(found[3]) + 256:
         return None  # another sound may follow
     per_frame = 1152 if found[1][0] & 8 else 576
     frames, ends = int.from_bytes(found[2]), int.from_bytes(found[4])
@@ -155,17 +144,26 @@ def container_pieces(
 ):  # yields (channels, samples), float32
     "The sound of a file that FFmpeg can decode."
     with open_container(file, demuxer) as (container, stream):
-        samples, rate = 0, 0
+        samples, rate, end = 0, 0, None
         length = short_length(file) if demuxer == "mp3" else None
-        for piece, rate in converted_pieces(decoded_frames(container, stream)):
+        for piece, rate, end in converted_pieces(decoded_frames(container, stream)):
             if length is not None:
                 piece = piece[:, : length - samples]
             samples += piece.shape[1]
             yield piece
-        stated = stated_seconds(file, container, stream)
-        if samples and stated and samples / rate < stated - 0.1:
-            seconds = f"{samples / rate:.2f} of {stated:.2f} s"
+        if not samples:
+            return
+        stated, reached = stated_seconds(file, container, stream), samples / rate
+        if is_matroska(container) and end is not None:
+            reached = end
+        if stated and reached < stated - 0.1:
+            seconds = f"{reached:.2f} of {stated:.2f} s"
             raise ValueError(f"the file is truncated: it holds {seconds} of sound")
+
+
+def is_matroska(container):
+    "Is it a Matroska or WebM file, whose duration is the time at which it ends?"
+    return container.format.name.startswith("matroska")
 
 # %% ../../nbs/support/containers.ipynb #containers-16
 def probe_container(
@@ -179,7 +177,10 @@ def probe_container(
         if first is None:
             raise ValueError("the file holds no samples")
         rate, channels = first.sample_rate, first.layout.nb_channels
-        about = round((container.duration or 0) / 1e6 * rate)
+        microseconds = container.duration or 0
+        if is_matroska(container):
+            microseconds -= container.start_time or 0
+    about = min(round(microseconds / 1e6 * rate), most_samples(file))
     return AudioFile(path, rate, channels, partial(container_pieces, file, demuxer), expected=about)
 
 # %% ../../nbs/support/containers.ipynb #containers-18
@@ -203,7 +204,7 @@ def probe_single_frame(
     "An MP3 of a single frame, which is too little for FFmpeg's demuxer."
     import av
 
-    with open(file, "rb") as stream:
+    with open_stream(file) as stream:
         data = stream.read(8192)
     start = data.find(b"\xff")  # of the frame, behind what tags there are
     if start < 0 or XING.search(data):

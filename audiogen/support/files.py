@@ -7,7 +7,6 @@ __all__ = ['FORMATS', 'READABLE', 'sound_format', 'open_audio', 'audio_writer']
 
 # %% ../../nbs/support/files.ipynb #files-02
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,14 +15,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import atomic_path, check_sample_rate, check_waveform
+from audiogen.support.checks import (
+    atomic_path,
+    check_name,
+    check_sample_rate,
+    check_waveform,
+    one_line,
+)
 from audiogen.support.containers import (
     probe_container,
     probe_mp3,
-    refuse_cut_asf,
     require_av,
 )
-from .streams import WANTED, AudioFile, naming, open_stream, regular_file
+from audiogen.support.streams import (
+    WANTED,
+    AudioFile,
+    most_samples,
+    naming,
+    open_stream,
+    refuse_cut,
+    regular_file,
+)
 
 # %% ../../nbs/support/files.ipynb #files-05
 FORMATS = {
@@ -36,9 +48,12 @@ FORMATS = {
 }
 READABLE = (  # suffixes of files in which load_audio looks for a sound
     *FORMATS,
-    *(".aif", ".aifc", ".au", ".caf", ".rf64", ".snd", ".oga", ".opus"),
-    *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".m4a", ".m4v", ".mka", ".mkv", ".mov"),
-    *(".mp2", ".mp4", ".tta", ".webm", ".wma", ".wv"),
+    *(".aif", ".aifc", ".au", ".bwf", ".caf", ".rf64", ".snd", ".wave", ".oga", ".opus", ".spx"),
+    *(".8svx", ".iff", ".nist", ".sds", ".sph", ".voc", ".xi"),
+    *(".aac", ".ac3", ".adts", ".amr", ".ape", ".dts", ".eac3", ".m4a", ".m4b", ".m4r", ".mka"),
+    *(".mp1", ".mp2", ".mpga", ".tta", ".weba", ".wma", ".wv"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".ogv", ".qt", ".ts", ".webm", ".wmv"),
 )
 
 
@@ -48,8 +63,9 @@ def sound_format(
     "The sound format that a file's suffix stands for."
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
         raise ValueError(
-            f"{path}: no sound format ends in {suffix!r}; want one of {', '.join(FORMATS)}"
+            f"{one_line(path)}: no sound format ends in {suffix!r}; want one of {known}"
         )
     return FORMATS[suffix]
 
@@ -85,20 +101,23 @@ def ogg_streams(
     file,  # path of an OGG file
 ) -> list:  # (first byte, end) of each; an end of None is the file's
     "Where the streams of an OGG file lie, which may be several, one behind the other."
-    place, starts, ended, size = 0, [], True, os.stat(file).st_size
-    with open(file, "rb") as pages:
+    place, starts, opening = 0, [], False
+    with open_stream(file) as pages:
+        size = pages.seek(0, 2)
         while place < size:
             pages.seek(place)
             page = pages.read(27)
-            lengths = pages.read(page[26]) if len(page) == 27 else b""
-            if page[:4] != b"OggS":
+            if not b"OggS".startswith(page[:4]):
                 break
-            if ended and page[5] & 2:  # the first page of a stream
+            if len(page) < 27:
+                place = size + 1
+                break
+            if page[5] & 2 and not opening:  # the first of those with which a stream opens
                 starts.append(place)
-            ended = bool(page[5] & 4)  # the last one
-            place += 27 + len(lengths) + sum(lengths)
-    if not ended or place > size:
-        raise ValueError("the file is truncated: its end is missing")
+            opening = bool(page[5] & 2)
+            place += 27 + page[26] + sum(pages.read(page[26]))
+    if place > size:
+        raise ValueError("the file is truncated: its last page is cut")
     if len(starts) < 2:
         return [(0, None)]
     return list(zip(starts, [*starts[1:], place]))
@@ -122,54 +141,57 @@ def total_frames(
         frames += info.frames
     return frames
 
-# %% ../../nbs/support/files.ipynb #files-12
-def refuse_cut(
-    sound,  # an open soundfile.SoundFile
-):
-    "Refuse a file that is shorter than its header says, by what libsndfile logs of it."
-    log, held = sound.extra_info, None
-    if cut := re.search(r"(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", log):
-        stated, there = int(cut[1]), int(cut[2])
-        if there < stated < 0x7FFF_0000:  # more is a placeholder for "unknown"
-            held = f"{there} of {stated} bytes of sound"
-    elif cut := re.search(r"frame count (\d+) does not match .* of (\d+)", log):  # RF64
-        if int(cut[1]) < int(cut[2]):
-            held = f"{cut[1]} of {cut[2]} samples"
-    if held:
-        fix = "get it whole, or keep what is there: ffmpeg -i FILE kept.wav"
-        raise ValueError(f"the file is truncated: it holds {held}; {fix}")
-
 # %% ../../nbs/support/files.ipynb #files-13
 def probe_soundfile(
     path,  # for messages
     file,  # path of a regular file
+    streams=((0, None),),  # (first byte, end) of each stream in it; an end of None is the file's
 ):  # AudioFile, or None
     "A file that soundfile decodes to the sample; None if it can't."
     import soundfile
 
     try:
-        with open_stream(file) as stream, soundfile.SoundFile(stream) as sound:
-            refuse_cut(sound)
+        with open_stream(file, *streams[0]) as stream, soundfile.SoundFile(stream) as sound:
             kind, subtype, frames = sound.format, sound.subtype, sound.frames
             rate, channels = sound.samplerate, sound.channels
     except soundfile.LibsndfileError as e:
-        with open(file, "rb") as stream:
-            unknown = b"data" + 8 * b"\xff" in stream.read(2**16)  # the length of a CAF from a pipe
-        if "malformed" in e.error_string and not unknown:  # FFmpeg would read what there is
+        known = "malformed" in e.error_string  # FFmpeg would read what there is
+        if known and not is_endless(file, streams):
             raise
         return None
     if subtype.startswith("MPEG") or not 0 < frames < 2**40:  # FLAC from a pipe: length unknown
         return None
     if kind == "OGG" and channels > 2:  # which has an order of channels of its own
         return None
-    streams = ogg_streams(file) if kind == "OGG" else [(0, None)]
+    if subtype == "OPUS" and is_endless(file, streams):  # which libsndfile can't always read
+        return None
+    if frames > (most := most_samples(file)):
+        raise ValueError(f"its header is wrong: it states {frames:,} samples; at most {most:,} fit")
     if len(streams) > 1:
         frames = total_frames(file, streams, rate, channels)
     pieces = partial(soundfile_pieces, file, streams)
     return AudioFile(path, rate, channels, pieces, stated=frames, expected=frames)
 
+# %% ../../nbs/support/files.ipynb #files-endless
+def is_endless(
+    file,  # path of a regular file
+    streams,  # (first byte, end) of each in it
+) -> bool:
+    "Is it a CAF from a pipe, or an OGG without a mark on a last page?"
+    for start, end in streams:
+        with open_stream(file, start, end) as stream:
+            beginning = stream.read(2**16)
+            stream.seek(max(0, stream.seek(0, 2) - 2**17))
+            _, page, last = stream.read().rpartition(b"OggS")
+        if b"data" + 8 * b"\xff" in beginning or (page and last[1:2] and not last[1] & 4):
+            return True
+    return False
+
 # %% ../../nbs/support/files.ipynb #files-15
-SOUNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
+SOUNDFILE_MAGIC = (
+    *(b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"dns."),
+    b"\xf0\x7e",  # MIDI Sample Dump
+)
 
 
 def probe(
@@ -177,14 +199,13 @@ def probe(
     file,  # path of a regular file
 ) -> AudioFile:
     "Find the decoder for a file: soundfile where it is exact, else FFmpeg."
-    with open(file, "rb") as stream:
-        start = stream.read(2**16)
+    with open_stream(file) as stream:
+        start, tagged = stream.read(2**16), stream.raw.start > 0
     if not start:
-        raise ValueError("the file is empty")
-    if start[:4] == b"OggS":
-        ogg_streams(file)  # refuses a file without an end, whatever is in it
-    refuse_cut_asf(file, start)
-    if start[:4] in SOUNDFILE_MAGIC and (audio := probe_soundfile(path, file)):
+        raise ValueError("the file ends in its tag" if tagged else "the file is empty")
+    refuse_cut(file)
+    streams = ogg_streams(file) if start[:4] == b"OggS" else [(0, None)]
+    if start.startswith(SOUNDFILE_MAGIC) and (audio := probe_soundfile(path, file, streams)):
         return audio
     require_av()
     if start[0] == 0xFF and start[1:] and start[1] & 0xE0 == 0xE0 and start[1] & 6:  # MPEG audio
@@ -192,9 +213,23 @@ def probe(
     try:
         return probe_container(path, file)
     except ValueError:
-        if start[:3] != b"ID3":
+        audio = probe_mp3(path, file) if tagged else probe_rare(path, file)
+        if not audio:
             raise
-    return probe_mp3(path, file)
+        return audio
+
+
+def probe_rare(
+    path,  # for messages
+    file,  # path of a regular file
+):  # AudioFile, or None
+    "A file of a kind that only soundfile knows, such as a sampler's; None if it doesn't."
+    import soundfile
+
+    try:
+        return probe_soundfile(path, file)
+    except soundfile.LibsndfileError:
+        return None
 
 # %% ../../nbs/support/files.ipynb #files-16
 @contextmanager
@@ -205,9 +240,9 @@ def open_audio(
     if isinstance(path, AudioFile):
         yield path
         return
-    path = Path(path)
+    path = check_name(path)
     if path.suffix.lower() == ".raw":
-        raise ValueError(f"{path}: raw samples without a header; {WANTED}")
+        raise ValueError(f"{one_line(path)}: raw samples without a header; {WANTED}")
     with regular_file(path) as file:
         with naming(path):
             audio = probe(path, file)
@@ -240,6 +275,19 @@ def samples_in(
     except soundfile.LibsndfileError:
         return 0
 
+# %% ../../nbs/support/files.ipynb #files-subtype
+def check_subtype(
+    name,  # of the file
+    kind,  # soundfile's word for its format
+    subtype,  # and for how samples are stored in it; None for the format's own
+):
+    "Refuse what is no way to store samples in a format."
+    import soundfile
+
+    if not soundfile.check_format(kind, subtype):
+        known = ", ".join(soundfile.available_subtypes(kind))
+        raise ValueError(f"{name}: {kind} has no subtype {subtype!r}; want one of {known}")
+
 # %% ../../nbs/support/files.ipynb #files-22
 @contextmanager
 def audio_writer(
@@ -252,10 +300,12 @@ def audio_writer(
     "Write a sound file piece by piece in a `with` block, whole or not at all."
     import soundfile
 
-    kind, rate, written = sound_format(path), check_sample_rate(sample_rate), 0
+    kind, rate, name = sound_format(path), check_sample_rate(sample_rate), one_line(path)
+    written = 0
+    check_subtype(name, kind, subtype)
     if kind == "OGG" and rate > 192_000:
         raise ValueError(
-            f"{path}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav"
+            f"{name}: OGG goes up to 192000 Hz, and the rate is {rate}; write .flac or .wav"
         )
 
     def write(waveform):
@@ -272,8 +322,8 @@ def audio_writer(
                 yield write
         except soundfile.LibsndfileError as e:
             raise ValueError(
-                f"{path}: {kind} can't be written at {rate} Hz with subtype {subtype} "
+                f"{name}: {kind} can't be written at {rate} Hz with subtype {subtype} "
                 f"({e.error_string})"
             ) from None
-        if samples_in(temporary) != written:
-            raise OSError(f"{path}: not all of it could be written; is the disk full?")
+        if samples_in(temporary) < written:
+            raise OSError(f"{name}: not all of it could be written; is the disk full?")

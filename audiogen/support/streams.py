@@ -9,6 +9,7 @@ __all__ = ['AudioFile']
 import io
 import shutil
 import stat
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks import check_count
+from .checks import check_count, one_line
 
 # %% ../../nbs/support/streams.ipynb #streams-05
 @contextmanager
@@ -29,15 +30,15 @@ def regular_file(
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
-            raise IsADirectoryError(f"{path}: a folder; want a sound file")
+            raise IsADirectoryError(f"{one_line(path)}: a folder; want a sound file")
         if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) or stat.S_ISSOCK(kind):
-            raise ValueError(f"{path}: a device or a socket; want a sound file")
+            raise ValueError(f"{one_line(path)}: a device or a socket; want a sound file")
         file = open(path, "rb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
+        raise FileNotFoundError(f"{one_line(path)}: no such file") from None
     except PermissionError:
         fix = "make it readable (chmod u+r), or run as its owner"
-        raise PermissionError(f"{path}: no permission to read it; {fix}") from None
+        raise PermissionError(f"{one_line(path)}: no permission to read it; {fix}") from None
     with file:
         if file.seekable():
             yield path
@@ -49,6 +50,38 @@ def regular_file(
             yield copy
 
 # %% ../../nbs/support/streams.ipynb #streams-06
+class Untagged(io.FileIO):
+    "A file as if it began behind the ID3v2 tags at its start."
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.start = 0
+        while size := tag_size(self.read(10)):
+            self.start += size
+            self.seek(0)
+        self.seek(0)
+
+    def seek(self, offset, whence=0):
+        if whence == 0:
+            if offset < 0:
+                raise ValueError("negative place in a file")
+            offset += self.start
+        return super().seek(offset, whence) - self.start
+
+    def tell(self):
+        return super().tell() - self.start
+
+
+def tag_size(
+    header,  # ten bytes
+):  # bytes; 0 if it is no tag
+    "How long an ID3v2 tag is, which any sound file may have in front of it."
+    if len(header) < 10 or header[:3] != b"ID3" or max(header[6:]) > 127:
+        return 0
+    footer = 10 if header[5] & 16 else 0
+    return 10 + sum(part << 7 * i for i, part in enumerate(reversed(header[6:]))) + footer
+
+# %% ../../nbs/support/streams.ipynb #files-streams-source
 class Source(io.BufferedReader):
     "A file for decoders, which seek where there is nothing when a file is damaged."
 
@@ -61,16 +94,167 @@ class Source(io.BufferedReader):
 
 def open_stream(
     file,  # path of a regular file
-    start=0,  # first byte
+    start=0,  # first byte, behind the tags
     end=None,  # behind the last byte; None for the file's end
 ):  # a file, open for reading in binary
-    "A file, or a part of one as a file in memory."
-    source = Source(io.FileIO(file))
+    "A file without its ID3v2 tags, or a part of one as a file in memory."
+    source = Source(Untagged(file))
     if end is None:
         return source
     with source:
         source.seek(start)
         return io.BytesIO(source.read(end - start))
+
+
+def stream_size(
+    file,  # path of a regular file
+) -> int:  # bytes
+    "How long a file is without its ID3v2 tags."
+    with open_stream(file) as stream:
+        return stream.seek(0, 2)
+
+
+def most_samples(
+    file,  # path of a regular file
+) -> int:
+    "More samples than any encoder puts into a file: FLAC's silence takes 12 bytes for 65,536."
+    return 65_536 * stream_size(file) // 12
+
+# %% ../../nbs/support/streams.ipynb #files-streams-chunks
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # in the header of WMA
+CHUNKED = {  # how a file begins: place of its first chunk, a chunk's name and size, alignment
+    b"RIFF": (12, "<4sI", 2),
+    b"RF64": (12, "<4sI", 2),
+    b"BW64": (12, "<4sI", 2),
+    b"RIFX": (12, ">4sI", 2),
+    b"FORM": (12, ">4sI", 2),
+    b"riff": (40, "<16sQ", 8),
+    b"caff": (8, ">4sQ", 1),
+}
+
+
+def chunks(
+    stream,  # a file, open for reading in binary
+    first,  # place of its first chunk
+    layout,  # of a chunk's name and size, for struct
+    align,  # chunks begin at multiples of it
+):  # yields (name, first byte, bytes); 0 bytes if their number is a placeholder
+    "The chunks of a file, one after the other."
+    place, head_size = first, struct.calcsize(layout)
+    placeholder = 0x7FFF_0000 if head_size == 8 else 2**62
+    while stream.seek(place) == place:
+        head = stream.read(head_size)
+        if len(head) < head_size or not head[0]:  # the end, or zeros behind the last chunk
+            return
+        name, size = struct.unpack(layout, head)
+        if head_size == 24:  # Wave64 counts the head, too
+            size = max(0, size - 24)
+        place += head_size
+        yield name[:4], place, size if size < placeholder else 0
+        place += -(-size // align) * align
+
+# %% ../../nbs/support/streams.ipynb #files-streams-sound
+def sound_chunks(
+    stream,  # a file, open for reading in binary
+    magic,  # its first bytes
+):  # yields (first byte, bytes)
+    "Where the sound lies in a file of chunks."
+    least = wide = 0
+    for name, place, size in chunks(stream, *CHUNKED[magic[:4]]):
+        start = stream.read(22) if name in (b"ds64", b"COMM", b"LIST") else b""
+        if name == b"ds64":  # of RF64: the size of "data", which says that it is more than 4 GB
+            wide = int.from_bytes(start[8:16], "little")
+        elif name == b"COMM":
+            least = aiff_bytes(start, compressed=magic[8:12] == b"AIFC")
+        elif name in (b"data", b"BODY"):
+            yield place, size or wide
+            return
+        elif name == b"SSND":
+            if 0 < size < least:
+                raise truncated(size, least)
+            yield place, max(size, least)
+            return
+        elif name == b"RIFF" or start[:4] == b"movi":  # of AVI, which has one or more
+            yield place, size
+
+
+def aiff_bytes(
+    comm,  # the chunk of that name
+    *,
+    compressed,  # is there an encoding in it?
+) -> int:  # at least so many; 0 if it is compressed
+    "How many bytes the sound of an AIFF takes, by what its header says of it."
+    if compressed and comm[18:22].lower() not in (b"none", b"twos", b"sowt", b"fl32", b"fl64"):
+        return 0
+    channels, frames, bits = struct.unpack(">HIH", comm[:8]) if len(comm) >= 8 else (0, 0, 0)
+    return 8 + channels * frames * -(-bits // 8) if frames else 0
+
+# %% ../../nbs/support/streams.ipynb #files-streams-blocks
+def voc_blocks(
+    stream,  # a VOC file, open for reading in binary
+    place,  # of its first block
+):  # yields (first byte, bytes)
+    "The blocks of a VOC file: a byte for the kind, three for the size."
+    while stream.seek(place) == place:
+        head = stream.read(4)
+        if not head or not head[0]:  # the end
+            return
+        size = int.from_bytes(head[1:], "little")
+        yield place + 4, size
+        place += 4 + size
+
+
+def nist_bytes(
+    header,  # lines of "name -type value"
+) -> int:  # 0 if it is compressed, or doesn't say
+    "How many bytes the sound of a NIST file takes."
+    values = {line.split()[0]: line.split()[-1] for line in header.splitlines() if line.split()}
+    if b"," in values.get(b"sample_coding", b""):  # "pcm,embedded-shorten"
+        return 0
+    size = 1
+    for name in (b"sample_count", b"channel_count", b"sample_n_bytes"):
+        value = values.get(name, b"0")
+        size *= int(value) if value.isdigit() else 0
+    return size
+
+# %% ../../nbs/support/streams.ipynb #files-streams-refuse
+def stated_sizes(
+    stream,  # a file, open for reading in binary
+):  # yields (first byte, bytes); 0 bytes where it doesn't say how many
+    "Where a file says that its sound lies."
+    start = stream.read(2**16)
+    if start[:4] in CHUNKED:
+        yield from sound_chunks(stream, start)
+    elif start[:4] in (b".snd", b"dns.") and len(start) >= 12:  # AU
+        place, size = struct.unpack((">" if start[:1] == b"." else "<") + "II", start[4:12])
+        yield place, 0 if size >= 0x7FFF_0000 else size
+    elif start.startswith(b"Creative Voice File"):
+        yield from voc_blocks(stream, int.from_bytes(start[20:22], "little"))
+    elif start.startswith(b"NIST_1A"):
+        size = start[8:16].strip()
+        yield int(size) if size.isdigit() else 1024, nist_bytes(start[:1024])
+    elif start[:2] == b"\1\4" and len(start) >= 42:  # Akai MPC 2000
+        yield 42, 2 * (1 + start[21]) * int.from_bytes(start[30:34], "little")
+    elif (at := start.find(ASF_PROPERTIES)) >= 0:  # WMA states the size of the file
+        yield 0, int.from_bytes(start[at + 40 : at + 48], "little")
+
+# %% ../../nbs/support/streams.ipynb #files-streams-cut
+def refuse_cut(
+    file,  # path of a regular file
+):
+    "Refuse a file that is shorter than its header says."
+    size = stream_size(file)
+    with open_stream(file) as stream:
+        for place, stated in stated_sizes(stream):
+            held = max(0, size - place)
+            if held < stated:
+                raise truncated(held, stated)
+
+
+def truncated(held, stated):
+    "The error for a file that holds fewer bytes of sound than it states."
+    fix = "get it whole, or keep what is there: ffmpeg -i FILE kept.wav"
+    return ValueError(f"the file is truncated: it holds {held} of {stated} bytes of sound; {fix}")
 
 # %% ../../nbs/support/streams.ipynb #streams-10
 WANTED = "want WAV, FLAC, MP3, M4A, …"
@@ -87,10 +271,10 @@ def naming(
         yield
     except soundfile.LibsndfileError as e:
         reason = e.error_string.rstrip(".")
-        raise ValueError(f"{path}: not a whole sound file ({reason}); {WANTED}") from None
+        raise ValueError(f"{one_line(path)}: not a whole sound file ({reason}); {WANTED}") from None
     except (ValueError, OSError) as e:
         reason = getattr(e, "strerror", None) or e  # an OSError would name no file
-        raise ValueError(f"{path}: {reason}") from None
+        raise ValueError(f"{one_line(path)}: {reason}") from None
 
 # %% ../../nbs/support/streams.ipynb #streams-13
 def regroup(
