@@ -9,7 +9,7 @@ __all__ = ['safe_sqrt', 'check_waveform', 'atomic_path']
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import jax
@@ -192,7 +192,8 @@ def atomic_path(
             ) from None
         raise type(e)(e.errno, e.strerror, os.fspath(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been there
+            temporary.unlink()
 
 # %% ../../nbs/support/checks.ipynb #checks-26
 @contextmanager
