@@ -47,12 +47,19 @@ from .waveform import seconds_to_samples
 # %% ../nbs/11_conditional.ipynb #0024
 @dataclass(frozen=True)
 class ConditionalConfig(FilterConfig):
-    "The settings of a `ConditionalVAE`: those of a `FilterDecoder`, and some more."
+    """The settings of a `ConditionalVAE`: those of a `FilterDecoder`, and some more.
 
-    pool: int = 8  # frames that are averaged before a sound is encoded
-    encoder_dim: int = 128  # width of the encoder's hidden layer
-    pitched: tuple = (True,)  # which classes have a pitch
-    beta: float = 3e-4  # price of a nat, in units of the mean square (of log-magnitudes)
+    Attributes:
+        pool: frames that are averaged before a sound is encoded
+        encoder_dim: width of the encoder's hidden layer
+        pitched: which classes have a pitch
+        beta: price of a nat, in units of the mean square (of log-magnitudes)
+    """
+
+    pool: int = 8
+    encoder_dim: int = 128
+    pitched: tuple = (True,)
+    beta: float = 3e-4
 
     def __post_init__(self):
         super().__post_init__()
@@ -71,11 +78,16 @@ class ConditionalConfig(FilterConfig):
 LEEWAY = 2  # semitones: in training, pitches are off by one or two
 
 # %% ../nbs/11_conditional.ipynb #settle
-def settle(
-    x,  # waveforms, (..., t)
-    piece,  # samples over which a level is measured
-):  # waveforms, (..., t)
-    "Turn the end down, where two pieces are louder than the eight before them."
+def settle(x, piece):
+    """Turn the end down, where two pieces are louder than the eight before them.
+
+    Args:
+        x: waveforms, (..., t)
+        piece: samples over which a level is measured
+
+    Returns:
+        waveforms, (..., t)
+    """
     n = x.shape[-1]
     if n < 10 * piece:
         return x
@@ -161,15 +173,19 @@ def conditional_conditions(config: ConditionalConfig) -> tuple:
 ConditionalVAE.conditions = property(lambda self: conditional_conditions(self.config))
 
 # %% ../nbs/11_conditional.ipynb #0074
-def told_sounds(
-    model: ConditionalVAE,
-    z,  # latent vectors, (..., latent_dim)
-    label=None,  # a class of sound, or one for each sound; the first with a pitch if None
-    pitch=None,  # MIDI number, or one for each sound; 60 if None
-    loudness=None,  # of the loudest 50 ms (dBFS); as the model makes it if None
-    seconds=None,  # length (s); the model's own if None
-):  # waveforms, (..., t), in [-1, 1]
-    "The sounds of latent vectors."
+def told_sounds(model: ConditionalVAE, z, label=None, pitch=None, loudness=None, seconds=None):
+    """The sounds of latent vectors.
+
+    Args:
+        z: latent vectors, (..., latent_dim)
+        label: a class of sound, or one for each sound; the first with a pitch if None
+        pitch: MIDI number, or one for each sound; 60 if None
+        loudness: of the loudest 50 ms (dBFS); as the model makes it if None
+        seconds: length (s); the model's own if None
+
+    Returns:
+        waveforms, (..., t), in [-1, 1]
+    """
     told = model.resolve(label=label, pitch=pitch, loudness=loudness, seconds=seconds)
     z, c, midi = check_latent(z, model), told["label"], told["pitch"]
     x = model.sound(z, c, midi, seconds)
@@ -181,15 +197,18 @@ def told_sounds(
     return at_loudness(x, told["loudness"], sample_rate=model.sample_rate)
 
 
-def told_styles(
-    model: ConditionalVAE,
-    key,
-    count,  # how many
-    label=None,  # as above
-    pitch=None,  # as above
-    words="",  # some of WORDS
-):  # latent vectors, (count, latent_dim)
-    "Random styles."
+def told_styles(model: ConditionalVAE, key, count, label=None, pitch=None, words=""):
+    """Random styles.
+
+    Args:
+        count: how many
+        label: as above
+        pitch: as above
+        words: some of WORDS
+
+    Returns:
+        latent vectors, (count, latent_dim)
+    """
     told = model.numbers(label=label, pitch=pitch)
     c, midi = (np.broadcast_to(told[name], count) for name in ("label", "pitch"))
     for number in np.unique(c):
@@ -197,13 +216,17 @@ def told_styles(
     return sample_styles(model, key, c, midi, words=words)
 
 
-def told_encoding(
-    model: ConditionalVAE,
-    waveforms,  # (n, num_samples)
-    label=None,  # as above
-    pitch=None,  # as above
-):  # latent vectors, (n, latent_dim)
-    "The styles of sounds, whose classes and pitches are known."
+def told_encoding(model: ConditionalVAE, waveforms, label=None, pitch=None):
+    """The styles of sounds, whose classes and pitches are known.
+
+    Args:
+        waveforms: (n, num_samples)
+        label: as above
+        pitch: as above
+
+    Returns:
+        latent vectors, (n, latent_dim)
+    """
     told = model.numbers(label=label, pitch=pitch)
     c, midi = (np.broadcast_to(told[name], len(waveforms)) for name in ("label", "pitch"))
     return encode_styles(model, waveforms, c, midi)
@@ -237,12 +260,17 @@ def told_in_range(model, **conditions):  # -> {name: number, or one for each sou
     return told
 
 
-def ended(
-    x,  # waveforms, (..., t)
-    length,  # samples wanted
-    sample_rate,  # samples per second (Hz)
-):  # waveforms, (..., length)
-    "Sounds cut short, with a fade of up to 10 ms, or followed by silence."
+def ended(x, length, sample_rate):
+    """Sounds cut short, with a fade of up to 10 ms, or followed by silence.
+
+    Args:
+        x: waveforms, (..., t)
+        length: samples wanted
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveforms, (..., length)
+    """
     more = length - x.shape[-1]
     if more >= 0:
         return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
@@ -254,14 +282,15 @@ ConditionalVAE.numbers = told_numbers
 ConditionalVAE.resolve = told_in_range
 
 # %% ../nbs/11_conditional.ipynb #chkrange
-def point_out_range(
-    model,  # a ConditionalVAE
-    c,  # number of a class with a pitch
-    pitches,  # MIDI numbers that it shall play, (n,)
-    *,
-    stacklevel=3,  # whose line the warning names, as for warnings.warn
-):
-    "Warn of the first pitch that is too far from those that a class learned."
+def point_out_range(model, c, pitches, *, stacklevel=3):
+    """Warn of the first pitch that is too far from those that a class learned.
+
+    Args:
+        model: a ConditionalVAE
+        c: number of a class with a pitch
+        pitches: MIDI numbers that it shall play, (n,)
+        stacklevel: whose line the warning names, as for warnings.warn
+    """
     learned = np.asarray(model.known_midi[c])
     pitches = np.asarray(pitches, np.float32)
     nearest = np.asarray(model.nearest_learned(c, pitches))
@@ -277,13 +306,14 @@ def point_out_range(
     )
 
 # %% ../nbs/11_conditional.ipynb #0053
-def conditional_model(
-    sounds,  # SoundSet to learn from; its pitches are NaN or 0 where there is none
-    *,
-    rngs: nnx.Rngs,  # source of randomness for the weights
-    **settings,  # further settings of ConditionalConfig
-) -> ConditionalVAE:
-    "An untrained model for a set of sounds; it knows which classes have a pitch, and which bins of each ring."
+def conditional_model(sounds, *, rngs: nnx.Rngs, **settings) -> ConditionalVAE:
+    """An untrained model for a set of sounds; it knows which classes have a pitch, and which bins of each ring.
+
+    Args:
+        sounds: SoundSet to learn from; its pitches are NaN or 0 where there is none
+        rngs: source of randomness for the weights
+        **settings: further settings of ConditionalConfig
+    """
     waveforms, labels, classes = np.asarray(sounds.waveforms), sounds.labels, sounds.classes
     midi = np.nan_to_num(sounds.midi)
     check_enough_clips(labels, classes)
@@ -303,54 +333,73 @@ def conditional_model(
     return model
 
 # %% ../nbs/11_conditional.ipynb #0055
-def fit_styles(
-    model: ConditionalVAE,  # is changed
-    arrays,  # from conditional_targets
-):
-    "Find the cloud of each class's latent vectors, and remember some of them and their pitches."
+def fit_styles(model: ConditionalVAE, arrays):
+    """Find the cloud of each class's latent vectors, and remember some of them and their pitches.
+
+    Args:
+        model: is changed
+        arrays: from conditional_targets
+    """
     features = arrays["features"][:, 0]
     z = in_blocks(feature_means, model, features, arrays["label"], arrays["midi"], size=1024)
     model.clouds.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
 
 # %% ../nbs/11_conditional.ipynb #0057
-def resynthesize(
-    model: ConditionalVAE,
-    waveforms,  # (n, num_samples)
-    labels,  # numbers of their classes, (n,)
-    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
-):  # waveforms, (n, num_samples)
-    "Encode sounds, and make them again from their latent vectors, classes and pitches."
+def resynthesize(model: ConditionalVAE, waveforms, labels, midi):
+    """Encode sounds, and make them again from their latent vectors, classes and pitches.
+
+    Args:
+        waveforms: (n, num_samples)
+        labels: numbers of their classes, (n,)
+        midi: pitches in MIDI numbers, NaN or 0 for none, (n,)
+
+    Returns:
+        waveforms, (n, num_samples)
+    """
     return sound_blocks(model, encode_styles(model, waveforms, labels, midi), labels, midi)
 
 # %% ../nbs/11_conditional.ipynb #0058
-def encode_styles(
-    model: ConditionalVAE,
-    waveforms,  # (n, num_samples)
-    labels,  # numbers of their classes, (n,)
-    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
-):  # latent vectors, (n, latent_dim)
-    "The means of the posteriors of sounds."
+def encode_styles(model: ConditionalVAE, waveforms, labels, midi):
+    """The means of the posteriors of sounds.
+
+    Args:
+        waveforms: (n, num_samples)
+        labels: numbers of their classes, (n,)
+        midi: pitches in MIDI numbers, NaN or 0 for none, (n,)
+
+    Returns:
+        latent vectors, (n, latent_dim)
+    """
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
     midi = np.nan_to_num(midi).astype(np.float32)
     return in_blocks(feature_means, model, features, labels, midi, size=1024)
 
 # %% ../nbs/11_conditional.ipynb #0059
-def sound_blocks(
-    model: ConditionalVAE,
-    z,  # latent vectors, (n, latent_dim)
-    labels,  # numbers of their classes, (n,)
-    midi,  # pitches in MIDI numbers, NaN or 0 for none, (n,)
-):  # waveforms, (n, num_samples)
-    "Any number of sounds, in the memory that a few take."
+def sound_blocks(model: ConditionalVAE, z, labels, midi):
+    """Any number of sounds, in the memory that a few take.
+
+    Args:
+        z: latent vectors, (n, latent_dim)
+        labels: numbers of their classes, (n,)
+        midi: pitches in MIDI numbers, NaN or 0 for none, (n,)
+
+    Returns:
+        waveforms, (n, num_samples)
+    """
     pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
     return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #recip10c
-def enough_steps(
-    sounds,  # SoundSet to learn from
-):  # steps, or None for as many as there is time for
-    "After how many steps more of them don't help with recordings that the model hasn't heard."
+def enough_steps(sounds):
+    """After how many steps more of them don't help with recordings that the model hasn't heard.
+
+    Args:
+        sounds: SoundSet to learn from
+
+    Returns:
+        steps, or None for as many as there is time for
+    """
     return 20_000 if "program" in sounds.details else None
 
 

@@ -45,24 +45,32 @@ else:  # the names alone, so that nothing more is imported
     Widget = "Widget"
 
 # %% ../nbs/04_demo.ipynb #0016
-def walk_between(
-    model: AudioModel,  # called as model(z)
-    a: ArrayLike,  # latent vector, (latent_dim,)
-    b: ArrayLike,  # latent vector, (latent_dim,)
-    *,
-    steps: int = 6,  # steps from a to b; one segment more
-) -> np.ndarray:  # waveform, (t,)
-    "One long sound that goes from a to b."
+def walk_between(model: AudioModel, a: ArrayLike, b: ArrayLike, *, steps: int = 6) -> np.ndarray:
+    """One long sound that goes from a to b.
+
+    Args:
+        model: called as model(z)
+        a: latent vector, (latent_dim,)
+        b: latent vector, (latent_dim,)
+        steps: steps from a to b; one segment more
+
+    Returns:
+        waveform, (t,)
+    """
     segments = np.asarray(synthesize(model, latent_walk(np.stack([a, b]), steps=steps)))
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
 # %% ../nbs/04_demo.ipynb #0019
-def demo_classes(
-    model: AudioModel,  # any model
-    *,
-    seed: int = 42,  # which ones, where there are more than three
-) -> list[str | None]:  # three names, or None three times
-    "The classes of the three sounds, where a class says which latent vectors are drawn."
+def demo_classes(model: AudioModel, *, seed: int = 42) -> list[str | None]:
+    """The classes of the three sounds, where a class says which latent vectors are drawn.
+
+    Args:
+        model: any model
+        seed: which ones, where there are more than three
+
+    Returns:
+        three names, or None three times
+    """
     choices = [
         c.choices for c in model.conditions if c.kind == "class" and c.acts_on == ("latents",)
     ]
@@ -71,12 +79,18 @@ def demo_classes(
 
 # %% ../nbs/04_demo.ipynb #0020
 def demo_sounds(
-    model: AudioModel,  # called as model(z)
-    *,
-    seed: int = 42,  # of the latent vectors
-    duration: float | None = None,  # length of a sound (s); the model's own if None
-) -> dict[str, np.ndarray]:  # {name: waveform}
-    "Three sounds, four variations of the first, and a walk to the second."
+    model: AudioModel, *, seed: int = 42, duration: float | None = None
+) -> dict[str, np.ndarray]:
+    """Three sounds, four variations of the first, and a walk to the second.
+
+    Args:
+        model: called as model(z)
+        seed: of the latent vectors
+        duration: length of a sound (s); the model's own if None
+
+    Returns:
+        {name: waveform}
+    """
     from flax import nnx
 
     rngs = nnx.Rngs(seed)
@@ -89,13 +103,17 @@ def demo_sounds(
     return dict(zip(names, waveforms)) | {"walk": walk_between(model, z[0], z[1])}
 
 # %% ../nbs/04_demo.ipynb #0022
-def fit_duration(
-    waveforms: ArrayLike,  # (..., t)
-    duration: float | None,  # the length wanted (s); None leaves them as they are
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> np.ndarray:  # waveforms of that length, (..., t)
-    "Waveforms cut short, with a fade of up to 10 ms, or followed by silence."
+def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: int) -> np.ndarray:
+    """Waveforms cut short, with a fade of up to 10 ms, or followed by silence.
+
+    Args:
+        waveforms: (..., t)
+        duration: the length wanted (s); None leaves them as they are
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveforms of that length, (..., t)
+    """
     x = np.asarray(waveforms)
     if duration is None:
         return x
@@ -112,14 +130,20 @@ def fit_duration(
 
 # %% ../nbs/04_demo.ipynb #0026
 def section_html(
-    title: str,  # heading
-    text: str,  # a sentence
-    png: bytes,  # the picture, a PNG file in memory
-    sounds: Mapping[str, ArrayLike],  # {name: waveform} for the players
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> str:  # HTML
-    "A heading, a picture and a row of players."
+    title: str, text: str, png: bytes, sounds: Mapping[str, ArrayLike], *, sample_rate: int
+) -> str:
+    """A heading, a picture and a row of players.
+
+    Args:
+        title: heading
+        text: a sentence
+        png: the picture, a PNG file in memory
+        sounds: {name: waveform} for the players
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        HTML
+    """
     players = "".join(
         f"<div>{html.escape(name)}{player_html(x, sample_rate=sample_rate, title=name)}</div>"
         for name, x in sounds.items()
@@ -128,11 +152,16 @@ def section_html(
     return f"{words}{png_html(png, alt=title)}<div class=players>{players}</div>"
 
 # %% ../nbs/04_demo.ipynb #0027
-def page_html(
-    title: str,  # of the page
-    sections: Iterable[str],  # HTML, one string each
-) -> str:  # a whole HTML document
-    "A page that needs no other file."
+def page_html(title: str, sections: Iterable[str]) -> str:
+    """A page that needs no other file.
+
+    Args:
+        title: of the page
+        sections: HTML, one string each
+
+    Returns:
+        a whole HTML document
+    """
     return PAGE.format(title=html.escape(title), body="\n".join(sections))
 
 # %% ../nbs/04_demo.ipynb #0028
@@ -163,13 +192,23 @@ SECTIONS = (  # of the page: heading, sentence
 
 
 def demo_files(
-    sounds: Mapping[str, ArrayLike],  # {name: waveform}, from demo_sounds
+    sounds: Mapping[str, ArrayLike],
     *,
-    sample_rate: int,  # samples per second (Hz)
-    classes: Sequence[str | None] = (None, None, None),  # of the three sounds, from demo_classes
-    note: str = "",  # a sentence for the top of the page
-) -> Iterator[tuple[str, bytes]]:  # yields (file name, its bytes)
-    "The pictures, the sounds and the page, one after the other."
+    sample_rate: int,
+    classes: Sequence[str | None] = (None, None, None),
+    note: str = "",
+) -> Iterator[tuple[str, bytes]]:
+    """The pictures, the sounds and the page, one after the other.
+
+    Args:
+        sounds: {name: waveform}, from demo_sounds
+        sample_rate: samples per second (Hz)
+        classes: of the three sounds, from demo_classes
+        note: a sentence for the top of the page
+
+    Returns:
+        yields (file name, its bytes)
+    """
     png, section = partial(figure_png, dpi=80), partial(section_html, sample_rate=sample_rate)
     three, four = ([n for n in sounds if n.startswith(kind)] for kind in ("sound", "variation"))
     titled = {label or name: sounds[name] for name, label in zip(three, classes)}
@@ -191,13 +230,23 @@ def demo_files(
 
 # %% ../nbs/04_demo.ipynb #0031
 def main(
-    out: str | os.PathLike[str] = "audiogen-demo",  # folder for what is made
+    out: str | os.PathLike[str] = "audiogen-demo",
     *,
-    seed: int = 42,  # of latent vectors, and of an untrained model's weights
-    duration: float | None = None,  # length of a sound (s); the model's own if None
-    model: AudioModel | str | Path = "spectral",  # a model, its name or path, or "untrained"
-) -> list[Path]:  # paths of the files written
-    "Generate, vary, walk, draw, save: sounds, pictures, and a page to open."
+    seed: int = 42,
+    duration: float | None = None,
+    model: AudioModel | str | Path = "spectral",
+) -> list[Path]:
+    """Generate, vary, walk, draw, save: sounds, pictures, and a page to open.
+
+    Args:
+        out: folder for what is made
+        seed: of latent vectors, and of an untrained model's weights
+        duration: length of a sound (s); the model's own if None
+        model: a model, its name or path, or "untrained"
+
+    Returns:
+        paths of the files written
+    """
     from tqdm import tqdm
 
     out = check_folder(out)
@@ -222,12 +271,18 @@ def check_folder(path):
 
 # %% ../nbs/04_demo.ipynb #0033
 def choose_model(
-    model: AudioModel | str | Path,  # a model, a shipped one's name, a path, or "untrained"
-    *,
-    seed: int = 42,  # of the weights of the untrained generator
-    duration: float | None = None,  # length of its sounds (s); half a second if None
-) -> AudioModel:  # a model
-    "The model meant by an argument."
+    model: AudioModel | str | Path, *, seed: int = 42, duration: float | None = None
+) -> AudioModel:
+    """The model meant by an argument.
+
+    Args:
+        model: a model, a shipped one's name, a path, or "untrained"
+        seed: of the weights of the untrained generator
+        duration: length of its sounds (s); half a second if None
+
+    Returns:
+        a model
+    """
     from flax import nnx
 
     if model == "untrained":
@@ -238,18 +293,33 @@ def choose_model(
 
 # %% ../nbs/04_demo.ipynb #0044
 def slider_latent(
-    model: AudioModel,  # an AudioModel
+    model: AudioModel,
     *,
-    seed_a: int = 0,  # the first sound
-    seed_b: int = 1,  # the second sound
-    label_b: str | None = None,  # class of the second sound; as the first if None
-    interpolation: float = 0.0,  # where between them, from 0 (a) to 1 (b)
-    variation_scale: float = 0.0,  # standard deviation of a random step from there
-    variation_seed: int = 0,  # which random step
-    offsets: Sequence[float] = (),  # added to the first latent dimensions
-    **conditions: object,  # of the model's, that act on latent vectors, such as label="kick"
-) -> np.ndarray:  # latent vector, (latent_dim,)
-    "The latent vector that a set of sliders stands for."
+    seed_a: int = 0,
+    seed_b: int = 1,
+    label_b: str | None = None,
+    interpolation: float = 0.0,
+    variation_scale: float = 0.0,
+    variation_seed: int = 0,
+    offsets: Sequence[float] = (),
+    **conditions: object,
+) -> np.ndarray:
+    """The latent vector that a set of sliders stands for.
+
+    Args:
+        model: an AudioModel
+        seed_a: the first sound
+        seed_b: the second sound
+        label_b: class of the second sound; as the first if None
+        interpolation: where between them, from 0 (a) to 1 (b)
+        variation_scale: standard deviation of a random step from there
+        variation_seed: which random step
+        offsets: added to the first latent dimensions
+        **conditions: of the model's, that act on latent vectors, such as label="kick"
+
+    Returns:
+        latent vector, (latent_dim,)
+    """
     from flax import nnx
 
     def latent(seed, conditions):
@@ -268,10 +338,15 @@ def slider_latent(
     return z
 
 # %% ../nbs/04_demo.ipynb #0047
-def live_picture(
-    model: AudioModel,  # for its sample rate
-) -> Callable[..., bytes]:  # draw(x, window_size, hop_size) -> PNG file in memory
-    "A picture of waveform and spectrogram that is quick to draw again."
+def live_picture(model: AudioModel) -> Callable[..., bytes]:
+    """A picture of waveform and spectrogram that is quick to draw again.
+
+    Args:
+        model: for its sample rate
+
+    Returns:
+        draw(x, window_size, hop_size) -> PNG file in memory
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -297,11 +372,17 @@ def live_picture(
 
 # %% ../nbs/04_demo.ipynb #0048
 def make_controls(
-    model: AudioModel,  # for its latent_dim
-    *,
-    latent_sliders: int = 4,  # sliders for the first so many latent dimensions
-) -> "tuple[dict[str, Widget], list[Widget], Widget, Widget]":  # by argument, z, window, hop
-    "The sliders, without anything behind them."
+    model: AudioModel, *, latent_sliders: int = 4
+) -> "tuple[dict[str, Widget], list[Widget], Widget, Widget]":
+    """The sliders, without anything behind them.
+
+    Args:
+        model: for its latent_dim
+        latent_sliders: sliders for the first so many latent dimensions
+
+    Returns:
+        by argument, z, window, hop
+    """
     import ipywidgets as w
 
     controls = {
@@ -324,12 +405,16 @@ def make_controls(
     return controls, latent, window, hop
 
 # %% ../nbs/04_demo.ipynb #keys-code
-def make_widget(
-    name: str,  # of a JavaScript module in static, with a style sheet of that name or without
-    *,
-    spec: dict[str, Any] | None = None,  # what its page has to know, fit for JSON
-) -> "AnyWidget":  # a widget
-    "A widget made of JavaScript."
+def make_widget(name: str, *, spec: dict[str, Any] | None = None) -> "AnyWidget":
+    """A widget made of JavaScript.
+
+    Args:
+        name: of a JavaScript module in static, with a style sheet of that name or without
+        spec: what its page has to know, fit for JSON
+
+    Returns:
+        a widget
+    """
     import anywidget
     import traitlets
 
@@ -344,12 +429,16 @@ def make_widget(
     return Widget(spec=spec or {})
 
 # %% ../nbs/04_demo.ipynb #0049
-def sliders(
-    model: AudioModel,  # called as model(z)
-    *,
-    latent_sliders: int = 4,  # sliders for the first so many latent dimensions
-) -> "VBox":  # an ipywidgets box, to be shown as the value of a cell
-    "Explore a model: seeds, interpolation, variation, latent dimensions, window and hop."
+def sliders(model: AudioModel, *, latent_sliders: int = 4) -> "VBox":
+    """Explore a model: seeds, interpolation, variation, latent dimensions, window and hop.
+
+    Args:
+        model: called as model(z)
+        latent_sliders: sliders for the first so many latent dimensions
+
+    Returns:
+        an ipywidgets box, to be shown as the value of a cell
+    """
     import ipywidgets as w
 
     controls, latent, window, hop = make_controls(model, latent_sliders=latent_sliders)

@@ -26,13 +26,17 @@ else:  # the name alone, so that nothing more is imported
     AnyWidget = "AnyWidget"
 
 # %% ../nbs/18_explorer.ipynb #explorer-10
-def explorer_spec(
-    model: AudioModel,  # an AudioModel
-    *,
-    name: str = "model",  # shown, and part of the names of saved files
-    directions: int = 8,  # sliders for so many latent dimensions
-) -> dict[str, Any]:  # fit for JSON
-    "What the explorer's page has to know of a model."
+def explorer_spec(model: AudioModel, *, name: str = "model", directions: int = 8) -> dict[str, Any]:
+    """What the explorer's page has to know of a model.
+
+    Args:
+        model: an AudioModel
+        name: shown, and part of the names of saved files
+        directions: sliders for so many latent dimensions
+
+    Returns:
+        fit for JSON
+    """
     settings = dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0)
     settings["offsets"] = [0.0] * min(directions, model.latent_dim)
     spec = dict(name=name, sample_rate=model.sample_rate, reach=3.0, classes=[], words=[])
@@ -83,10 +87,17 @@ CONTROLS = {
 
 # %% ../nbs/18_explorer.ipynb #explorer-16
 def split_settings(
-    model: AudioModel,  # an AudioModel
-    settings: dict[str, Any],  # from the explorer's page
-) -> tuple[dict[str, Any], dict[str, Any]]:  # arguments of slider_latent, arguments of synthesize
-    "The settings, by what they're for."
+    model: AudioModel, settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings, by what they're for.
+
+    Args:
+        model: an AudioModel
+        settings: from the explorer's page
+
+    Returns:
+        arguments of slider_latent, arguments of synthesize
+    """
     kinds = {condition.name: condition.kind for condition in model.conditions}
     given = {name: value for name, value in settings.items() if value not in (None, "")}
     told = {name: value for name, value in given.items() if name in kinds}
@@ -96,22 +107,31 @@ def split_settings(
     return {name: given[name] for name in given if name not in kinds} | latents, sounds
 
 # %% ../nbs/18_explorer.ipynb #explorer-17
-def explorer_sound(
-    model: AudioModel,  # an AudioModel
-    settings: dict[str, Any],  # from the explorer's page
-) -> np.ndarray:  # waveform, (t,)
-    "The sound that the settings stand for."
+def explorer_sound(model: AudioModel, settings: dict[str, Any]) -> np.ndarray:
+    """The sound that the settings stand for.
+
+    Args:
+        model: an AudioModel
+        settings: from the explorer's page
+
+    Returns:
+        waveform, (t,)
+    """
     latents, sounds = split_settings(model, settings)
     return np.asarray(synthesize(model, slider_latent(model, **latents), **sounds))
 
 # %% ../nbs/18_explorer.ipynb #explorer-20
-def explorer_line(
-    model: AudioModel,  # an AudioModel
-    settings: dict[str, Any],  # from the explorer's page
-    *,
-    source: str = "model",  # Python that stands for the model
-) -> str:  # one line
-    "Python that makes the sound which the settings stand for."
+def explorer_line(model: AudioModel, settings: dict[str, Any], *, source: str = "model") -> str:
+    """Python that makes the sound which the settings stand for.
+
+    Args:
+        model: an AudioModel
+        settings: from the explorer's page
+        source: Python that stands for the model
+
+    Returns:
+        one line
+    """
     latents, sounds = split_settings(model, settings)
     offsets, usual = list(latents.get("offsets", ())), inspect.signature(slider_latent).parameters
     while offsets and not offsets[-1]:
@@ -134,14 +154,18 @@ def explorer_line(
 
 # %% ../nbs/18_explorer.ipynb #explorer-24
 def explorer_reply(
-    model: AudioModel,  # called as model(z)
-    request: dict[str, Any],  # {"kind": "sound", "id": …, "settings": …}
-    *,
-    source: str = "model",  # Python that stands for the model
-) -> tuple[
-    dict[str, Any], list[bytes]
-]:  # message, list of byte strings: as a widget's send takes them
-    "The answer to a request of the explorer's page."
+    model: AudioModel, request: dict[str, Any], *, source: str = "model"
+) -> tuple[dict[str, Any], list[bytes]]:
+    """The answer to a request of the explorer's page.
+
+    Args:
+        model: called as model(z)
+        request: {"kind": "sound", "id": …, "settings": …}
+        source: Python that stands for the model
+
+    Returns:
+        message, list of byte strings: as a widget's send takes them
+    """
     try:
         x, python = (
             explorer_sound(model, request["settings"]),
@@ -152,14 +176,16 @@ def explorer_reply(
         return {"kind": "error", "id": request.get("id"), "message": f"{type(e).__name__}: {e}"}, []
 
 # %% ../nbs/18_explorer.ipynb #explorer-28
-def explore(
-    model: AudioModel
-    | str
-    | Path = "spectral",  # a model, a shipped one's name, a path, or "untrained"
-    *,
-    directions: int = 8,  # sliders for so many latent dimensions
-) -> "AnyWidget":  # a widget, to be shown as the value of a cell
-    "Explore a model by pad, sliders and keyboard."
+def explore(model: AudioModel | str | Path = "spectral", *, directions: int = 8) -> "AnyWidget":
+    """Explore a model by pad, sliders and keyboard.
+
+    Args:
+        model: a model, a shipped one's name, a path, or "untrained"
+        directions: sliders for so many latent dimensions
+
+    Returns:
+        a widget, to be shown as the value of a cell
+    """
     name, source = "model", "model"
     if isinstance(model, (str, Path)):
         name, source = (

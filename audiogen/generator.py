@@ -60,23 +60,35 @@ from audiogen.support.store import (  # noqa: F401
 from .waveform import seconds_to_samples
 
 # %% ../nbs/01_generator.ipynb #0008
-def mlp(
-    sizes: Sequence[int],  # widths of input, hidden layers and output
-    rngs: nnx.Rngs,  # source of randomness for the weights
-) -> nnx.Sequential:  # (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
-    "Linear layers with ReLU between them and tanh at the end."
+def mlp(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
+    """Linear layers with ReLU between them and tanh at the end.
+
+    Args:
+        sizes: widths of input, hidden layers and output
+        rngs: source of randomness for the weights
+
+    Returns:
+        (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
+    """
     layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), relu)]
     return nnx.Sequential(*layers[:-1], tanh)
 
 # %% ../nbs/01_generator.ipynb #0011
 @dataclass(frozen=True)
 class GeneratorConfig:
-    "The settings of a `SimpleAudioGenerator`."
+    """The settings of a `SimpleAudioGenerator`.
 
-    sample_rate: int = 16000  # samples per second (Hz)
-    duration: float = 1.0  # length of a waveform (s)
-    latent_dim: int = 32  # size of the latent vector
-    hidden_dims: tuple[int, ...] = (128, 256, 512)  # widths of the hidden layers
+    Attributes:
+        sample_rate: samples per second (Hz)
+        duration: length of a waveform (s)
+        latent_dim: size of the latent vector
+        hidden_dims: widths of the hidden layers
+    """
+
+    sample_rate: int = 16000
+    duration: float = 1.0
+    latent_dim: int = 32
+    hidden_dims: tuple[int, ...] = (128, 256, 512)
 
     def __post_init__(self):
         checked = dict(
@@ -104,12 +116,17 @@ class GeneratorConfig:
         return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
 
 # %% ../nbs/01_generator.ipynb #0020
-def latent_key(
-    model: nnx.Module,  # anything with a latent_dim
-    count: int,  # how many latent vectors are wanted
-    rngs: nnx.Rngs,  # its `sample` stream is used
-) -> jax.Array:  # a key for nothing but latent vectors
-    "A key of its own for latent vectors, whatever else was drawn from the same one."
+def latent_key(model: nnx.Module, count: int, rngs: nnx.Rngs) -> jax.Array:
+    """A key of its own for latent vectors, whatever else was drawn from the same one.
+
+    Args:
+        model: anything with a latent_dim
+        count: how many latent vectors are wanted
+        rngs: its `sample` stream is used
+
+    Returns:
+        a key for nothing but latent vectors
+    """
     check_sound_count(count)
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     return jax.random.fold_in(check_rngs(rngs).sample(), zlib.crc32(b"latent"))
@@ -120,22 +137,33 @@ def _normal(key, shape):
     return jax.random.normal(key, shape)
 
 # %% ../nbs/01_generator.ipynb #0023
-def model_classes(
-    model: nnx.Module,  # an AudioModel
-) -> tuple[str, ...]:  # names, none for a model without classes
-    "The classes of sound that a model can be asked for."
+def model_classes(model: nnx.Module) -> tuple[str, ...]:
+    """The classes of sound that a model can be asked for.
+
+    Args:
+        model: an AudioModel
+
+    Returns:
+        names, none for a model without classes
+    """
     found = [c.choices for c in check_model(model).conditions if c.kind == "class"]
     return found[0] if found else ()
 
 # %% ../nbs/01_generator.ipynb #0024
 def sample_latents(
-    model: nnx.Module,  # an AudioModel
-    count: int,  # how many
-    *,
-    rngs: nnx.Rngs,  # its `sample` stream is used
-    **conditions: object,  # of the model's, such as label="kick"
-) -> jax.Array:  # latent vectors, (count, latent_dim)
-    "Latent vectors from the model's own distribution, independent of its weights."
+    model: nnx.Module, count: int, *, rngs: nnx.Rngs, **conditions: object
+) -> jax.Array:
+    """Latent vectors from the model's own distribution, independent of its weights.
+
+    Args:
+        model: an AudioModel
+        count: how many
+        rngs: its `sample` stream is used
+        **conditions: of the model's, such as label="kick"
+
+    Returns:
+        latent vectors, (count, latent_dim)
+    """
     key = latent_key(check_model(model), count, rngs)
     conditions = check_part(model, "latents", conditions)
     check_lengths(conditions, count)
@@ -143,14 +171,25 @@ def sample_latents(
 
 # %% ../nbs/01_generator.ipynb #0025
 def vary_latent(
-    model: nnx.Module,  # anything with a latent_dim
-    base_latent: ArrayLike,  # where to start, (latent_dim,)
+    model: nnx.Module,
+    base_latent: ArrayLike,
     *,
-    scale: float | jax.Array,  # standard deviation σ of the step
-    count: int,  # how many variations, 0 or more
-    rngs: nnx.Rngs,  # its `sample` stream is used
-) -> jax.Array:  # latent vectors, (count, latent_dim)
-    "Random latent vectors around one: z + σ·ε, ε ~ N(0, I)."
+    scale: float | jax.Array,
+    count: int,
+    rngs: nnx.Rngs,
+) -> jax.Array:
+    """Random latent vectors around one: z + σ·ε, ε ~ N(0, I).
+
+    Args:
+        model: anything with a latent_dim
+        base_latent: where to start, (latent_dim,)
+        scale: standard deviation σ of the step
+        count: how many variations, 0 or more
+        rngs: its `sample` stream is used
+
+    Returns:
+        latent vectors, (count, latent_dim)
+    """
     base = check_base(base_latent, model)
     check_scale(scale)
     return base + scale * _normal(latent_key(model, count, rngs), (count, model.latent_dim))
@@ -161,12 +200,17 @@ def _run(graphdef, lengths, state, z, numbers):
     return nnx.merge(graphdef, state)(z, **numbers, **dict(lengths))
 
 # %% ../nbs/01_generator.ipynb #0028
-def synthesize(
-    model: nnx.Module,  # called as model(z, **conditions)
-    z: ArrayLike,  # latent vectors, (..., latent_dim)
-    **conditions: object,  # of the model's, such as label="kick"; one value, or one for each sound
-) -> jax.Array:  # waveforms, (..., num_samples)
-    "Waveforms of latent vectors, by a compiled program."
+def synthesize(model: nnx.Module, z: ArrayLike, **conditions: object) -> jax.Array:
+    """Waveforms of latent vectors, by a compiled program.
+
+    Args:
+        model: called as model(z, **conditions)
+        z: latent vectors, (..., latent_dim)
+        **conditions: of the model's, such as label="kick"; one value, or one for each sound
+
+    Returns:
+        waveforms, (..., num_samples)
+    """
     resolved = {}
     if conditions or isinstance(model, AudioModel):
         resolved = check_model(model).resolve(**check_part(model, "sounds", conditions))
@@ -183,13 +227,19 @@ def synthesize(
 
 # %% ../nbs/01_generator.ipynb #ifrender
 def render(
-    model: nnx.Module,  # called as model(z, **conditions)
-    z: ArrayLike,  # latent vectors, (n, latent_dim)
-    *,
-    batch_size: int = 32,  # sounds made at a time
-    **conditions: object,  # of the model's; one value, or one for each sound
-) -> Iterator[np.ndarray]:  # yields n waveforms, (num_samples,)
-    "Any number of sounds, in the memory that a batch takes."
+    model: nnx.Module, z: ArrayLike, *, batch_size: int = 32, **conditions: object
+) -> Iterator[np.ndarray]:
+    """Any number of sounds, in the memory that a batch takes.
+
+    Args:
+        model: called as model(z, **conditions)
+        z: latent vectors, (n, latent_dim)
+        batch_size: sounds made at a time
+        **conditions: of the model's; one value, or one for each sound
+
+    Returns:
+        yields n waveforms, (num_samples,)
+    """
     z = np.asarray(check_latent(z, model))
     if z.ndim != 2:
         raise ValueError(f"got latent vectors of shape {z.shape}; want (n, {z.shape[-1]})")
@@ -207,19 +257,33 @@ def render(
 # %% ../nbs/01_generator.ipynb #ifcond
 @dataclass(frozen=True)
 class Condition:
-    "Something that a model can be told, beside the latent vector."
+    """Something that a model can be told, beside the latent vector.
 
-    name: str  # the keyword; on the command line --name
-    kind: str  # "class" or "words", of `choices`; "pitch", "number" or "length", of `low` to `high`
-    about: str  # what it means, in a few words
-    acts_on: tuple = ("latents", "sounds")  # which latent vectors are drawn; how they sound
-    choices: tuple = ()  # names
-    low: float | None = None  # the smallest number
-    high: float | None = None  # the largest number
-    unit: str = ""  # of the number, such as "dBFS"
-    default: float | str | None = None  # what it is when nothing is said; None: up to the model
-    example: float | str | None = None  # a usual value, where a control begins; the middle if None
-    only_for: tuple | None = None  # the classes that can be told so; all of them if None
+    Attributes:
+        name: the keyword; on the command line --name
+        kind: "class" or "words", of `choices`; "pitch", "number" or "length", of `low` to `high`
+        about: what it means, in a few words
+        acts_on: which latent vectors are drawn; how they sound
+        choices: names
+        low: the smallest number
+        high: the largest number
+        unit: of the number, such as "dBFS"
+        default: what it is when nothing is said; None: up to the model
+        example: a usual value, where a control begins; the middle if None
+        only_for: the classes that can be told so; all of them if None
+    """
+
+    name: str
+    kind: str
+    about: str
+    acts_on: tuple = ("latents", "sounds")
+    choices: tuple = ()
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    default: float | str | None = None
+    example: float | str | None = None
+    only_for: tuple | None = None
 
     def __post_init__(self):
         check_declaration(self)
@@ -253,10 +317,13 @@ class AudioModel(nnx.Module):
     be told it lists in `conditions`; its `__call__` or `sample_latents`, or both, take that as
     keywords. A model is built by `MyModel(rngs=rngs, **settings)`, so that it can be built again
     from its file.
+
+    Attributes:
+        __call__: (z, **conditions) -> waveforms
     """
 
     conditions: tuple[Condition, ...] = ()
-    __call__: Callable[..., jax.Array]  # (z, **conditions) -> waveforms
+    __call__: Callable[..., jax.Array]
     encodes = False  # has it a method encode(waveforms, **conditions) -> latent vectors?
 
     @property
@@ -275,20 +342,28 @@ class AudioModel(nnx.Module):
     def num_samples(self) -> int:  # in a sound
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
-    def sample_latents(self, key: jax.Array, count: int) -> jax.Array:  # (count, latent_dim)
-        "Latent vectors from the model's own distribution, here N(0, I)."
+    def sample_latents(self, key: jax.Array, count: int) -> jax.Array:
+        """Latent vectors from the model's own distribution, here N(0, I).
+
+        Returns:
+            (count, latent_dim)
+        """
         return _normal(key, (count, self.latent_dim))
 
-    def resolve(
-        self, **conditions: object
-    ) -> dict[str, Any]:  # {name: number, or one for each sound}
-        "Check what the model is told, and turn names into numbers."
+    def resolve(self, **conditions: object) -> dict[str, Any]:
+        """Check what the model is told, and turn names into numbers.
+
+        Returns:
+            {name: number, or one for each sound}
+        """
         return check_conditions(self, conditions)
 
-    def generate(
-        self, batch_size: int = 1, *, rngs: nnx.Rngs, **conditions: object
-    ) -> jax.Array:  # (batch_size, num_samples)
-        "Waveforms of random latent vectors."
+    def generate(self, batch_size: int = 1, *, rngs: nnx.Rngs, **conditions: object) -> jax.Array:
+        """Waveforms of random latent vectors.
+
+        Returns:
+            (batch_size, num_samples)
+        """
         check_conditions(self, conditions)
         count = check_count(batch_size, "batch_size")
         z = sample_latents(self, count, rngs=rngs, **part_of(self, "latents", conditions))
@@ -302,8 +377,12 @@ class AudioModel(nnx.Module):
         *,
         rngs: nnx.Rngs,
         **conditions: object,
-    ) -> jax.Array:  # (num_variations, num_samples)
-        "Waveforms of latent vectors near `base_latent`, a vector (latent_dim,)."
+    ) -> jax.Array:
+        """Waveforms of latent vectors near `base_latent`, a vector (latent_dim,).
+
+        Returns:
+            (num_variations, num_samples)
+        """
         z = vary_latent(self, base_latent, scale=variation_scale, count=num_variations, rngs=rngs)
         return synthesize(self, z, **conditions)
 
@@ -311,8 +390,12 @@ class AudioModel(nnx.Module):
         "Sounds of a song, as by calling; what is random in a sound, if anything, is by the key."
         return self(z, **conditions)
 
-    def figures(self, train: Any, held_out: Any) -> dict[str, float]:  # of two SoundSets
-        "Figures that only this kind of model has; here none."
+    def figures(self, train: Any, held_out: Any) -> dict[str, float]:
+        """Figures that only this kind of model has; here none.
+
+        Returns:
+            of two SoundSets
+        """
         return {}
 
     def save(
@@ -358,13 +441,20 @@ class SimpleAudioGenerator(AudioModel):
 
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
-    path: str | os.PathLike[str],  # where to, by custom NAME.safetensors
-    model: nnx.Module,  # with a `config` dataclass; its variables are all floating point
+    path: str | os.PathLike[str],
+    model: nnx.Module,
     *,
-    half: bool = False,  # store 16 bits a number instead of 32?
-    about: dict[str, Any] | None = None,  # facts to keep with it: data, seed, licence, figures, …
+    half: bool = False,
+    about: dict[str, Any] | None = None,
 ) -> None:
-    "Write a model's weights, configuration and story into one file."
+    """Write a model's weights, configuration and story into one file.
+
+    Args:
+        path: where to, by custom NAME.safetensors
+        model: with a `config` dataclass; its variables are all floating point
+        half: store 16 bits a number instead of 32?
+        about: facts to keep with it: data, seed, licence, figures, …
+    """
     check_savable(model)
     weights = {name: w[...] for name, (_, w) in by_name(nnx.state(model)).items()}
     weights = checked_weights(weights, half=half)
@@ -374,11 +464,14 @@ def save_model(
 
 # %% ../nbs/01_generator.ipynb #0054
 def load_model(
-    path: str | os.PathLike[str],  # a model's file, a run's folder, or a shipped model's name
-    *,
-    model_class: type[nnx.Module] | None = None,  # the file's own word if None
+    path: str | os.PathLike[str], *, model_class: type[nnx.Module] | None = None
 ) -> AudioModel:
-    "Rebuild a model from its file."
+    """Rebuild a model from its file.
+
+    Args:
+        path: a model's file, a run's folder, or a shipped model's name
+        model_class: the file's own word if None
+    """
     with open_weights(model_path(path)) as (file, story):
         model_class = model_class or find_model_class(story.get("model"), AudioModel)
         config = {name: tuples(value) for name, value in story["config"].items()}

@@ -50,36 +50,49 @@ def _log_spectra(x, window_sizes, floor_db):
     return jnp.concatenate([part * (total / len(parts) / part.shape[1]) for part in parts], axis=1)
 
 # %% ../nbs/06_metrics.ipynb #0019
-def log_spectra(
-    waveforms,  # (n, t)
-    *,
-    window_sizes=(256, 512, 1024),  # samples per frame, one transform each
-    floor_db=-60.0,  # levels below this count as this (dBFS)
-):  # (n, numbers of all spectrograms of a clip), float32
-    "Rows whose mean absolute difference is the `multi_resolution_stft_distance` of the clips."
+def log_spectra(waveforms, *, window_sizes=(256, 512, 1024), floor_db=-60.0):
+    """Rows whose mean absolute difference is the `multi_resolution_stft_distance` of the clips.
+
+    Args:
+        waveforms: (n, t)
+        window_sizes: samples per frame, one transform each
+        floor_db: levels below this count as this (dBFS)
+
+    Returns:
+        (n, numbers of all spectrograms of a clip), float32
+    """
     x = check_batch(waveforms, "log_spectra")
     check_memory(40 * x.size * len(window_sizes), f"the spectrograms of {len(x):,} clips")
     return in_batches(_log_spectra, x, window_sizes=tuple(window_sizes), floor_db=floor_db)
 
 # %% ../nbs/06_metrics.ipynb #0020
-def pairwise_distance(
-    a,  # rows of `log_spectra`, (n, d)
-    b,  # other rows, (m, d)
-):  # (n, m), dB
-    "The distance of each clip to each other."
+def pairwise_distance(a, b):
+    """The distance of each clip to each other.
+
+    Args:
+        a: rows of `log_spectra`, (n, d)
+        b: other rows, (m, d)
+
+    Returns:
+        (n, m), dB
+    """
     from scipy.spatial.distance import cdist
 
     return cdist(a, b, "cityblock") / a.shape[1]
 
 # %% ../nbs/06_metrics.ipynb #0025
-def resampled_nearest_pitch(
-    train,  # SoundSet of training clips
-    wanted,  # SoundSet to imitate: its labels, midi and group are used
-    *,
-    sample_rate,  # samples per second (Hz)
-    seed=0,  # chooses among equals
-):  # waveforms, (len(wanted), t)
-    "What a sampler plays: the clip of the class (and group) nearest in pitch, resampled; any of the class for clips without pitch."
+def resampled_nearest_pitch(train, wanted, *, sample_rate, seed=0):
+    """What a sampler plays: the clip of the class (and group) nearest in pitch, resampled; any of the class for clips without pitch.
+
+    Args:
+        train: SoundSet of training clips
+        wanted: SoundSet to imitate: its labels, midi and group are used
+        sample_rate: samples per second (Hz)
+        seed: chooses among equals
+
+    Returns:
+        waveforms, (len(wanted), t)
+    """
     rng, train = np.random.default_rng(seed), check_clips(train, "train")
 
     def play(i):
@@ -96,11 +109,16 @@ def resampled_nearest_pitch(
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
 # %% ../nbs/06_metrics.ipynb #0027
-def nearest_distance(
-    clips,  # SoundSet
-    train,  # SoundSet
-):  # (len(clips),), dB
-    "How far it is from each clip to the nearest training clip of its class."
+def nearest_distance(clips, train):
+    """How far it is from each clip to the nearest training clip of its class.
+
+    Args:
+        clips: SoundSet
+        train: SoundSet
+
+    Returns:
+        (len(clips),), dB
+    """
     train = check_clips(train, "train")
     clips, answer = check_clips(clips, "clips", like=train), np.zeros(len(clips))
     for mine, theirs in same_class(clips, train):
@@ -109,13 +127,17 @@ def nearest_distance(
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0028
-def distance_baselines(
-    train,  # SoundSet of training clips
-    held_out,  # SoundSet that the model never saw
-    *,
-    sample_rate,  # samples per second (Hz)
-) -> dict:  # {baseline: mean distance to the held-out clips (dB)}
-    "What silence, averages, copies and a sampler get."
+def distance_baselines(train, held_out, *, sample_rate) -> dict:
+    """What silence, averages, copies and a sampler get.
+
+    Args:
+        train: SoundSet of training clips
+        held_out: SoundSet that the model never saw
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        {baseline: mean distance to the held-out clips (dB)}
+    """
     train = check_clips(train, "train")
     held_out = check_clips(held_out, "held_out", like=train)
     total = {"silence": 0.0, "class mean": 0.0}
@@ -134,13 +156,17 @@ def distance_baselines(
     return {name: float(d) for name, d in answer.items()}
 
 # %% ../nbs/06_metrics.ipynb #0036
-def self_similarity(
-    pieces,  # pieces of waveforms, (..., n)
-    *,
-    num_lags,  # shifts 0 … num_lags, in samples
-    finer=4,  # points to a sample
-):  # c(τ), (..., finer · num_lags)
-    "How well a piece fits itself, shifted; 1 is perfectly."
+def self_similarity(pieces, *, num_lags, finer=4):
+    """How well a piece fits itself, shifted; 1 is perfectly.
+
+    Args:
+        pieces: pieces of waveforms, (..., n)
+        num_lags: shifts 0 … num_lags, in samples
+        finer: points to a sample
+
+    Returns:
+        c(τ), (..., finer · num_lags)
+    """
     pieces = jnp.asarray(pieces)
     n, kept = pieces.shape[-1], slice(0, finer * num_lags)
     spectrum = jnp.fft.rfft(pieces, 2 * n)  # twice the length, or the ends would meet
@@ -155,13 +181,17 @@ def self_similarity(
     return 2 * overlap / jnp.maximum(both, 1e-12)
 
 # %% ../nbs/06_metrics.ipynb #0039
-def first_peak(
-    c,  # a curve, (..., points)
-    *,
-    start,  # first point considered, 1 or more
-    share=0.9,  # "nearly as high": of the highest peak
-):  # place and height, (...); height 0 where there is none
-    "The first peak that is nearly as high as the highest."
+def first_peak(c, *, start, share=0.9):
+    """The first peak that is nearly as high as the highest.
+
+    Args:
+        c: a curve, (..., points)
+        start: first point considered, 1 or more
+        share: "nearly as high": of the highest peak
+
+    Returns:
+        place and height, (...); height 0 where there is none
+    """
     c = jnp.asarray(c)
     left, middle, right = c[..., start - 1 : -2], c[..., start:-1], c[..., start + 1 :]
     peaks = jnp.where((middle < left) | (middle <= right), 0, middle)  # of NaN both are false
@@ -179,15 +209,19 @@ def _frame_pitch(x, window_size, num_lags, start, finer):
     return finer / place, clarity, jnp.mean(jnp.square(pieces), -1)
 
 # %% ../nbs/06_metrics.ipynb #0043
-def estimate_f0_hz(
-    waveforms,  # (n, t)
-    *,
-    sample_rate,  # samples per second (Hz)
-    min_midi=36,  # lowest pitch looked for (65 Hz)
-    max_midi=96,  # highest (2093 Hz)
-    min_clarity=0.8,  # frames that fit themselves worse have no pitch
-):  # fundamental frequencies (Hz), (n,); NaN where there is no pitch
-    "The pitch of each clip, by autocorrelation."
+def estimate_f0_hz(waveforms, *, sample_rate, min_midi=36, max_midi=96, min_clarity=0.8):
+    """The pitch of each clip, by autocorrelation.
+
+    Args:
+        waveforms: (n, t)
+        sample_rate: samples per second (Hz)
+        min_midi: lowest pitch looked for (65 Hz)
+        max_midi: highest (2093 Hz)
+        min_clarity: frames that fit themselves worse have no pitch
+
+    Returns:
+        fundamental frequencies (Hz), (n,); NaN where there is no pitch
+    """
     x, rate, finer = check_batch(waveforms, "estimate_f0_hz"), check_sample_rate(sample_rate), 4
     shortest, longest = (rate / 440 * 2 ** ((69 - m) / 12) for m in (max_midi + 1, min_midi - 1))
     window_size, start = 4 * int(longest + 1), int(finer * shortest)
@@ -206,21 +240,31 @@ def estimate_f0_hz(
     return np.array([np.median(a[ok]) * rate if ok.any() else np.nan for a, ok in zip(f, heard)])
 
 # %% ../nbs/06_metrics.ipynb #0045
-def pitch_error_cents(
-    f0_hz,  # frequencies found (Hz), any shape
-    midi,  # pitches wanted, same shape
-):  # signed errors (cents); NaN where either is
-    "1200·log₂(f0 / wanted frequency)."
+def pitch_error_cents(f0_hz, midi):
+    """1200·log₂(f0 / wanted frequency).
+
+    Args:
+        f0_hz: frequencies found (Hz), any shape
+        midi: pitches wanted, same shape
+
+    Returns:
+        signed errors (cents); NaN where either is
+    """
     return 1200 * np.log2(np.asarray(f0_hz) / 440) - 100 * (np.asarray(midi) - 69)
 
 # %% ../nbs/06_metrics.ipynb #0053
-def pitch_accuracy(
-    waveforms,  # (n, t)
-    midi,  # pitch asked of each, (n,); NaN for none
-    *,
-    sample_rate,  # samples per second (Hz)
-) -> dict:  # {"cents": median error of those found, "within_50_cents": share of all}; empty where no pitch was asked
-    "Are the clips in tune?"
+def pitch_accuracy(waveforms, midi, *, sample_rate) -> dict:
+    """Are the clips in tune?
+
+    Args:
+        waveforms: (n, t)
+        midi: pitch asked of each, (n,); NaN for none
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        {"cents": median error of those found, "within_50_cents": share of all}; empty where no
+        pitch was asked
+    """
     x, midi = check_batch(waveforms, "pitch_accuracy"), np.asarray(midi, float)
     check_each(midi, len(x), "midi", "pitch_accuracy")
     asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
@@ -237,14 +281,18 @@ def _mel_levels(x, sample_rate, num_mels):
     return amplitude_to_db(S, ref=full_scale(), top_db=80.0)
 
 # %% ../nbs/06_metrics.ipynb #0058
-def log_mel_features(
-    waveforms,  # (n, t)
-    *,
-    sample_rate,  # samples per second (Hz)
-    num_mels=32,  # bands
-    num_pools=4,  # stretches of time
-):  # (n, num_mels · num_pools), dB
-    "Levels of a log-mel spectrogram, averaged over stretches of time."
+def log_mel_features(waveforms, *, sample_rate, num_mels=32, num_pools=4):
+    """Levels of a log-mel spectrogram, averaged over stretches of time.
+
+    Args:
+        waveforms: (n, t)
+        sample_rate: samples per second (Hz)
+        num_mels: bands
+        num_pools: stretches of time
+
+    Returns:
+        (n, num_mels · num_pools), dB
+    """
     x = check_batch(waveforms, "log_mel_features")
     rate = check_sample_rate(sample_rate)
     levels = in_batches(_mel_levels, x, sample_rate=rate, num_mels=num_mels)
@@ -288,16 +336,19 @@ def _fit(graphdef, weights, rest, features, labels, steps):
 
 # %% ../nbs/06_metrics.ipynb #0063
 def train_judge(
-    waveforms,  # clips that the generator never saw, (n, t)
-    labels,  # class of each, (n,)
-    *,
-    sample_rate,  # samples per second (Hz)
-    num_classes,  # how many classes there are
-    semitones=(-2, -1, 1, 2),  # it is also shown copies, played so much higher
-    seed=0,  # of its weights
-    steps=300,  # of gradient descent
+    waveforms, labels, *, sample_rate, num_classes, semitones=(-2, -1, 1, 2), seed=0, steps=300
 ) -> Judge:
-    "Teach a small network to tell the classes apart."
+    """Teach a small network to tell the classes apart.
+
+    Args:
+        waveforms: clips that the generator never saw, (n, t)
+        labels: class of each, (n,)
+        sample_rate: samples per second (Hz)
+        num_classes: how many classes there are
+        semitones: it is also shown copies, played so much higher
+        seed: of its weights
+        steps: of gradient descent
+    """
     check_count(num_classes, "num_classes")
     labels = check_labels(labels, len(waveforms), "train_judge", num_classes)
     copies = [repitch(waveforms, s, sample_rate=sample_rate) for s in semitones]
@@ -309,22 +360,32 @@ def train_judge(
     return judge
 
 # %% ../nbs/06_metrics.ipynb #0064
-def judge_accuracy(
-    judge: Judge,  # from train_judge
-    waveforms,  # (n, t)
-    labels,  # class that each should be, (n,)
-) -> float:  # share judged right
-    "How many clips does the judge take for what they should be?"
+def judge_accuracy(judge: Judge, waveforms, labels) -> float:
+    """How many clips does the judge take for what they should be?
+
+    Args:
+        judge: from train_judge
+        waveforms: (n, t)
+        labels: class that each should be, (n,)
+
+    Returns:
+        share judged right
+    """
     logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
     labels = check_labels(labels, len(logits), "judge_accuracy", logits.shape[1])
     return float((np.asarray(logits).argmax(1) == labels).mean())
 
 # %% ../nbs/06_metrics.ipynb #0071
-def frechet_distance(
-    features,  # of one set, (n, d)
-    reference,  # of another, (m, d)
-) -> float:  # squared distance, in the features' unit squared
-    "Fréchet distance of two sets of features, each taken for a Gaussian."
+def frechet_distance(features, reference) -> float:
+    """Fréchet distance of two sets of features, each taken for a Gaussian.
+
+    Args:
+        features: of one set, (n, d)
+        reference: of another, (m, d)
+
+    Returns:
+        squared distance, in the features' unit squared
+    """
     from scipy.linalg import svdvals
 
     a, b = np.asarray(features, float), np.asarray(reference, float)
@@ -353,14 +414,18 @@ def spread(clips, name, *, max_clips, seed):
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0081
-def diversity(
-    generated,  # SoundSet
-    reference,  # SoundSet of real clips
-    *,
-    max_clips=30,  # of each class that are compared with each other
-    seed=0,  # chooses them
-) -> float:  # 0: one prototype a class; 1: as different as the reference
-    "Mean distance between clips of a class, as a multiple of the reference's."
+def diversity(generated, reference, *, max_clips=30, seed=0) -> float:
+    """Mean distance between clips of a class, as a multiple of the reference's.
+
+    Args:
+        generated: SoundSet
+        reference: SoundSet of real clips
+        max_clips: of each class that are compared with each other
+        seed: chooses them
+
+    Returns:
+        0: one prototype a class; 1: as different as the reference
+    """
     generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
     classes, known = (np.unique(s.labels).tolist() for s in (generated, reference))
     if not {*classes} <= {*known}:
@@ -373,12 +438,18 @@ def diversity(
     return sum(ours.values()) / sum(theirs.values())
 
 # %% ../nbs/06_metrics.ipynb #0086
-def memorization(
-    generated,  # SoundSet
-    held_out,  # SoundSet that the model never saw
-    train,  # SoundSet that it learned from
-) -> dict:  # {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer than 95 % of the held-out}
-    "Are generated clips nearer to training clips than new clips are?"
+def memorization(generated, held_out, train) -> dict:
+    """Are generated clips nearer to training clips than new clips are?
+
+    Args:
+        generated: SoundSet
+        held_out: SoundSet that the model never saw
+        train: SoundSet that it learned from
+
+    Returns:
+        {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer
+        than 95 % of the held-out}
+    """
     generated = check_clips(generated, "generated", like=train)
     held_out = check_clips(held_out, "held_out", like=train)
     known = np.isin(held_out.labels, generated.labels)

@@ -36,12 +36,16 @@ def _(sample_rate, f0_hz, change):
     return turns(*f0_hz, sample_rate), jnp.cumsum(*change, -1) / sample_rate
 
 # %% ../nbs/10_source_filter.ipynb #sf-0008
-def pulse_train(
-    f0_hz,  # fundamental frequency at each sample (Hz), (..., t)
-    *,
-    sample_rate,  # samples per second (Hz)
-):  # waveform, (..., t)
-    "All harmonics below 95 % of the Nyquist frequency, each a sine of amplitude 1."
+def pulse_train(f0_hz, *, sample_rate):
+    """All harmonics below 95 % of the Nyquist frequency, each a sine of amplitude 1.
+
+    Args:
+        f0_hz: fundamental frequency at each sample (Hz), (..., t)
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveform, (..., t)
+    """
     f0_hz = jnp.asarray(f0_hz, jnp.float32)
     half = jnp.pi * turns(f0_hz, sample_rate)  # half of the fundamental's phase
     count = jnp.floor(0.95 * sample_rate / 2 / f0_hz.max(-1, keepdims=True))
@@ -52,25 +56,35 @@ def pulse_train(
     )
 
 # %% ../nbs/10_source_filter.ipynb #sf-0011
-def band_weights(
-    bands,  # points of the curve
-    bins,  # frequencies wanted, from 0 to the Nyquist frequency
-    sample_rate,  # samples per second (Hz)
-):  # NumPy array, (bands, bins)
-    "The matrix that draws a curve through points evenly spaced in mel, by straight lines."
+def band_weights(bands, bins, sample_rate):
+    """The matrix that draws a curve through points evenly spaced in mel, by straight lines.
+
+    Args:
+        bands: points of the curve
+        bins: frequencies wanted, from 0 to the Nyquist frequency
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        NumPy array, (bands, bins)
+    """
     mel = np.asarray(hz_to_mel(np.linspace(0, sample_rate / 2, bins)))
     return np.maximum(
         0, 1 - np.abs(mel / mel[-1] * (bands - 1) - np.arange(bands)[:, None])
     ).astype(np.float32)
 
 # %% ../nbs/10_source_filter.ipynb #sf-54aa7133
-def partial_weights(
-    midi,  # pitch in MIDI numbers, (...)
-    partials,  # how many have a gain of their own
-    bins,  # frequencies wanted, from 0 to the Nyquist frequency
-    sample_rate,  # samples per second (Hz)
-):  # (..., partials, bins)
-    "The matrix that gives each bin the gain of the partial nearest to it, if that is one of the first."
+def partial_weights(midi, partials, bins, sample_rate):
+    """The matrix that gives each bin the gain of the partial nearest to it, if that is one of the first.
+
+    Args:
+        midi: pitch in MIDI numbers, (...)
+        partials: how many have a gain of their own
+        bins: frequencies wanted, from 0 to the Nyquist frequency
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        (..., partials, bins)
+    """
     f0 = 440 * 2 ** ((midi[..., None] - 69) / 12)
     nearest = jnp.floor(np.linspace(0, sample_rate / 2, bins, dtype=np.float32) / f0 + 0.5)
     return (
@@ -79,23 +93,33 @@ def partial_weights(
     )  # NaN stays NaN
 
 # %% ../nbs/10_source_filter.ipynb #sf-0016
-def noise_source(
-    key,  # of the noise
-    shape,  # of the waveform, (..., t)
-    **framing,  # window_size and hop_size
-):  # (..., frame, bin), complex
-    "The STFT of white noise; the mean of its log-magnitudes is 0."
+def noise_source(key, shape, **framing):
+    """The STFT of white noise; the mean of its log-magnitudes is 0.
+
+    Args:
+        key: of the noise
+        shape: of the waveform, (..., t)
+        **framing: window_size and hop_size
+
+    Returns:
+        (..., frame, bin), complex
+    """
     W = stft(jax.random.normal(key, shape), **framing).swapaxes(-1, -2) / jnp.linalg.norm(
         get_window("hann", framing["window_size"])
     )
     return W * jnp.exp(0.5772157 / 2)  # E log|W|² is log E|W|² less Euler's constant
 
 # %% ../nbs/10_source_filter.ipynb #sf-0019
-def steadiness(
-    x,  # waveforms of one class, (n, t)
-    **framing,  # window_size and hop_size
-):  # (bin,), from 0 to 1
-    "How steadily the phase of each bin advances: about 0 in white noise, 1 in a steady tone."
+def steadiness(x, **framing):
+    """How steadily the phase of each bin advances: about 0 in white noise, 1 in a steady tone.
+
+    Args:
+        x: waveforms of one class, (n, t)
+        **framing: window_size and hop_size
+
+    Returns:
+        (bin,), from 0 to 1
+    """
     S = stft(x, **framing)
     advance = S[..., 1:] * S[..., :-1].conj()
     change = advance[..., 1:] * advance[..., :-1].conj()  # of angle 0, if the phase keeps its pace
@@ -105,12 +129,19 @@ def steadiness(
 # %% ../nbs/10_source_filter.ipynb #sf-11
 @dataclass(frozen=True)
 class FilterConfig(SpectralConfig):
-    "The settings of a `FilterDecoder`: those of a `SpectralGenerator`, and two more."
+    """The settings of a `FilterDecoder`: those of a `SpectralGenerator`, and two more.
 
-    latent_dim: int = 12  # size of the latent vector
-    hidden_dims: tuple = (128, 256)  # widths of the hidden layers
-    bands: int = 64  # points of the harmonics' filter; the noise's has twice as many
-    partials: int = 16  # how many harmonics have a gain of their own
+    Attributes:
+        latent_dim: size of the latent vector
+        hidden_dims: widths of the hidden layers
+        bands: points of the harmonics' filter; the noise's has twice as many
+        partials: how many harmonics have a gain of their own
+    """
+
+    latent_dim: int = 12
+    hidden_dims: tuple = (128, 256)
+    bands: int = 64
+    partials: int = 16
 
     def __post_init__(self):
         super().__post_init__()
@@ -132,12 +163,16 @@ class FilterConfig(SpectralConfig):
         return self.latent_dim + self.num_conditions, *self.hidden_dims, strokes
 
 # %% ../nbs/10_source_filter.ipynb #sf-0026
-def conditions(
-    c,  # number of the class, (...)
-    midi,  # pitch in MIDI numbers, 0 for none, (...)
-    num_classes,
-):  # (..., num_classes + 3)
-    "What the networks are told of a class and a pitch."
+def conditions(c, midi, num_classes):
+    """What the networks are told of a class and a pitch.
+
+    Args:
+        c: number of the class, (...)
+        midi: pitch in MIDI numbers, 0 for none, (...)
+
+    Returns:
+        (..., num_classes + 3)
+    """
     pitched = (midi > 0).astype(jnp.float32)
     octaves = pitched * (midi - 60) / 12
     return jnp.concatenate(
@@ -188,15 +223,19 @@ class FilterDecoder(nnx.Module):
 FLOOR = 1e-3  # −60 dBFS, as in log_magnitude
 
 # %% ../nbs/10_source_filter.ipynb #sf-0032
-def bent_pulses(
-    midi,  # pitch in MIDI numbers, 0 for none, (...)
-    bend,  # semitones at each frame, (..., 1, frame)
-    num_samples,  # length wanted
-    *,
-    sample_rate,  # samples per second (Hz)
-    hop_size,  # samples between frames
-):  # waveform, (..., num_samples)
-    "The pulse train for a pitch that bends; silence, where there is no pitch."
+def bent_pulses(midi, bend, num_samples, *, sample_rate, hop_size):
+    """The pulse train for a pitch that bends; silence, where there is no pitch.
+
+    Args:
+        midi: pitch in MIDI numbers, 0 for none, (...)
+        bend: semitones at each frame, (..., 1, frame)
+        num_samples: length wanted
+        sample_rate: samples per second (Hz)
+        hop_size: samples between frames
+
+    Returns:
+        waveform, (..., num_samples)
+    """
     at = np.arange(num_samples)
     left, part = at // hop_size, (at % hop_size / hop_size).astype(np.float32)
     right = np.minimum(left + 1, bend.shape[-1] - 1)
@@ -206,11 +245,16 @@ def bent_pulses(
     )
 
 # %% ../nbs/10_source_filter.ipynb #sf-movefilt
-def move_filter(
-    H,  # log-gains of the harmonics of a pitch, (..., frame, bin)
-    semitones,  # how much higher another pitch is, (...)
-):  # log-gains of the other pitch's harmonics, (..., frame, bin)
-    "The same gains for the same harmonics, at other frequencies."
+def move_filter(H, semitones):
+    """The same gains for the same harmonics, at other frequencies.
+
+    Args:
+        H: log-gains of the harmonics of a pitch, (..., frame, bin)
+        semitones: how much higher another pitch is, (...)
+
+    Returns:
+        log-gains of the other pitch's harmonics, (..., frame, bin)
+    """
     last = H.shape[-1] - 1
     at = jnp.minimum(
         np.arange(last + 1) * 2 ** (-jnp.asarray(semitones)[..., None, None] / 12), last
@@ -223,16 +267,21 @@ def move_filter(
     return (1 - (at - left)) * gains(left) + (at - left) * gains(left + 1)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0035
-def shape_sources(
-    decoder: FilterDecoder,
-    steady,  # which bins ring, (..., bin)
-    strokes,  # from the decoder
-    midi,  # pitch in MIDI numbers, 0 for none, (...)
-    num_samples,  # length wanted
-    key,  # of the noise
-    moved=0.0,  # how much higher this is than the pitch that the strokes were drawn for (semitones), (...)
-):  # waveform, (..., num_samples)
-    "Sound for a decoder's strokes: filtered pulses, partials and noise."
+def shape_sources(decoder: FilterDecoder, steady, strokes, midi, num_samples, key, moved=0.0):
+    """Sound for a decoder's strokes: filtered pulses, partials and noise.
+
+    Args:
+        steady: which bins ring, (..., bin)
+        strokes: from the decoder
+        midi: pitch in MIDI numbers, 0 for none, (...)
+        num_samples: length wanted
+        key: of the noise
+        moved: how much higher this is than the pitch that the strokes were drawn for (semitones),
+            (...)
+
+    Returns:
+        waveform, (..., num_samples)
+    """
     k, framing = decoder.config, decoder.config.framing
     H, N = decoder.paint(strokes, midi - moved, k.picture[1])
     gain_h, gain_n = jnp.exp(move_filter(H, moved)), jnp.maximum(jnp.exp(N) - FLOOR, 0)
@@ -248,11 +297,16 @@ def shape_sources(
     return istft(S.swapaxes(-1, -2), length=num_samples, **framing)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0043
-def stretch(
-    x,  # curves over time, (..., frame)
-    frames,  # frames wanted
-):  # (..., frames)
-    "Change how long a curve takes, but not how it begins and ends."
+def stretch(x, frames):
+    """Change how long a curve takes, but not how it begins and ends.
+
+    Args:
+        x: curves over time, (..., frame)
+        frames: frames wanted
+
+    Returns:
+        (..., frames)
+    """
     have = x.shape[-1]
     edge = min(have // 4, (frames - 1) // 2)
     at = np.interp(
@@ -265,37 +319,50 @@ def stretch(
     return (1 - part) * x[..., left] + part * x[..., left + 1]
 
 # %% ../nbs/10_source_filter.ipynb #sf-0069
-def loudness(
-    x,  # waveforms, (..., t)
-    *,
-    sample_rate,  # samples per second (Hz)
-    seconds=0.05,  # length of the stretch that counts
-):  # dBFS, (...)
-    "Level of the loudest moment."
+def loudness(x, *, sample_rate, seconds=0.05):
+    """Level of the loudest moment.
+
+    Args:
+        x: waveforms, (..., t)
+        sample_rate: samples per second (Hz)
+        seconds: length of the stretch that counts
+
+    Returns:
+        dBFS, (...)
+    """
     x = jnp.asarray(x)
     n = min(round(seconds * sample_rate), x.shape[-1])
     energy = jnp.cumsum(jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(1, 0)]), -1)
     return 10 * jnp.log10(largest(energy[..., n:] - energy[..., :-n], axis=-1) / n + 1e-10)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0070
-def at_loudness(
-    x,  # waveforms, (..., t)
-    level,  # level wanted (dBFS)
-    *,
-    sample_rate,  # samples per second (Hz)
-):  # waveforms, (..., t)
-    "Waveforms of a loudness, or as near to it as they can get without clipping."
+def at_loudness(x, level, *, sample_rate):
+    """Waveforms of a loudness, or as near to it as they can get without clipping.
+
+    Args:
+        x: waveforms, (..., t)
+        level: level wanted (dBFS)
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveforms, (..., t)
+    """
     x = jnp.asarray(x)
     gain = 10 ** ((level - loudness(x, sample_rate=sample_rate)) / 20)
     return x * jnp.minimum(gain, 1 / (jnp.abs(x).max(-1) + 1e-9))[..., None]
 
 # %% ../nbs/10_source_filter.ipynb #sf-0037
-def comb(
-    f0_hz,  # fundamental frequency (Hz), (...)
-    window_size,  # samples per frame
-    sample_rate,  # samples per second (Hz)
-):  # (..., bin), 1 at each harmonic, 0.001 where there is none
-    "The magnitude spectrum of a pulse train, through a Hann window."
+def comb(f0_hz, window_size, sample_rate):
+    """The magnitude spectrum of a pulse train, through a Hann window.
+
+    Args:
+        f0_hz: fundamental frequency (Hz), (...)
+        window_size: samples per frame
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        (..., bin), 1 at each harmonic, 0.001 where there is none
+    """
     f, f0 = (
         np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32),
         f0_hz[..., None],
@@ -310,15 +377,19 @@ def comb(
     return jnp.maximum(lobe, 1e-3)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0040
-def predict_picture(
-    decoder: FilterDecoder,
-    steady,  # which bins ring, (..., bin)
-    strokes,  # from the decoder
-    midi,  # pitch in MIDI numbers, 0 for none, (...)
-    zoom,  # how many times longer the window and the hop are
-    frames,  # numbers of the frames wanted
-):  # log-magnitudes, (..., frame, bin)
-    "The log-spectrogram that the strokes let one expect."
+def predict_picture(decoder: FilterDecoder, steady, strokes, midi, zoom, frames):
+    """The log-spectrogram that the strokes let one expect.
+
+    Args:
+        steady: which bins ring, (..., bin)
+        strokes: from the decoder
+        midi: pitch in MIDI numbers, 0 for none, (...)
+        zoom: how many times longer the window and the hop are
+        frames: numbers of the frames wanted
+
+    Returns:
+        log-magnitudes, (..., frame, bin)
+    """
     size = zoom * decoder.config.window_size
     H, N = decoder.paint(strokes, midi, size // 2 + 1, zoom * frames)
     f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, zoom * frames]) / 12)
@@ -330,13 +401,17 @@ def predict_picture(
     )  # the floor gets no quieter
 
 # %% ../nbs/10_source_filter.ipynb #sf-13
-def powers(
-    decoder: FilterDecoder,
-    strokes,  # drawn for a pitch that was learned
-    learned,  # that pitch in MIDI numbers, 0 for none, (...)
-    midi,  # the pitch that is played, (...)
-):  # of the harmonics, of the rest, (..., frame, bin)
-    "The power at each place of a picture."
+def powers(decoder: FilterDecoder, strokes, learned, midi):
+    """The power at each place of a picture.
+
+    Args:
+        strokes: drawn for a pitch that was learned
+        learned: that pitch in MIDI numbers, 0 for none, (...)
+        midi: the pitch that is played, (...)
+
+    Returns:
+        of the harmonics, of the rest, (..., frame, bin)
+    """
     k = decoder.config
     H, N = decoder.paint(strokes, learned, k.picture[1])
     H, N = jnp.exp(move_filter(H, midi - learned)), jnp.exp(N)

@@ -28,31 +28,48 @@ from .training import Recipe
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
-def log_magnitude(
-    x: ArrayLike,  # waveform, (..., t)
-    *,
-    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
-    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
-) -> jax.Array:  # (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
-    "Natural logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001)."
+def log_magnitude(x: ArrayLike, *, window_size: int = 512, hop_size: int = 128) -> jax.Array:
+    """Natural logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001).
+
+    Args:
+        x: waveform, (..., t)
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
+
+    Returns:
+        (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
+    """
     S = spectrogram(x, window_size=window_size, hop_size=hop_size) / full_scale(window_size)
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
 
 # %% ../nbs/08_spectral.ipynb #0021
 @dataclass(frozen=True)
 class SpectralConfig:
-    "The settings of a `SpectralGenerator`."
+    """The settings of a `SpectralGenerator`.
 
-    sample_rate: int = 16000  # samples per second (Hz)
-    duration: float = 0.5  # length of a waveform (s)
-    latent_dim: int = 32  # size of the latent vector
-    hidden_dims: tuple[int, ...] = (128, 256, 512)  # widths of the hidden layers
-    rank: int = 4  # brush strokes in a spectrogram
-    window_size: int = 512  # samples per frame
-    hop_size: int = 128  # samples between frames
-    pool: int = 16  # frames that are averaged before a sound is encoded
-    remembered: int = 64  # latent vectors kept of each class
-    classes: tuple[str, ...] = ("sound",)  # names of the classes of sound
+    Attributes:
+        sample_rate: samples per second (Hz)
+        duration: length of a waveform (s)
+        latent_dim: size of the latent vector
+        hidden_dims: widths of the hidden layers
+        rank: brush strokes in a spectrogram
+        window_size: samples per frame
+        hop_size: samples between frames
+        pool: frames that are averaged before a sound is encoded
+        remembered: latent vectors kept of each class
+        classes: names of the classes of sound
+    """
+
+    sample_rate: int = 16000
+    duration: float = 0.5
+    latent_dim: int = 32
+    hidden_dims: tuple[int, ...] = (128, 256, 512)
+    rank: int = 4
+    window_size: int = 512
+    hop_size: int = 128
+    pool: int = 16
+    remembered: int = 64
+    classes: tuple[str, ...] = ("sound",)
 
     def __post_init__(self):
         checked = dict(
@@ -106,12 +123,18 @@ def as_tuple(values, name, convert):
 
 # %% ../nbs/08_spectral.ipynb #0024
 def steady_phases(
-    magnitudes: jax.Array,  # (..., bin, frame)
-    *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-) -> jax.Array:  # phases (radians), (..., bin, frame)
-    "Phases of partials that keep on turning, each at the frequency where the power nearby has its centre."
+    magnitudes: jax.Array, *, window_size: int = 512, hop_size: int = 128
+) -> jax.Array:
+    """Phases of partials that keep on turning, each at the frequency where the power nearby has its centre.
+
+    Args:
+        magnitudes: (..., bin, frame)
+        window_size: samples per frame
+        hop_size: samples between frames
+
+    Returns:
+        phases (radians), (..., bin, frame)
+    """
     K, power = magnitudes.shape[-2], jnp.square(magnitudes) + 1e-20
     k = jnp.arange(K)[:, None]
 
@@ -129,13 +152,19 @@ LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponent
 
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
-    L: jax.Array,  # log-magnitudes, (..., frame, bin), as from log_magnitude
-    *,
-    num_samples: int,  # length wanted
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-) -> jax.Array:  # waveform, (..., num_samples), in [-1, 1]
-    "Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping."
+    L: jax.Array, *, num_samples: int, window_size: int = 512, hop_size: int = 128
+) -> jax.Array:
+    """Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping.
+
+    Args:
+        L: log-magnitudes, (..., frame, bin), as from log_magnitude
+        num_samples: length wanted
+        window_size: samples per frame
+        hop_size: samples between frames
+
+    Returns:
+        waveform, (..., num_samples), in [-1, 1]
+    """
     framing = dict(window_size=window_size, hop_size=hop_size)
     magnitudes = jnp.maximum(jnp.exp(jnp.minimum(L, LOUDEST)) - 1e-3, 0)
     S = full_scale(window_size) * magnitudes.swapaxes(-1, -2)
@@ -192,12 +221,17 @@ class LatentSpace(Clouds):
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
 
 # %% ../nbs/08_spectral.ipynb #0034
-def remember(
-    values: np.ndarray,  # one row a clip, (n, ...)
-    labels: np.ndarray,  # numbers of their classes, (n,)
-    shape: tuple[int, int],  # classes, rows to keep of each
-) -> np.ndarray:  # (classes, rows, ...)
-    "Some rows of each class, always the same; again and again, if it has too few."
+def remember(values: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Some rows of each class, always the same; again and again, if it has too few.
+
+    Args:
+        values: one row a clip, (n, ...)
+        labels: numbers of their classes, (n,)
+        shape: classes, rows to keep of each
+
+    Returns:
+        (classes, rows, ...)
+    """
     kept = [
         np.resize(np.random.default_rng(0).permutation(np.flatnonzero(labels == c)), shape[1])
         for c in range(shape[0])
@@ -205,21 +239,28 @@ def remember(
     return np.stack([values[rows] for rows in kept])
 
 # %% ../nbs/08_spectral.ipynb #0035
-def pooled(
-    L: jax.Array,  # log-magnitudes, (..., frame, bin)
-    pool: int,  # frames to average
-) -> jax.Array:  # (..., blocks of frames × bins)
-    "Means over blocks of frames, in one vector; the last frame fills up the last block."
+def pooled(L: jax.Array, pool: int) -> jax.Array:
+    """Means over blocks of frames, in one vector; the last frame fills up the last block.
+
+    Args:
+        L: log-magnitudes, (..., frame, bin)
+        pool: frames to average
+
+    Returns:
+        (..., blocks of frames × bins)
+    """
     L = jnp.pad(L, [(0, 0)] * (L.ndim - 2) + [(0, -L.shape[-2] % pool), (0, 0)], mode="edge")
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
 
 # %% ../nbs/08_spectral.ipynb #0037
-def fit_latents(
-    space: LatentSpace,  # is changed
-    waveforms: ArrayLike,  # (n, t)
-    labels: np.ndarray,  # numbers of their classes, (n,)
-) -> None:
-    "Find the directions of a latent space, and the cloud of each class in it."
+def fit_latents(space: LatentSpace, waveforms: ArrayLike, labels: np.ndarray) -> None:
+    """Find the directions of a latent space, and the cloud of each class in it.
+
+    Args:
+        space: is changed
+        waveforms: (n, t)
+        labels: numbers of their classes, (n,)
+    """
     from scipy.sparse.linalg import svds
 
     n, features = space.config.latent_dim, in_blocks(LatentSpace.features, space, waveforms)
@@ -238,20 +279,29 @@ def fit_latents(
     space.fit((features - centre) @ directions, labels)
 
 # %% ../nbs/08_spectral.ipynb #ifdrawcl
-def class_condition(
-    classes: Sequence[str],  # names
-) -> Condition:
-    "What a model declares whose latent vectors belong to classes."
+def class_condition(classes: Sequence[str]) -> Condition:
+    """What a model declares whose latent vectors belong to classes.
+
+    Args:
+        classes: names
+    """
     return Condition("label", "class", "the class of sound", ("latents",), choices=classes)
 
 
 def draw_classes(
-    model: AudioModel,  # with classes
-    key: jax.Array,  # of the choice, where there is one
-    count: int,  # how many
-    label: ArrayLike | None = None,  # a name, or one for each; random ones if None
-) -> jax.Array:  # numbers of classes, (count,)
-    "The classes that latent vectors are wanted for."
+    model: AudioModel, key: jax.Array, count: int, label: ArrayLike | None = None
+) -> jax.Array:
+    """The classes that latent vectors are wanted for.
+
+    Args:
+        model: with classes
+        key: of the choice, where there is one
+        count: how many
+        label: a name, or one for each; random ones if None
+
+    Returns:
+        numbers of classes, (count,)
+    """
     if label is None:
         return jax.random.randint(key, count, 0, len(model_classes(model)))
     return jnp.broadcast_to(model.resolve(label=label)["label"], count)
@@ -319,13 +369,14 @@ def check_fitted(space):
     return space
 
 # %% ../nbs/08_spectral.ipynb #0043
-def spectral_model(
-    sounds: SoundSet,  # SoundSet to learn from
-    *,
-    rngs: nnx.Rngs,  # source of randomness for the weights
-    **settings: Any,  # further settings of SpectralConfig
-) -> SpectralGenerator:
-    "An untrained generator whose latent space is fitted to a set of sounds."
+def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> SpectralGenerator:
+    """An untrained generator whose latent space is fitted to a set of sounds.
+
+    Args:
+        sounds: SoundSet to learn from
+        rngs: source of randomness for the weights
+        **settings: further settings of SpectralConfig
+    """
     check_enough_clips(sounds.labels, sounds.classes)
     model = SpectralGenerator(
         sample_rate=sounds.sample_rate,
@@ -347,11 +398,16 @@ def check_enough_clips(labels, classes):
         )
 
 # %% ../nbs/08_spectral.ipynb #0045
-def spectral_targets(
-    model: SpectralGenerator,  # its latent space is fitted
-    sounds: SoundSet,  # SoundSet to learn from
-) -> dict[str, np.ndarray]:  # {"z": (n, latent_dim), "L": (n, frame, bin), float16}
-    "What the generator learns from."
+def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np.ndarray]:
+    """What the generator learns from.
+
+    Args:
+        model: its latent space is fitted
+        sounds: SoundSet to learn from
+
+    Returns:
+        {"z": (n, latent_dim), "L": (n, frame, bin), float16}
+    """
     waveforms = sounds.waveforms
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
 
@@ -365,11 +421,17 @@ def half_picture(model, x, *, zoom=1):  # of a window and a hop so many times lo
 
 # %% ../nbs/08_spectral.ipynb #0046
 def spectral_loss(
-    model: SpectralGenerator,
-    batch: Mapping[str, ArrayLike],  # from spectral_targets
-    key: jax.Array,  # for the noise on z
-) -> tuple[jax.Array, dict[str, jax.Array]]:  # scalar, {part: scalar}
-    "Mean square plus 0.3 × mean absolute difference of log-magnitudes."
+    model: SpectralGenerator, batch: Mapping[str, ArrayLike], key: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Mean square plus 0.3 × mean absolute difference of log-magnitudes.
+
+    Args:
+        batch: from spectral_targets
+        key: for the noise on z
+
+    Returns:
+        scalar, {part: scalar}
+    """
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
     difference = model.draw(z) - batch["L"]
     square, absolute = jnp.mean(jnp.square(difference)), jnp.mean(jnp.abs(difference))

@@ -49,25 +49,34 @@ else:  # the names alone, so that nothing more is imported
     AxesImage = "AxesImage"
 
 # %% ../nbs/03_stft.ipynb #0008
-def get_window(
-    window: ArrayLike,  # "hann", "boxcar", ("kaiser", 8.6), … as in scipy.signal; or its numbers
-    window_size: int,  # samples
-) -> np.ndarray:  # (window_size,), float32
-    "A periodic window, as the Fourier transform wants it."
+def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
+    """A periodic window, as the Fourier transform wants it.
+
+    Args:
+        window: "hann", "boxcar", ("kaiser", 8.6), … as in scipy.signal; or its numbers
+        window_size: samples
+
+    Returns:
+        (window_size,), float32
+    """
     n = np.arange(check_count(window_size, "window_size"))
     if isinstance(window, str) and window == "hann" and window_size > 1:
         return (0.5 - 0.5 * np.cos(2 * np.pi * n / window_size)).astype(np.float32)
     return other_window(window, window_size)
 
 # %% ../nbs/03_stft.ipynb #0015
-def num_frames(
-    num_samples: int,  # length of the waveform
-    *,
-    window_size: int,  # samples per frame
-    hop_size: int,  # samples between frames
-    center: bool = True,  # are frames centred on multiples of the hop?
-) -> int:  # number of frames
-    "How many frames it takes for every sample to be seen."
+def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: bool = True) -> int:
+    """How many frames it takes for every sample to be seen.
+
+    Args:
+        num_samples: length of the waveform
+        window_size: samples per frame
+        hop_size: samples between frames
+        center: are frames centred on multiples of the hop?
+
+    Returns:
+        number of frames
+    """
     check_count(num_samples, "num_samples")
     check_framing(window_size, hop_size)
     if center:
@@ -77,14 +86,18 @@ def num_frames(
     return 1 + math.ceil(max(num_samples - window_size, 0) / hop_size)
 
 # %% ../nbs/03_stft.ipynb #0016
-def frames(
-    x: ArrayLike,  # waveform, (..., t)
-    *,
-    window_size: int,  # samples per frame
-    hop_size: int,  # samples between frames
-    center: bool = True,  # are frames centred on multiples of the hop?
-) -> jax.Array:  # (..., frame, window_size)
-    "Overlapping pieces of a waveform, with silence beyond its ends."
+def frames(x: ArrayLike, *, window_size: int, hop_size: int, center: bool = True) -> jax.Array:
+    """Overlapping pieces of a waveform, with silence beyond its ends.
+
+    Args:
+        x: waveform, (..., t)
+        window_size: samples per frame
+        hop_size: samples between frames
+        center: are frames centred on multiples of the hop?
+
+    Returns:
+        (..., frame, window_size)
+    """
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
     left = window_size // 2 if center else 0
@@ -98,36 +111,63 @@ def frames(
 # %% ../nbs/03_stft.ipynb #0018
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def stft(
-    x: ArrayLike,  # waveform, (..., t)
+    x: ArrayLike,
     *,
-    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
-    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
-    window: ArrayLike = "hann",  # as for get_window
-    center: bool = True,  # are frames centred on multiples of the hop?
-) -> jax.Array:  # (..., window_size // 2 + 1, frame), complex64
-    "Short-time Fourier transform."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    center: bool = True,
+) -> jax.Array:
+    """Short-time Fourier transform.
+
+    Args:
+        x: waveform, (..., t)
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
+        window: as for get_window
+        center: are frames centred on multiples of the hop?
+
+    Returns:
+        (..., window_size // 2 + 1, frame), complex64
+    """
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
 # %% ../nbs/03_stft.ipynb #0025
-def magnitude(
-    S: ArrayLike,  # complex numbers, any shape
-) -> jax.Array:  # their absolute values
-    "|S|, with gradient 0 where S is 0."
+def magnitude(S: ArrayLike) -> jax.Array:
+    """|S|, with gradient 0 where S is 0.
+
+    Args:
+        S: complex numbers, any shape
+
+    Returns:
+        their absolute values
+    """
     S = jnp.asarray(S)
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
 
 # %% ../nbs/03_stft.ipynb #0026
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
-    x: ArrayLike,  # waveform, (..., t)
+    x: ArrayLike,
     *,
-    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
-    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
-    window: ArrayLike = "hann",  # as for get_window
-    center: bool = True,  # are frames centred on multiples of the hop?
-) -> jax.Array:  # (..., window_size // 2 + 1, frame)
-    "Magnitude of the short-time Fourier transform."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    center: bool = True,
+) -> jax.Array:
+    """Magnitude of the short-time Fourier transform.
+
+    Args:
+        x: waveform, (..., t)
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
+        window: as for get_window
+        center: are frames centred on multiples of the hop?
+
+    Returns:
+        (..., window_size // 2 + 1, frame)
+    """
 
     framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
 
@@ -143,48 +183,76 @@ def spectrogram(
     return S.reshape(*x.shape[:-1], *S.shape[-2:])
 
 # %% ../nbs/03_stft.ipynb #0029
-def full_scale(
-    window_size: int = 512,  # samples
-    window: ArrayLike = "hann",  # as for get_window
-) -> float:  # Σw/2
-    "What the spectrogram of a sine of amplitude 1 reads at its peak."
+def full_scale(window_size: int = 512, window: ArrayLike = "hann") -> float:
+    """What the spectrogram of a sine of amplitude 1 reads at its peak.
+
+    Args:
+        window_size: samples
+        window: as for get_window
+
+    Returns:
+        Σw/2
+    """
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
 @compiled(static_argnames=("top_db",))
 def amplitude_to_db(
-    amplitude: ArrayLike,  # magnitudes, any shape
-    *,
-    ref: float = 1.0,  # the amplitude to call 0 dB
-    top_db: float | None = 80.0,  # what lies further below ref is raised to −top_db; None: no floor
-) -> jax.Array:  # decibels
-    "20·log₁₀(amplitude / ref), not below −top_db."
+    amplitude: ArrayLike, *, ref: float = 1.0, top_db: float | None = 80.0
+) -> jax.Array:
+    """20·log₁₀(amplitude / ref), not below −top_db.
+
+    Args:
+        amplitude: magnitudes, any shape
+        ref: the amplitude to call 0 dB
+        top_db: what lies further below ref is raised to −top_db; None: no floor
+
+    Returns:
+        decibels
+    """
     if jnp.iscomplexobj(amplitude):
         raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
     ratio = jnp.asarray(amplitude) / ref
     return 20 * jnp.log10(ratio if top_db is None else jnp.maximum(ratio, 10 ** (-top_db / 20)))
 
 # %% ../nbs/03_stft.ipynb #0031
-def db_to_amplitude(
-    db: ArrayLike,  # decibels, any shape
-    *,
-    ref: float = 1.0,  # the amplitude called 0 dB
-) -> jax.Array:  # magnitudes
-    "The amplitude of a level in decibels: ref·10^(dB/20)."
+def db_to_amplitude(db: ArrayLike, *, ref: float = 1.0) -> jax.Array:
+    """The amplitude of a level in decibels: ref·10^(dB/20).
+
+    Args:
+        db: decibels, any shape
+        ref: the amplitude called 0 dB
+
+    Returns:
+        magnitudes
+    """
     return ref * 10 ** (jnp.asarray(db) / 20)
 
 # %% ../nbs/03_stft.ipynb #0037
 def plot_spectrogram(
-    ax: "Axes",  # matplotlib axes to draw on
-    x: ArrayLike,  # waveform, (t,)
-    sample_rate: int,  # samples per second (Hz)
+    ax: "Axes",
+    x: ArrayLike,
+    sample_rate: int,
     *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    top_db: float = 80.0,  # range of levels below full scale
-) -> "AxesImage":  # the matplotlib image
-    "Draw the spectrogram of a waveform, in dBFS."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    top_db: float = 80.0,
+) -> "AxesImage":
+    """Draw the spectrogram of a waveform, in dBFS.
+
+    Args:
+        ax: matplotlib axes to draw on
+        x: waveform, (t,)
+        sample_rate: samples per second (Hz)
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+        top_db: range of levels below full scale
+
+    Returns:
+        the matplotlib image
+    """
     if np.ndim(x) != 1:
         raise ValueError(
             f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one"
@@ -197,16 +265,29 @@ def plot_spectrogram(
 
 # %% ../nbs/03_stft.ipynb #0039
 def generate_spectrogram(
-    waveform: ArrayLike,  # (t,)
-    sample_rate: int,  # samples per second (Hz)
+    waveform: ArrayLike,
+    sample_rate: int,
     *,
-    window_size: int = 512,  # samples per frame (32 ms at 16 kHz)
-    hop_size: int = 128,  # samples between frames (8 ms at 16 kHz)
-    window: ArrayLike = "hann",  # as for get_window
-    top_db: float = 80.0,  # range of levels below full scale
-    title: str = "Spectrogram",  # above the picture
-) -> "Figure":  # matplotlib Figure
-    "Compute and draw the spectrogram of a waveform, in dBFS."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    top_db: float = 80.0,
+    title: str = "Spectrogram",
+) -> "Figure":
+    """Compute and draw the spectrogram of a waveform, in dBFS.
+
+    Args:
+        waveform: (t,)
+        sample_rate: samples per second (Hz)
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
+        window: as for get_window
+        top_db: range of levels below full scale
+        title: above the picture
+
+    Returns:
+        matplotlib Figure
+    """
     figure, (ax,) = new_figure(size=(9, 3))
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
     image = plot_spectrogram(ax, waveform, sample_rate, top_db=top_db, **framing)
@@ -224,15 +305,27 @@ def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
 # %% ../nbs/03_stft.ipynb #0049
 @compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
-    S: ArrayLike,  # (..., window_size // 2 + 1, frame), complex
+    S: ArrayLike,
     *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    center: bool = True,  # are frames centred on multiples of the hop?
-    length: int | None = None,  # samples wanted; as far as the frames' centres reach if None
-) -> jax.Array:  # waveform, (..., length)
-    "Inverse short-time Fourier transform."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    center: bool = True,
+    length: int | None = None,
+) -> jax.Array:
+    """Inverse short-time Fourier transform.
+
+    Args:
+        S: (..., window_size // 2 + 1, frame), complex
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+        center: are frames centred on multiples of the hop?
+        length: samples wanted; as far as the frames' centres reach if None
+
+    Returns:
+        waveform, (..., length)
+    """
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
     check_overlap(w, hop_size, name=window)
@@ -247,33 +340,54 @@ def istft(
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 
 # %% ../nbs/03_stft.ipynb #0054
-def hz_to_mel(
-    frequency_hz: ArrayLike,  # frequencies (Hz)
-) -> np.ndarray:  # mel
-    "Slaney's mel scale."
+def hz_to_mel(frequency_hz: ArrayLike) -> np.ndarray:
+    """Slaney's mel scale.
+
+    Args:
+        frequency_hz: frequencies (Hz)
+
+    Returns:
+        mel
+    """
     f = np.asarray(frequency_hz, np.float64)
     return np.where(
         f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4)
     )
 
 # %% ../nbs/03_stft.ipynb #0055
-def mel_to_hz(
-    mel: ArrayLike,  # mel
-) -> np.ndarray:  # frequencies (Hz)
-    "The inverse of `hz_to_mel`."
+def mel_to_hz(mel: ArrayLike) -> np.ndarray:
+    """The inverse of `hz_to_mel`.
+
+    Args:
+        mel: mel
+
+    Returns:
+        frequencies (Hz)
+    """
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
 
 # %% ../nbs/03_stft.ipynb #0057
 def mel_filters(
-    sample_rate: int,  # samples per second (Hz)
+    sample_rate: int,
     *,
-    window_size: int = 512,  # samples per frame
-    num_mels: int = 80,  # number of filters
-    min_hz: float = 0.0,  # lower corner of the first (Hz)
-    max_hz: float | None = None,  # upper corner of the last (Hz); half the rate if None
-) -> np.ndarray:  # (num_mels, window_size // 2 + 1), float32
-    "Triangular filters, evenly spaced in mel, of equal area."
+    window_size: int = 512,
+    num_mels: int = 80,
+    min_hz: float = 0.0,
+    max_hz: float | None = None,
+) -> np.ndarray:
+    """Triangular filters, evenly spaced in mel, of equal area.
+
+    Args:
+        sample_rate: samples per second (Hz)
+        window_size: samples per frame
+        num_mels: number of filters
+        min_hz: lower corner of the first (Hz)
+        max_hz: upper corner of the last (Hz); half the rate if None
+
+    Returns:
+        (num_mels, window_size // 2 + 1), float32
+    """
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
     check_band(min_hz, max_hz, nyquist)
@@ -296,19 +410,35 @@ def mel_filters(
     static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"),
 )
 def mel_spectrogram(
-    x: ArrayLike,  # waveform, (..., t)
-    sample_rate: int,  # samples per second (Hz)
+    x: ArrayLike,
+    sample_rate: int,
     *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    center: bool = True,  # are frames centred on multiples of the hop?
-    num_mels: int = 80,  # number of filters
-    min_hz: float = 0.0,  # lower corner of the first (Hz)
-    max_hz: float | None = None,  # upper corner of the last (Hz); half the rate if None
-    power: float = 2.0,  # of the magnitudes that are summed: 2 energy, 1 magnitude
-) -> jax.Array:  # (..., num_mels, frame)
-    "Spectrogram through mel filters."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    center: bool = True,
+    num_mels: int = 80,
+    min_hz: float = 0.0,
+    max_hz: float | None = None,
+    power: float = 2.0,
+) -> jax.Array:
+    """Spectrogram through mel filters.
+
+    Args:
+        x: waveform, (..., t)
+        sample_rate: samples per second (Hz)
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+        center: are frames centred on multiples of the hop?
+        num_mels: number of filters
+        min_hz: lower corner of the first (Hz)
+        max_hz: upper corner of the last (Hz); half the rate if None
+        power: of the magnitudes that are summed: 2 energy, 1 magnitude
+
+    Returns:
+        (..., num_mels, frame)
+    """
     filters = mel_filters(
         sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
     )
@@ -318,18 +448,33 @@ def mel_spectrogram(
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
-    magnitudes: ArrayLike,  # (..., window_size // 2 + 1, frame)
+    magnitudes: ArrayLike,
     *,
-    num_iters: int = 32,  # rounds
-    momentum: float = 0.99,  # how far to overshoot; 0 is the original method
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    length: int | None = None,  # samples wanted; as in istft if None
-    key: jax.Array | None = None,  # for random phases to begin with
-    phases: ArrayLike | None = None,  # or these to begin with (radians), of the magnitudes' shape
-) -> jax.Array:  # waveform, (..., length)
-    "Find a waveform whose spectrogram is close to the one given."
+    num_iters: int = 32,
+    momentum: float = 0.99,
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    length: int | None = None,
+    key: jax.Array | None = None,
+    phases: ArrayLike | None = None,
+) -> jax.Array:
+    """Find a waveform whose spectrogram is close to the one given.
+
+    Args:
+        magnitudes: (..., window_size // 2 + 1, frame)
+        num_iters: rounds
+        momentum: how far to overshoot; 0 is the original method
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+        length: samples wanted; as in istft if None
+        key: for random phases to begin with
+        phases: or these to begin with (radians), of the magnitudes' shape
+
+    Returns:
+        waveform, (..., length)
+    """
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
     framing = dict(window_size=window_size, hop_size=hop_size, window=window)
@@ -353,13 +498,19 @@ def griffin_lim(
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
-    x: ArrayLike,  # waveform, (..., t)
-    y: ArrayLike,  # waveform, (..., t)
-    *,
-    window_size: int = 512,  # samples per frame; the hop is a quarter of it
-    floor_db: float = -60.0,  # levels below this count as this (dBFS)
-) -> jax.Array:  # (...), dB
-    "Mean absolute difference of two spectrograms in decibels."
+    x: ArrayLike, y: ArrayLike, *, window_size: int = 512, floor_db: float = -60.0
+) -> jax.Array:
+    """Mean absolute difference of two spectrograms in decibels.
+
+    Args:
+        x: waveform, (..., t)
+        y: waveform, (..., t)
+        window_size: samples per frame; the hop is a quarter of it
+        floor_db: levels below this count as this (dBFS)
+
+    Returns:
+        (...), dB
+    """
     check_equal_lengths(x, y)
 
     def levels(x):
@@ -370,13 +521,23 @@ def log_stft_distance(
 
 # %% ../nbs/03_stft.ipynb #0069
 def multi_resolution_stft_distance(
-    x: ArrayLike,  # waveform, (..., t)
-    y: ArrayLike,  # waveform, (..., t)
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    window_sizes: Sequence[int] = (256, 512, 1024),  # samples per frame, one transform each
-    floor_db: float = -60.0,  # levels below this count as this (dBFS)
-) -> jax.Array:  # (...), dB
-    "Mean of `log_stft_distance` over several window sizes."
+    window_sizes: Sequence[int] = (256, 512, 1024),
+    floor_db: float = -60.0,
+) -> jax.Array:
+    """Mean of `log_stft_distance` over several window sizes.
+
+    Args:
+        x: waveform, (..., t)
+        y: waveform, (..., t)
+        window_sizes: samples per frame, one transform each
+        floor_db: levels below this count as this (dBFS)
+
+    Returns:
+        (...), dB
+    """
     return sum(
         log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
     ) / len(window_sizes)

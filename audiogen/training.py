@@ -44,21 +44,30 @@ from audiogen.support.states import (
 )
 
 # %% ../nbs/07_training.ipynb #0018
-def cosine_decay(
-    progress,  # share of the run that is done, 0 to 1
-):  # factor for the learning rate, 1 to 0
-    "Half a period of a cosine, from 1 to 0."
+def cosine_decay(progress):
+    """Half a period of a cosine, from 1 to 0.
+
+    Args:
+        progress: share of the run that is done, 0 to 1
+
+    Returns:
+        factor for the learning rate, 1 to 0
+    """
     return 0.5 * (1 + jnp.cos(jnp.pi * progress))
 
 # %% ../nbs/07_training.ipynb #0020
-def move_average(
-    average,  # of the weights so far, any nested structure
-    weights,  # the new ones
-    *,
-    step,  # steps done before
-    decay,  # d, the upper limit
-):  # the new average
-    "Exponential moving average, with a warm-up for short runs."
+def move_average(average, weights, *, step, decay):
+    """Exponential moving average, with a warm-up for short runs.
+
+    Args:
+        average: of the weights so far, any nested structure
+        weights: the new ones
+        step: steps done before
+        decay: d, the upper limit
+
+    Returns:
+        the new average
+    """
     d = jnp.minimum(decay, (1 + step) / (10 + step))
     return jax.tree.map(
         lambda old, new: jnp.asarray(d * old + (1 - d) * new, jnp.result_type(old)),
@@ -72,10 +81,15 @@ def make_optimizer(max_grad_norm):
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam())
 
 # %% ../nbs/07_training.ipynb #rate0001
-def progress_parts(
-    progress,  # share of the run that is done, a Python number
-):  # {"progress": rounded to float32, "progress_low": what the rounding has cut off}
-    "What a state says about the progress of its run."
+def progress_parts(progress):
+    """What a state says about the progress of its run.
+
+    Args:
+        progress: share of the run that is done, a Python number
+
+    Returns:
+        {"progress": rounded to float32, "progress_low": what the rounding has cut off}
+    """
     rounded = np.float32(progress)
     return dict(progress=rounded, progress_low=np.float32(progress - float(rounded)))
 
@@ -97,12 +111,19 @@ def check_rates(learning_rate, max_grad_norm, ema_decay):
 # %% ../nbs/07_training.ipynb #0025
 @dataclass(frozen=True)
 class Supervised:
-    "The rule for a loss: clipped gradients, Adam, a falling rate, and an average of the weights."
+    """The rule for a loss: clipped gradients, Adam, a falling rate, and an average of the weights.
 
-    loss: Callable  # loss(model, batch, key) -> (scalar, {part: scalar})
-    learning_rate: float = 2e-3  # of the first step; falls to 0 along a cosine
-    max_grad_norm: float = 5.0  # longer gradients are shortened to this
-    ema_decay: float = 0.999  # of the average of the weights
+    Attributes:
+        loss: loss(model, batch, key) -> (scalar, {part: scalar})
+        learning_rate: of the first step; falls to 0 along a cosine
+        max_grad_norm: longer gradients are shortened to this
+        ema_decay: of the average of the weights
+    """
+
+    loss: Callable
+    learning_rate: float = 2e-3
+    max_grad_norm: float = 5.0
+    ema_decay: float = 0.999
 
     def init(self, model):  # nnx.Module -> state
         graph, weights, rest = nnx.split(model, nnx.Param, ...)
@@ -182,12 +203,16 @@ def split_over_devices(batch):
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(placed("batch"), x), batch)
 
 # %% ../nbs/07_training.ipynb #0049
-def plot_losses(
-    log,  # a run's folder, its log.jsonl, or what read_log returns
-    *,
-    ax=None,  # axes to draw on; a new figure if None
-):  # the figure
-    "Loss and its parts over the steps of a run."
+def plot_losses(log, *, ax=None):
+    """Loss and its parts over the steps of a run.
+
+    Args:
+        log: a run's folder, its log.jsonl, or what read_log returns
+        ax: axes to draw on; a new figure if None
+
+    Returns:
+        the figure
+    """
     records = log if isinstance(log, list) else read_log(log)
     if not records:
         raise ValueError("the log is empty; want at least one step")
@@ -236,19 +261,32 @@ def training_steps(step, state, batches, settings, *, done, trained):
 
 # %% ../nbs/07_training.ipynb #0079
 def train(
-    model,  # any nnx.Module; it gets the variables that the rule's state has under "model"
-    rule,  # has init(model) and step(state, batch, key); a plain loss means Supervised(loss)
-    batches,  # batches[step] -> arrays, examples on axis 0; each process gives its own part
+    model,
+    rule,
+    batches,
     *,
-    out,  # the run's folder
-    steps=None,  # how many steps to train, at most
-    seconds=None,  # how long to train, at most, without compiling and saving (s)
-    seed=0,  # of the keys that the rule gets
-    save_every=10.0,  # time of training between checkpoints (s)
-    listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
-    resume=False,  # go on with the run in `out`; where there is none, begin one, with a warning
+    out,
+    steps=None,
+    seconds=None,
+    seed=0,
+    save_every=10.0,
+    listen=None,
+    resume=False,
 ):
-    "Train a model by a rule; by a loss, it gets the average of its weights over the last steps."
+    """Train a model by a rule; by a loss, it gets the average of its weights over the last steps.
+
+    Args:
+        model: any nnx.Module; it gets the variables that the rule's state has under "model"
+        rule: has init(model) and step(state, batch, key); a plain loss means Supervised(loss)
+        batches: batches[step] -> arrays, examples on axis 0; each process gives its own part
+        out: the run's folder
+        steps: how many steps to train, at most
+        seconds: how long to train, at most, without compiling and saving (s)
+        seed: of the keys that the rule gets
+        save_every: time of training between checkpoints (s)
+        listen: listen(model, step), called at the start, at each checkpoint and at the end
+        resume: go on with the run in `out`; where there is none, begin one, with a warning
+    """
     settings = check_settings(dict(steps=steps, seconds=seconds, seed=seed), save_every=save_every)
     rule, batch, out = as_rule(rule), get_batch(batches, 0), Path(out)
     state = begin_state(rule, model)
@@ -273,16 +311,27 @@ def train(
 # %% ../nbs/07_training.ipynb #rec00002
 @dataclass(frozen=True)
 class Recipe:
-    "How a kind of model is made from sounds."
+    """How a kind of model is made from sounds.
 
-    build: Callable  # build(sounds, *, rngs, **settings) -> a model for a SoundSet
-    targets: Callable  # targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
-    rule: Any  # a loss(model, batch, key) -> (scalar, parts), or a rule
-    finish: Callable | None = None  # finish(model, arrays), at each checkpoint and at the end
-    batch_size: int = 32  # clips a step
-    learning_rate: float = 2e-3  # of the first step, where the rule is a loss
-    seconds: float = 60.0  # how long to train, if nobody says (s)
-    enough: Callable | None = None  # enough(sounds) -> steps that seconds don't go beyond, or None
+    Attributes:
+        build: build(sounds, *, rngs, **settings) -> a model for a SoundSet
+        targets: targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
+        rule: a loss(model, batch, key) -> (scalar, parts), or a rule
+        finish: finish(model, arrays), at each checkpoint and at the end
+        batch_size: clips a step
+        learning_rate: of the first step, where the rule is a loss
+        seconds: how long to train, if nobody says (s)
+        enough: enough(sounds) -> steps that seconds don't go beyond, or None
+    """
+
+    build: Callable
+    targets: Callable
+    rule: Any
+    finish: Callable | None = None
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    seconds: float = 60.0
+    enough: Callable | None = None
 
     def __post_init__(self):
         for name in ("build", "targets"):
@@ -336,19 +385,35 @@ def tell_enough(record, enough):
 
 # %% ../nbs/07_training.ipynb #rec00005
 def fit(
-    recipe: Recipe,  # how the kind of model is made
-    sounds,  # SoundSet to learn from
+    recipe: Recipe,
+    sounds,
     *,
-    out,  # the run's folder; the model's file in it will be model.safetensors
-    steps=None,  # how many steps to train, at most
-    seconds=None,  # how long to train, at most (s); the recipe's if both are None
-    seed=42,  # of weights, batches and keys
-    batch_size=None,  # clips a step; the recipe's if None
-    learning_rate=None,  # of the first step; the recipe's if None
-    resume=False,  # go on with the run in `out`
-    listen=None,  # listen(model, step), called at the start, at each checkpoint and at the end
-):  # the trained model
-    "Build a model for some sounds, and train it."
+    out,
+    steps=None,
+    seconds=None,
+    seed=42,
+    batch_size=None,
+    learning_rate=None,
+    resume=False,
+    listen=None,
+):
+    """Build a model for some sounds, and train it.
+
+    Args:
+        recipe: how the kind of model is made
+        sounds: SoundSet to learn from
+        out: the run's folder; the model's file in it will be model.safetensors
+        steps: how many steps to train, at most
+        seconds: how long to train, at most (s); the recipe's if both are None
+        seed: of weights, batches and keys
+        batch_size: clips a step; the recipe's if None
+        learning_rate: of the first step; the recipe's if None
+        resume: go on with the run in `out`
+        listen: listen(model, step), called at the start, at each checkpoint and at the end
+
+    Returns:
+        the trained model
+    """
     from audiogen.generator import check_answers, save_model
     from audiogen.sounds import batch_source
     from audiogen.support.models import check_savable

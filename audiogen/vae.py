@@ -32,33 +32,52 @@ from .support.models import check_rngs, signed
 from .training import Recipe
 
 # %% ../nbs/09_vae.ipynb #0008
-def gaussian_kl(
-    mean,  # of a Gaussian with independent components, (..., d)
-    log_var,  # logarithms of their variances, (..., d)
-):  # (...), nats
-    "Kullback–Leibler divergence from N(0, I): ½ Σ (mean² + variance − 1 − log variance)."
+def gaussian_kl(mean, log_var):
+    """Kullback–Leibler divergence from N(0, I): ½ Σ (mean² + variance − 1 − log variance).
+
+    Args:
+        mean: of a Gaussian with independent components, (..., d)
+        log_var: logarithms of their variances, (..., d)
+
+    Returns:
+        (...), nats
+    """
     return 0.5 * jnp.sum(jnp.square(mean) + jnp.exp(log_var) - 1 - log_var, axis=-1)
 
 # %% ../nbs/09_vae.ipynb #0014
-def reparameterize(
-    key,  # for the noise
-    mean,  # (..., d)
-    log_var,  # (..., d)
-):  # a draw, (..., d)
-    "Draw from a Gaussian so that gradients reach its mean and variance: mean + standard deviation × noise."
+def reparameterize(key, mean, log_var):
+    """Draw from a Gaussian so that gradients reach its mean and variance: mean + standard deviation × noise.
+
+    Args:
+        key: for the noise
+        mean: (..., d)
+        log_var: (..., d)
+
+    Returns:
+        a draw, (..., d)
+    """
     return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
 
 # %% ../nbs/09_vae.ipynb #0017
 @dataclass(frozen=True)
 class VAEConfig(SpectralConfig):
-    "The settings of an `AudioVAE`: those of a `SpectralGenerator`, smaller, and two of its own."
+    """The settings of an `AudioVAE`: those of a `SpectralGenerator`, smaller, and two of its own.
 
-    latent_dim: int = 16  # size of the latent vector
-    hidden_dims: tuple = (128, 256)  # widths of the decoder's hidden layers
-    rank: int = 3  # brush strokes in a spectrogram
-    pool: int = 32  # frames that are averaged before a sound is encoded
-    encoder_dim: int = 96  # width of the encoder's hidden layer
-    beta: float = 5e-4  # price of a nat, in units of the mean square (of log-magnitudes)
+    Attributes:
+        latent_dim: size of the latent vector
+        hidden_dims: widths of the decoder's hidden layers
+        rank: brush strokes in a spectrogram
+        pool: frames that are averaged before a sound is encoded
+        encoder_dim: width of the encoder's hidden layer
+        beta: price of a nat, in units of the mean square (of log-magnitudes)
+    """
+
+    latent_dim: int = 16
+    hidden_dims: tuple = (128, 256)
+    rank: int = 3
+    pool: int = 32
+    encoder_dim: int = 96
+    beta: float = 5e-4
 
     def __post_init__(self):
         super().__post_init__()
@@ -110,13 +129,14 @@ def posterior_means(model, waveforms):  # (..., num_samples) -> (..., latent_dim
     )[0]
 
 # %% ../nbs/09_vae.ipynb #0020
-def vae_model(
-    sounds,  # SoundSet to learn from
-    *,
-    rngs: nnx.Rngs,  # source of randomness for the weights
-    **settings,  # further settings of VAEConfig
-) -> AudioVAE:
-    "An untrained autoencoder for a set of sounds."
+def vae_model(sounds, *, rngs: nnx.Rngs, **settings) -> AudioVAE:
+    """An untrained autoencoder for a set of sounds.
+
+    Args:
+        sounds: SoundSet to learn from
+        rngs: source of randomness for the weights
+        **settings: further settings of VAEConfig
+    """
     check_enough_clips(sounds.labels, sounds.classes)
     return AudioVAE(
         sample_rate=sounds.sample_rate,
@@ -127,11 +147,16 @@ def vae_model(
     )
 
 # %% ../nbs/09_vae.ipynb #0022
-def vae_targets(
-    model: AudioVAE,  # its settings are used, not its weights
-    sounds,  # SoundSet to learn from
-) -> dict:  # {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
-    "What the autoencoder learns from: a sound as its encoder sees it, and as its decoder shall draw it."
+def vae_targets(model: AudioVAE, sounds) -> dict:
+    """What the autoencoder learns from: a sound as its encoder sees it, and as its decoder shall draw it.
+
+    Args:
+        model: its settings are used, not its weights
+        sounds: SoundSet to learn from
+
+    Returns:
+        {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
+    """
     L = in_blocks(half_picture, model, sounds.waveforms)
     return {
         "features": in_blocks(half_pooled, model, L),
@@ -145,12 +170,16 @@ def half_pooled(model, L):  # (b, frame, bin) -> (b, num_features)
     return pooled(L.astype(jnp.float32), model.config.pool).astype(jnp.float16)
 
 # %% ../nbs/09_vae.ipynb #0023
-def vae_loss(
-    model: AudioVAE,
-    batch,  # from vae_targets
-    key,  # for the latent vectors
-):  # scalar, {part: scalar}
-    "The loss of chapter 08, with z drawn from the posterior, plus β × KL."
+def vae_loss(model: AudioVAE, batch, key):
+    """The loss of chapter 08, with z drawn from the posterior, plus β × KL.
+
+    Args:
+        batch: from vae_targets
+        key: for the latent vectors
+
+    Returns:
+        scalar, {part: scalar}
+    """
     mean, log_var = model.posterior(batch["features"].astype(jnp.float32))
     difference = model.draw(reparameterize(key, mean, log_var)) - batch["L"]
     square, absolute, nats = (
@@ -165,11 +194,13 @@ def vae_loss(
     }
 
 # %% ../nbs/09_vae.ipynb #0025
-def fit_prior(
-    model: AudioVAE,  # the clouds of its latents are changed
-    arrays,  # from vae_targets
-):
-    "Find where each class lies in the latent space, as the encoder has it now."
+def fit_prior(model: AudioVAE, arrays):
+    """Find where each class lies in the latent space, as the encoder has it now.
+
+    Args:
+        model: the clouds of its latents are changed
+        arrays: from vae_targets
+    """
     model.latents.fit(
         in_blocks(feature_means, model, arrays["features"], size=1024), arrays["label"]
     )

@@ -25,11 +25,16 @@ from .support.models import check_latent
 from .waveform import seconds_to_samples
 
 # %% ../nbs/02_variation.ipynb #0010
-def cosine_similarity(
-    x: ArrayLike,  # vectors, such as waveforms, (..., t)
-    y: ArrayLike,  # vectors, (..., t)
-) -> jax.Array:  # (...), from -1 to 1
-    "Cosine of the angle between vectors; 0 if one of them is 0."
+def cosine_similarity(x: ArrayLike, y: ArrayLike) -> jax.Array:
+    """Cosine of the angle between vectors; 0 if one of them is 0.
+
+    Args:
+        x: vectors, such as waveforms, (..., t)
+        y: vectors, (..., t)
+
+    Returns:
+        (...), from -1 to 1
+    """
 
     def unit(x):
         x = jnp.asarray(x, jnp.float32)
@@ -42,14 +47,25 @@ def cosine_similarity(
 
 # %% ../nbs/02_variation.ipynb #0011
 def variation_curve(
-    model: AudioModel,  # called as model(z)
-    base_latent: ArrayLike,  # where to start, (latent_dim,)
-    scales: ArrayLike,  # standard deviations σ, (s,)
+    model: AudioModel,
+    base_latent: ArrayLike,
+    scales: ArrayLike,
     *,
-    num_variations: int = 32,  # for each scale
-    key: jax.Array,  # for the directions
-) -> jax.Array:  # cosine similarity to the start, (s, num_variations)
-    "How far from a sound does a step of scale σ lead?"
+    num_variations: int = 32,
+    key: jax.Array,
+) -> jax.Array:
+    """How far from a sound does a step of scale σ lead?
+
+    Args:
+        model: called as model(z)
+        base_latent: where to start, (latent_dim,)
+        scales: standard deviations σ, (s,)
+        num_variations: for each scale
+        key: for the directions
+
+    Returns:
+        cosine similarity to the start, (s, num_variations)
+    """
     scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
     if base_latent.ndim != 1:
         raise ValueError(
@@ -64,22 +80,34 @@ def variation_curve(
     return cosine_similarity(synthesize(model, varied), synthesize(model, base_latent))
 
 # %% ../nbs/02_variation.ipynb #0018
-def lerp(
-    a: jax.typing.ArrayLike,  # latent vector, (..., d)
-    b: jax.typing.ArrayLike,  # latent vector, (..., d)
-    alpha: ArrayLike,  # from 0 (a) to 1 (b): a number, or (n,) for n points
-) -> jax.Array:  # (d,) or (n, d)
-    "Linear interpolation."
+def lerp(a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, alpha: ArrayLike) -> jax.Array:
+    """Linear interpolation.
+
+    Args:
+        a: latent vector, (..., d)
+        b: latent vector, (..., d)
+        alpha: from 0 (a) to 1 (b): a number, or (n,) for n points
+
+    Returns:
+        (d,) or (n, d)
+    """
     alpha = jnp.asarray(alpha)[..., None]
     return (1 - alpha) * a + alpha * b
 
 # %% ../nbs/02_variation.ipynb #0019
 def slerp(
-    a: jax.typing.ArrayLike,  # latent vector, (..., d)
-    b: jax.typing.ArrayLike,  # latent vector, (..., d)
-    alpha: jax.typing.ArrayLike,  # from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
-) -> jax.Array:  # (..., d) or (n, d)
-    "Spherical interpolation: along the great circle, at even speed."
+    a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, alpha: jax.typing.ArrayLike
+) -> jax.Array:
+    """Spherical interpolation: along the great circle, at even speed.
+
+    Args:
+        a: latent vector, (..., d)
+        b: latent vector, (..., d)
+        alpha: from 0 (a) to 1 (b): a number, or (n,) for n points between single vectors
+
+    Returns:
+        (..., d) or (n, d)
+    """
     return _slerp(a, b, alpha)
 
 
@@ -94,12 +122,16 @@ def _slerp(a, b, alpha):
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), curved)
 
 # %% ../nbs/02_variation.ipynb #0027
-def latent_walk(
-    waypoints: ArrayLike,  # latent vectors to visit, (n, d)
-    *,
-    steps: int = 8,  # points from one to the next
-) -> np.ndarray:  # ((n - 1) · steps + 1, d); each waypoint is met exactly
-    "A path through latent space along great circles."
+def latent_walk(waypoints: ArrayLike, *, steps: int = 8) -> np.ndarray:
+    """A path through latent space along great circles.
+
+    Args:
+        waypoints: latent vectors to visit, (n, d)
+        steps: points from one to the next
+
+    Returns:
+        ((n - 1) · steps + 1, d); each waypoint is met exactly
+    """
     waypoints = np.asarray(waypoints)
     if waypoints.ndim != 2 or len(waypoints) < 2:
         raise ValueError(f"got waypoints of shape {waypoints.shape}; want (2 or more, latent_dim)")
@@ -108,11 +140,16 @@ def latent_walk(
     return np.concatenate([*path, waypoints[-1:]])
 
 # %% ../nbs/02_variation.ipynb #0030
-def crossfade(
-    x: ArrayLike,  # the end of one sound, (..., t)
-    y: ArrayLike,  # the beginning of the next, (..., t)
-) -> jax.Array:  # (..., t)
-    "Fade from x to y, at constant power unless they are in opposite phase."
+def crossfade(x: ArrayLike, y: ArrayLike) -> jax.Array:
+    """Fade from x to y, at constant power unless they are in opposite phase.
+
+    Args:
+        x: the end of one sound, (..., t)
+        y: the beginning of the next, (..., t)
+
+    Returns:
+        (..., t)
+    """
     return _crossfade(jnp.asarray(x), jnp.asarray(y))
 
 
@@ -123,12 +160,16 @@ def _crossfade(x, y):
     return (np.cos(theta) * x + np.sin(theta) * y) / jnp.sqrt(1 + r * np.sin(2 * theta))
 
 # %% ../nbs/02_variation.ipynb #0034
-def join_segments(
-    segments: Iterable[ArrayLike],  # waveforms (t,) in [-1, 1], one after the other
-    *,
-    fade: int,  # samples that neighbours overlap, up to half a segment
-) -> Iterator[np.ndarray]:  # yields waveforms, (block,)
-    "Join segments by cross-fades, out of silence and back; 3 dB softer, so that nothing can clip."
+def join_segments(segments: Iterable[ArrayLike], *, fade: int) -> Iterator[np.ndarray]:
+    """Join segments by cross-fades, out of silence and back; 3 dB softer, so that nothing can clip.
+
+    Args:
+        segments: waveforms (t,) in [-1, 1], one after the other
+        fade: samples that neighbours overlap, up to half a segment
+
+    Returns:
+        yields waveforms, (block,)
+    """
     tail = None
     for x in segments:
         x = check_waveform(x, clip=True) / np.float32(2**0.5)
@@ -144,13 +185,19 @@ def join_segments(
 
 # %% ../nbs/02_variation.ipynb #0036
 def walk_blocks(
-    model: AudioModel,  # called as model(z); its waveforms are the segments
-    *,
-    key: jax.Array,  # for the waypoints
-    steps: int = 8,  # segments from one waypoint to the next
-    overlap: float = 0.1,  # length of a cross-fade (s), up to half a segment
-) -> Iterator[np.ndarray]:  # yields waveforms, (block,), without end
-    "An endless walk through the sounds of a model, without seams."
+    model: AudioModel, *, key: jax.Array, steps: int = 8, overlap: float = 0.1
+) -> Iterator[np.ndarray]:
+    """An endless walk through the sounds of a model, without seams.
+
+    Args:
+        model: called as model(z); its waveforms are the segments
+        key: for the waypoints
+        steps: segments from one waypoint to the next
+        overlap: length of a cross-fade (s), up to half a segment
+
+    Returns:
+        yields waveforms, (block,), without end
+    """
 
     def waypoint(n):
         return jax.random.normal(jax.random.fold_in(key, n), (model.latent_dim,))
@@ -165,11 +212,13 @@ def walk_blocks(
     )
 
 # %% ../nbs/02_variation.ipynb #0038
-def check_room(
-    path,  # a sound file about to be written
-    num_bytes,  # its size, before any compression
-):
-    "Refuse a file that its format can't hold, or the disk has no room for."
+def check_room(path, num_bytes):
+    """Refuse a file that its format can't hold, or the disk has no room for.
+
+    Args:
+        path: a sound file about to be written
+        num_bytes: its size, before any compression
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder; want the name of a sound file")
@@ -185,15 +234,24 @@ def check_room(
 
 # %% ../nbs/02_variation.ipynb #0040
 def stream_walk(
-    path: str | os.PathLike[str],  # where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
-    model: AudioModel,  # called as model(z)
+    path: str | os.PathLike[str],
+    model: AudioModel,
     *,
-    duration: float,  # length (s)
-    key: jax.Array,  # for the waypoints
-    steps: int = 8,  # segments from one waypoint to the next
-    overlap: float = 0.1,  # length of a cross-fade (s)
+    duration: float,
+    key: jax.Array,
+    steps: int = 8,
+    overlap: float = 0.1,
 ) -> None:
-    "Write a walk of any length to a sound file, in constant memory."
+    """Write a walk of any length to a sound file, in constant memory.
+
+    Args:
+        path: where to; .wav (up to 4 GB), .flac, .ogg, .mp3 or .w64
+        model: called as model(z)
+        duration: length (s)
+        key: for the waypoints
+        steps: segments from one waypoint to the next
+        overlap: length of a cross-fade (s)
+    """
     remaining = check_count(
         seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples"
     )

@@ -51,33 +51,45 @@ else:  # the names alone, so that nothing more is imported
     Figure = "Figure"
 
 # %% ../nbs/00_waveform.ipynb #0010
-def seconds_to_samples(
-    duration: float,  # length of time (s)
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> int:  # the nearest number of samples
-    "Number of samples in `duration` seconds, rounded to the nearest."
+def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
+    """Number of samples in `duration` seconds, rounded to the nearest.
+
+    Args:
+        duration: length of time (s)
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        the nearest number of samples
+    """
     samples = float(duration) * check_sample_rate(sample_rate)
     if not (math.isfinite(samples) and samples >= 0):
         raise ValueError(f"duration is {duration} s; want a finite number of seconds, 0 or more")
     return round(samples)
 
 # %% ../nbs/00_waveform.ipynb #0016
-def samples_to_seconds(
-    num_samples: int,  # number of samples
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> float:  # length of time (s)
-    "Duration of `num_samples` samples."
+def samples_to_seconds(num_samples: int, *, sample_rate: int) -> float:
+    """Duration of `num_samples` samples.
+
+    Args:
+        num_samples: number of samples
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        length of time (s)
+    """
     return num_samples / check_sample_rate(sample_rate)
 
 # %% ../nbs/00_waveform.ipynb #0017
-def time_axis(
-    num_samples: int,  # number of samples
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> np.ndarray:  # times (s), (num_samples,)
-    "The instant of each sample, from 0 on."
+def time_axis(num_samples: int, *, sample_rate: int) -> np.ndarray:
+    """The instant of each sample, from 0 on.
+
+    Args:
+        num_samples: number of samples
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        times (s), (num_samples,)
+    """
     check_memory(
         32 * num_samples, f"a waveform of {num_samples:,} samples"
     )  # with what it takes on the way
@@ -85,13 +97,19 @@ def time_axis(
 
 # %% ../nbs/00_waveform.ipynb #0020
 def sine(
-    frequency_hz: ArrayLike,  # frequency (Hz): a number, or an array (...)
-    *,
-    duration: float,  # length (s)
-    sample_rate: int,  # samples per second (Hz)
-    amplitude: float = 1.0,  # height of the crests
-) -> np.ndarray:  # waveform, (..., t)
-    "A pure tone: A·sin(2πft)."
+    frequency_hz: ArrayLike, *, duration: float, sample_rate: int, amplitude: float = 1.0
+) -> np.ndarray:
+    """A pure tone: A·sin(2πft).
+
+    Args:
+        frequency_hz: frequency (Hz): a number, or an array (...)
+        duration: length (s)
+        sample_rate: samples per second (Hz)
+        amplitude: height of the crests
+
+    Returns:
+        waveform, (..., t)
+    """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(
         32 * n * np.size(frequency_hz), f"{np.size(frequency_hz)} waveforms of {n:,} samples"
@@ -101,13 +119,19 @@ def sine(
 
 # %% ../nbs/00_waveform.ipynb #0028
 def harmonic_tone(
-    f0_hz: float,  # fundamental frequency (Hz)
-    amplitudes: ArrayLike,  # of harmonics 1, 2, 3, …
-    *,
-    duration: float,  # length (s)
-    sample_rate: int,  # samples per second (Hz)
-) -> np.ndarray:  # waveform, (t,)
-    "A sum of harmonics k·f0, each below the Nyquist frequency."
+    f0_hz: float, amplitudes: ArrayLike, *, duration: float, sample_rate: int
+) -> np.ndarray:
+    """A sum of harmonics k·f0, each below the Nyquist frequency.
+
+    Args:
+        f0_hz: fundamental frequency (Hz)
+        amplitudes: of harmonics 1, 2, 3, …
+        duration: length (s)
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveform, (t,)
+    """
     if np.ndim(f0_hz) or not 0 < f0_hz:
         raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
     x = np.zeros(seconds_to_samples(duration, sample_rate=sample_rate), np.float32)
@@ -118,85 +142,129 @@ def harmonic_tone(
 
 # %% ../nbs/00_waveform.ipynb #0035
 def chirp(
-    start_hz: float,  # frequency at the start (Hz)
-    end_hz: float,  # frequency at the end (Hz)
-    *,
-    duration: float,  # length (s)
-    sample_rate: int,  # samples per second (Hz)
-    amplitude: float = 1.0,  # height of the crests
-) -> np.ndarray:  # waveform, (t,)
-    "A tone that glides linearly from one frequency to another."
+    start_hz: float, end_hz: float, *, duration: float, sample_rate: int, amplitude: float = 1.0
+) -> np.ndarray:
+    """A tone that glides linearly from one frequency to another.
+
+    Args:
+        start_hz: frequency at the start (Hz)
+        end_hz: frequency at the end (Hz)
+        duration: length (s)
+        sample_rate: samples per second (Hz)
+        amplitude: height of the crests
+
+    Returns:
+        waveform, (t,)
+    """
     t = time_axis(seconds_to_samples(duration, sample_rate=sample_rate), sample_rate=sample_rate)
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
     return (amplitude * np.sin(2 * np.pi * cycles)).astype(np.float32)
 
 # %% ../nbs/00_waveform.ipynb #0036
 def white_noise(
-    *,
-    duration: float,  # length (s)
-    sample_rate: int,  # samples per second (Hz)
-    amplitude: float = 1.0,  # samples lie within ±amplitude, uniformly
-    rng: np.random.Generator,  # source of randomness
-) -> np.ndarray:  # waveform, (t,)
-    "Independent uniform random samples."
+    *, duration: float, sample_rate: int, amplitude: float = 1.0, rng: np.random.Generator
+) -> np.ndarray:
+    """Independent uniform random samples.
+
+    Args:
+        duration: length (s)
+        sample_rate: samples per second (Hz)
+        amplitude: samples lie within ±amplitude, uniformly
+        rng: source of randomness
+
+    Returns:
+        waveform, (t,)
+    """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(16 * n, f"{n:,} samples of noise")
     return (amplitude * rng.uniform(-1, 1, n)).astype(np.float32)
 
 # %% ../nbs/00_waveform.ipynb #0042
-def peak(
-    x: ArrayLike,  # waveform, (..., t)
-) -> jax.Array:  # largest distance from zero, (...)
-    "Peak level: max |x|."
+def peak(x: ArrayLike) -> jax.Array:
+    """Peak level: max |x|.
+
+    Args:
+        x: waveform, (..., t)
+
+    Returns:
+        largest distance from zero, (...)
+    """
     return largest(jnp.abs(as_float(x)), axis=-1)
 
 # %% ../nbs/00_waveform.ipynb #0043
-def rms(
-    x: ArrayLike,  # waveform, (..., t)
-) -> jax.Array:  # root mean square over time, (...)
-    "Root-mean-square level: √(mean x²)."
+def rms(x: ArrayLike) -> jax.Array:
+    """Root-mean-square level: √(mean x²).
+
+    Args:
+        x: waveform, (..., t)
+
+    Returns:
+        root mean square over time, (...)
+    """
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
 # %% ../nbs/00_waveform.ipynb #0045
-def dbfs(
-    amplitude: ArrayLike,  # a peak or an rms level, (...)
-) -> jax.Array:  # decibels relative to full scale, (...)
-    "An amplitude in decibels: 20·log₁₀ A."
+def dbfs(amplitude: ArrayLike) -> jax.Array:
+    """An amplitude in decibels: 20·log₁₀ A.
+
+    Args:
+        amplitude: a peak or an rms level, (...)
+
+    Returns:
+        decibels relative to full scale, (...)
+    """
     return 20 * jnp.log10(jnp.asarray(amplitude))
 
 # %% ../nbs/00_waveform.ipynb #0051
 def peak_normalize(
-    x: ArrayLike,  # waveform, (..., t)
-    *,
-    level: float = 1.0,  # the peak wanted
-    axis: int | tuple[int, ...] = -1,  # axes scaled as one: (-2, -1) keeps the balance of stereo
-) -> jax.Array:  # waveform, (..., t); silence stays silence
-    "Scale each waveform so that its peak is `level`."
+    x: ArrayLike, *, level: float = 1.0, axis: int | tuple[int, ...] = -1
+) -> jax.Array:
+    """Scale each waveform so that its peak is `level`.
+
+    Args:
+        x: waveform, (..., t)
+        level: the peak wanted
+        axis: axes scaled as one: (-2, -1) keeps the balance of stereo
+
+    Returns:
+        waveform, (..., t); silence stays silence
+    """
     x = as_float(x)
     top = largest(jnp.abs(x), axis=axis, keepdims=True)
     return level * (x / jnp.where(top < jnp.finfo(x.dtype).tiny, 1, top))
 
 # %% ../nbs/00_waveform.ipynb #0070
 def save_audio(
-    path: str | os.PathLike[str],  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
-    waveform: ArrayLike,  # (t,) mono or (channels, t) stereo, in [-1, 1]
+    path: str | os.PathLike[str],
+    waveform: ArrayLike,
     *,
-    sample_rate: int,  # samples per second (Hz)
-    subtype: str | None = None,  # "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
+    sample_rate: int,
+    subtype: str | None = None,
 ) -> None:
-    "Write a sound file, whole or not at all."
+    """Write a sound file, whole or not at all.
+
+    Args:
+        path: where to; .wav, .flac, .ogg, .mp3, … chooses the format
+        waveform: (t,) mono or (channels, t) stereo, in [-1, 1]
+        sample_rate: samples per second (Hz)
+        subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
+    """
     x = np.atleast_2d(check_waveform(waveform))
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
         write(x)
 
 # %% ../nbs/00_waveform.ipynb #0072
-def resample(
-    x: ArrayLike,  # waveform, (..., t)
-    *,
-    from_hz: int,  # its sample rate (Hz)
-    to_hz: int,  # the sample rate wanted (Hz)
-) -> np.ndarray:  # waveform, (..., about t · to_hz / from_hz)
-    "Change the sample rate, without aliasing."
+def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
+    """Change the sample rate, without aliasing.
+
+    Args:
+        x: waveform, (..., t)
+        from_hz: its sample rate (Hz)
+        to_hz: the sample rate wanted (Hz)
+
+    Returns:
+        waveform, (..., about t · to_hz / from_hz)
+    """
     import soxr
 
     x, from_hz, to_hz = (
@@ -214,36 +282,56 @@ def resample(
     return y if y.size else x[..., :1]  # of a single sample, one is kept
 
 # %% ../nbs/00_waveform.ipynb #0077
-def repitch(
-    x: ArrayLike,  # waveform, (..., t)
-    semitones: float,  # how much higher
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> np.ndarray:  # waveform, (..., t)
-    "Play faster, and so higher; cut, or append silence, to keep the length."
+def repitch(x: ArrayLike, semitones: float, *, sample_rate: int) -> np.ndarray:
+    """Play faster, and so higher; cut, or append silence, to keep the length.
+
+    Args:
+        x: waveform, (..., t)
+        semitones: how much higher
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveform, (..., t)
+    """
     n = np.shape(x)[-1]
     y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
     return np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, n - y.shape[-1])])
 
 # %% ../nbs/00_waveform.ipynb #0080
 def audio_blocks(
-    path: str | os.PathLike[str] | AudioFile,  # a sound file, as for open_audio
-    *,
-    block_size: int = 65536,  # samples in a block
-) -> Iterator[np.ndarray]:  # yields waveforms (channels, up to block_size), float32
-    "Read a sound file of any length block by block, and refuse what is damaged."
+    path: str | os.PathLike[str] | AudioFile, *, block_size: int = 65536
+) -> Iterator[np.ndarray]:
+    """Read a sound file of any length block by block, and refuse what is damaged.
+
+    Args:
+        path: a sound file, as for open_audio
+        block_size: samples in a block
+
+    Returns:
+        yields waveforms (channels, up to block_size), float32
+    """
     with open_audio(path) as audio:
         yield from audio.blocks(block_size)
 
 # %% ../nbs/00_waveform.ipynb #0081
 def load_audio(
-    path: str | os.PathLike[str] | AudioFile,  # a sound file, as for open_audio
+    path: str | os.PathLike[str] | AudioFile,
     *,
-    sample_rate: int | None = None,  # resample to this rate (Hz); keep the file's if None
-    mono: bool = True,  # average the channels?
-    duration: float | None = None,  # read only the first so many seconds (s); all if None
-) -> tuple[np.ndarray, int]:  # waveform, (t,) or (channels, t), and its sample rate (Hz)
-    "Read a sound file as `float32`, full scale ±1, at the rate asked for."
+    sample_rate: int | None = None,
+    mono: bool = True,
+    duration: float | None = None,
+) -> tuple[np.ndarray, int]:
+    """Read a sound file as `float32`, full scale ±1, at the rate asked for.
+
+    Args:
+        path: a sound file, as for open_audio
+        sample_rate: resample to this rate (Hz); keep the file's if None
+        mono: average the channels?
+        duration: read only the first so many seconds (s); all if None
+
+    Returns:
+        waveform, (t,) or (channels, t), and its sample rate (Hz)
+    """
     with open_audio(path) as audio:
         rate, name = audio.sample_rate, one_line(audio.path)
         to_hz = rate if sample_rate is None else check_sample_rate(sample_rate)
@@ -265,12 +353,14 @@ def load_audio(
     return x, to_hz
 
 # %% ../nbs/00_waveform.ipynb #0090
-def plot_waveform(
-    ax: "Axes",  # matplotlib axes to draw on
-    x: ArrayLike,  # waveform, (t,)
-    sample_rate: int,  # samples per second (Hz)
-) -> None:
-    "Draw amplitude over seconds."
+def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
+    """Draw amplitude over seconds.
+
+    Args:
+        ax: matplotlib axes to draw on
+        x: waveform, (t,)
+        sample_rate: samples per second (Hz)
+    """
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
     if x.ndim != 1 or not len(x):
         raise ValueError(
@@ -284,12 +374,18 @@ def plot_waveform(
 
 # %% ../nbs/00_waveform.ipynb #0093
 def visualize_waveforms(
-    waveforms: ArrayLike,  # one waveform (t,) or a batch (b, t)
-    sample_rate: int,  # samples per second (Hz)
-    *,
-    titles: Sequence[str] | None = None,  # of the panels; numbered if None
-) -> "Figure":  # matplotlib Figure
-    "Draw each waveform in a panel of its own, all on one scale."
+    waveforms: ArrayLike, sample_rate: int, *, titles: Sequence[str] | None = None
+) -> "Figure":
+    """Draw each waveform in a panel of its own, all on one scale.
+
+    Args:
+        waveforms: one waveform (t,) or a batch (b, t)
+        sample_rate: samples per second (Hz)
+        titles: of the panels; numbered if None
+
+    Returns:
+        matplotlib Figure
+    """
     waveforms = check_panels(waveforms)
     titles = check_titles(titles, len(waveforms))
     figure, axes = new_figure(len(waveforms))
@@ -299,27 +395,42 @@ def visualize_waveforms(
     return figure
 
 # %% ../nbs/00_waveform.ipynb #0099
-def play(
-    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
-    *,
-    sample_rate: int,  # samples per second (Hz)
-    title: str = "sound",  # read out by screen readers
-) -> "HTML":  # an object that a notebook shows as a player
-    "Hear one waveform."
+def play(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> "HTML":
+    """Hear one waveform.
+
+    Args:
+        waveform: (t,) or (channels, t), in [-1, 1]
+        sample_rate: samples per second (Hz)
+        title: read out by screen readers
+
+    Returns:
+        an object that a notebook shows as a player
+    """
     from IPython.display import HTML
 
     return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
 
 # %% ../nbs/00_waveform.ipynb #0105
 def listen(
-    waveforms: ArrayLike,  # (t,), (b, t), or a list of waveforms (t,)
+    waveforms: ArrayLike,
     *,
-    sample_rate: int,  # samples per second (Hz)
-    titles: Sequence[str] | None = None,  # one for each; numbered if None
-    show_seconds: float | None = None,  # draw only the first so many seconds; all if None
-    plot: Callable[..., object] = plot_waveform,  # draws one: plot(ax, x, sample_rate)
-) -> "HTML":  # an object that a notebook shows as pictures over players
-    "See and hear waveforms side by side."
+    sample_rate: int,
+    titles: Sequence[str] | None = None,
+    show_seconds: float | None = None,
+    plot: Callable[..., object] = plot_waveform,
+) -> "HTML":
+    """See and hear waveforms side by side.
+
+    Args:
+        waveforms: (t,), (b, t), or a list of waveforms (t,)
+        sample_rate: samples per second (Hz)
+        titles: one for each; numbered if None
+        show_seconds: draw only the first so many seconds; all if None
+        plot: draws one: plot(ax, x, sample_rate)
+
+    Returns:
+        an object that a notebook shows as pictures over players
+    """
     from IPython.display import HTML
 
     waveforms = [waveforms] if len(waveforms) and np.ndim(waveforms[0]) == 0 else waveforms

@@ -32,13 +32,17 @@ from .training import Recipe
 from .waveform import seconds_to_samples
 
 # %% ../nbs/12_wavenet.ipynb #0016
-def histogram_bits(
-    train_codes,  # to count, (n, t)
-    codes,  # to predict, (m, t)
-    *,
-    order,  # 0: how often is each code? 1: how often after the one before?
-) -> float:  # bits a sample
-    "What a table of counts predicts; each pair's count begins at a tenth."
+def histogram_bits(train_codes, codes, *, order) -> float:
+    """What a table of counts predicts; each pair's count begins at a tenth.
+
+    Args:
+        train_codes: to count, (n, t)
+        codes: to predict, (m, t)
+        order: 0: how often is each code? 1: how often after the one before?
+
+    Returns:
+        bits a sample
+    """
     if order not in (0, 1):
         raise ValueError(f"order is {order}; want 0 or 1")
     counts = np.full((256, 256), 0.1)
@@ -49,11 +53,16 @@ def histogram_bits(
     return float(bits[codes[:, :-1], codes[:, 1:]].mean())
 
 # %% ../nbs/12_wavenet.ipynb #0026
-def delayed(
-    x,  # (b, t, c)
-    samples,  # how many
-):  # (b, t, c)
-    "The same array, so many samples later; zeros come in at the start."
+def delayed(x, samples):
+    """The same array, so many samples later; zeros come in at the start.
+
+    Args:
+        x: (b, t, c)
+        samples: how many
+
+    Returns:
+        (b, t, c)
+    """
     return jnp.pad(x, ((0, 0), (samples, 0), (0, 0)))[:, : x.shape[1]]
 
 # %% ../nbs/12_wavenet.ipynb #0027
@@ -75,17 +84,30 @@ class GatedLayer(nnx.Module):
 # %% ../nbs/12_wavenet.ipynb #0032
 @dataclass(frozen=True)
 class WaveNetConfig:
-    "The settings of a `WaveNet`."
+    """The settings of a `WaveNet`.
 
-    sample_rate: int = 16000  # samples per second (Hz)
-    duration: float = 0.5  # length of a sound (s)
-    classes: tuple = ("sound",)  # names of the classes of sound
-    taps: int = 16  # past samples that the first layer sees
-    channels: int = 32  # width of the layers
-    dilations: tuple = tuple(2**i for i in range(10))  # how far back each layer looks (samples)
-    logistics: int = 4  # in the mixture
-    crop: int = 1024  # samples of a clip that a training step uses
-    jitter: float = 0.08  # training adds noise to what the network sees, of up to this standard deviation (levels)
+    Attributes:
+        sample_rate: samples per second (Hz)
+        duration: length of a sound (s)
+        classes: names of the classes of sound
+        taps: past samples that the first layer sees
+        channels: width of the layers
+        dilations: how far back each layer looks (samples)
+        logistics: in the mixture
+        crop: samples of a clip that a training step uses
+        jitter: training adds noise to what the network sees, of up to this standard deviation
+            (levels)
+    """
+
+    sample_rate: int = 16000
+    duration: float = 0.5
+    classes: tuple = ("sound",)
+    taps: int = 16
+    channels: int = 32
+    dilations: tuple = tuple(2**i for i in range(10))
+    logistics: int = 4
+    crop: int = 1024
+    jitter: float = 0.08
 
     def __post_init__(self):
         checked = dict(
@@ -126,11 +148,16 @@ class WaveNetConfig:
         return self.taps + sum(self.dilations)  # samples
 
 # %% ../nbs/12_wavenet.ipynb #0033
-def clock_features(
-    time,  # samples since the sound began, any shape
-    config: WaveNetConfig,  # its rate and duration are used
-):  # (..., 10), from 0 to 1
-    "How long a sound has been going on, and how long it still has to: five exponentials each, of 2 ms to half a second."
+def clock_features(time, config: WaveNetConfig):
+    """How long a sound has been going on, and how long it still has to: five exponentials each, of 2 ms to half a second.
+
+    Args:
+        time: samples since the sound began, any shape
+        config: its rate and duration are used
+
+    Returns:
+        (..., 10), from 0 to 1
+    """
     left = jnp.maximum(config.num_samples - time, 0)
     seconds = jnp.stack([time, left], axis=-1)[..., None] / config.sample_rate
     return jnp.exp(-seconds / (0.002 * 4.0 ** jnp.arange(5))).reshape(*jnp.shape(time), 10)
@@ -156,8 +183,12 @@ class WaveNet(AudioModel):
         zeros = nnx.initializers.zeros
         self.last = nnx.Linear(c.channels, 3 * c.logistics, kernel_init=zeros, rngs=rngs)
 
-    def enter(self, window, classes, time):  # (..., taps), (..., classes), (...) -> (..., channels)
-        "From the last levels, the weights of the classes and the time."
+    def enter(self, window, classes, time):
+        """From the last levels, the weights of the classes and the time.
+
+        Returns:
+            (..., taps), (..., classes), (...) -> (..., channels)
+        """
         told = [
             jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1]))
             for a in (classes, clock_features(time, self.config))
@@ -165,16 +196,24 @@ class WaveNet(AudioModel):
         asked = self.asked(jnp.concatenate(told, axis=-1))
         return self.recent(3 * window) + asked  # × 3: levels of sounds have an rms of about a third
 
-    def leave(self, x, window):  # (..., channels), (..., taps) -> (..., 3 logistics)
-        "A mixture around the last level."
+    def leave(self, x, window):
+        """A mixture around the last level.
+
+        Returns:
+            (..., channels), (..., taps) -> (..., 3 logistics)
+        """
         x = self.last(nnx.relu(self.hidden(nnx.relu(x))))
         logits, means, log_scales = jnp.split(x, 3, axis=-1)
         spread = jnp.linspace(-0.3, 0.3, self.config.logistics)
         means += window[..., -1:] + spread - spread.mean()
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
-    def predict(self, levels, classes, start=0):  # (b, t), (b, classes) -> (b, t, 3 logistics)
-        "Mixtures, each from the levels before it; `start`, () or (b, 1), is the time of the first."
+    def predict(self, levels, classes, start=0):
+        """Mixtures, each from the levels before it; `start`, () or (b, 1), is the time of the first.
+
+        Returns:
+            (b, t), (b, classes) -> (b, t, 3 logistics)
+        """
         taps = range(self.config.taps, 0, -1)
         window = jnp.concatenate([delayed(levels[..., None], d) for d in taps], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
@@ -207,13 +246,14 @@ class WaveNet(AudioModel):
         return found
 
 # %% ../nbs/12_wavenet.ipynb #0040
-def wavenet_model(
-    sounds,  # SoundSet to learn from
-    *,
-    rngs: nnx.Rngs,  # source of randomness for the weights
-    **settings,  # further settings of WaveNetConfig
-) -> WaveNet:
-    "An untrained WaveNet for a set of sounds."
+def wavenet_model(sounds, *, rngs: nnx.Rngs, **settings) -> WaveNet:
+    """An untrained WaveNet for a set of sounds.
+
+    Args:
+        sounds: SoundSet to learn from
+        rngs: source of randomness for the weights
+        **settings: further settings of WaveNetConfig
+    """
     return WaveNet(
         sample_rate=sounds.sample_rate,
         duration=np.shape(sounds.waveforms)[-1] / sounds.sample_rate,
@@ -223,21 +263,30 @@ def wavenet_model(
     )
 
 # %% ../nbs/12_wavenet.ipynb #0041
-def wavenet_targets(
-    model: WaveNet,  # μ-law has no settings of the model
-    sounds,  # SoundSet to learn from
-) -> dict:  # {"codes": (n, t), uint8, "label": (n,)}
-    "What the network learns from: the sounds themselves."
+def wavenet_targets(model: WaveNet, sounds) -> dict:
+    """What the network learns from: the sounds themselves.
+
+    Args:
+        model: μ-law has no settings of the model
+        sounds: SoundSet to learn from
+
+    Returns:
+        {"codes": (n, t), uint8, "label": (n,)}
+    """
     codes = np.asarray(mu_law_encode(sounds.waveforms))
     return {"codes": codes, "label": np.asarray(sounds.labels, np.int32)}
 
 # %% ../nbs/12_wavenet.ipynb #0042
-def wavenet_loss(
-    model: WaveNet,
-    batch,  # from wavenet_targets
-    key,  # for where to cut the clips, and for the jitter
-):  # scalar, {"bits": scalar}
-    "Nats a sample, on a random stretch of each clip."
+def wavenet_loss(model: WaveNet, batch, key):
+    """Nats a sample, on a random stretch of each clip.
+
+    Args:
+        batch: from wavenet_targets
+        key: for where to cut the clips, and for the jitter
+
+    Returns:
+        scalar, {"bits": scalar}
+    """
     length = min(model.config.crop, batch["codes"].shape[1])
     place, size, how = jax.random.split(key, 3)
     start = jax.random.randint(place, len(batch["codes"]), 0, batch["codes"].shape[1] - length + 1)
@@ -259,21 +308,30 @@ def wavenet_loss(
 recipe = Recipe(wavenet_model, wavenet_targets, wavenet_loss, batch_size=4, learning_rate=4e-3)
 
 # %% ../nbs/12_wavenet.ipynb #0052
-def silence(
-    model: WaveNet,
-    count,  # sounds that are written side by side
-) -> dict:  # of arrays
-    "The state of a model that has heard nothing yet."
+def silence(model: WaveNet, count) -> dict:
+    """The state of a model that has heard nothing yet.
+
+    Args:
+        count: sounds that are written side by side
+
+    Returns:
+        of arrays
+    """
     c = model.config
     queues = {f"queue {i}": jnp.zeros((d, count, c.channels)) for i, d in enumerate(c.dilations)}
     return queues | dict(window=jnp.zeros((count, c.taps)), clock=jnp.int32(0))
 
 # %% ../nbs/12_wavenet.ipynb #0053
-def strike(
-    state,  # from silence or sample
-    z,  # which classes, and the seed of the noise, (count, latent_dim)
-) -> dict:  # a state
-    "Begin new sounds, from whatever is still ringing."
+def strike(state, z) -> dict:
+    """Begin new sounds, from whatever is still ringing.
+
+    Args:
+        state: from silence or sample
+        z: which classes, and the seed of the noise, (count, latent_dim)
+
+    Returns:
+        a state
+    """
     z, count = jnp.asarray(z, jnp.float32), len(state["window"])
     if z.ndim != 2 or len(z) != count:
         raise ValueError(
@@ -286,11 +344,16 @@ def strike(
     )
 
 # %% ../nbs/12_wavenet.ipynb #0054
-def draw_noise(
-    seeds,  # of the sounds, (count,)
-    times,  # numbers of samples, (t,)
-):  # from 0 to 1, (t, count, 2)
-    "Random numbers that depend on the seed and the place in the sound, however the work is cut into pieces."
+def draw_noise(seeds, times):
+    """Random numbers that depend on the seed and the place in the sound, however the work is cut into pieces.
+
+    Args:
+        seeds: of the sounds, (count,)
+        times: numbers of samples, (t,)
+
+    Returns:
+        from 0 to 1, (t, count, 2)
+    """
 
     def draw(time, seed):
         return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), time), (2,))
@@ -298,11 +361,15 @@ def draw_noise(
     return jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(times, seeds)
 
 # %% ../nbs/12_wavenet.ipynb #0055
-def predict_next(
-    model: WaveNet,
-    state,  # see strike
-):  # mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
-    "The network for one sample: a layer's input of long ago comes out of its queue, today's goes in."
+def predict_next(model: WaveNet, state):
+    """The network for one sample: a layer's input of long ago comes out of its queue, today's goes in.
+
+    Args:
+        state: see strike
+
+    Returns:
+        mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
+    """
     x = model.enter(state["window"], state["classes"], state["time"])
     for i, layer in enumerate(model.layers):
         queue, place = state[f"queue {i}"], state["clock"] % layer.dilation
@@ -310,11 +377,16 @@ def predict_next(
     return model.leave(x, state["window"]), state
 
 # %% ../nbs/12_wavenet.ipynb #0056
-def push_codes(
-    state,  # from predict_next
-    codes,  # that came next, (count,)
-) -> dict:  # a state
-    "The state a sample later."
+def push_codes(state, codes) -> dict:
+    """The state a sample later.
+
+    Args:
+        state: from predict_next
+        codes: that came next, (count,)
+
+    Returns:
+        a state
+    """
     window = jnp.concatenate([state["window"][:, 1:], code_levels(codes)[:, None]], axis=1)
     return state | dict(window=window, clock=state["clock"] + 1, time=state["time"] + 1)
 
@@ -331,14 +403,17 @@ def _write(graphdef, weights, state, num_samples, temperature):
     )
 
 
-def sample(
-    model: WaveNet,
-    state,  # from strike or sample, for `count` sounds
-    num_samples,  # how many samples to write of each; every new number is compiled anew
-    *,
-    temperature=1.0,  # of draw_codes
-):  # the state to go on from, codes (count, num_samples)
-    "Go on writing: the next samples of each sound."
+def sample(model: WaveNet, state, num_samples, *, temperature=1.0):
+    """Go on writing: the next samples of each sound.
+
+    Args:
+        state: from strike or sample, for `count` sounds
+        num_samples: how many samples to write of each; every new number is compiled anew
+        temperature: of draw_codes
+
+    Returns:
+        the state to go on from, codes (count, num_samples)
+    """
     if "seed" not in state:
         raise ValueError("the state is of no sound yet; call strike(state, z) first")
     if not 0 <= temperature < np.inf:
@@ -349,14 +424,17 @@ def sample(
     return state, codes.T
 
 # %% ../nbs/12_wavenet.ipynb #0070
-def stream(
-    model: WaveNet,
-    latents,  # an iterable of latent vectors, (latent_dim,) each: one a stroke
-    *,
-    state=None,  # to go on from
-    temperature=1.0,  # of draw_codes
-):  # yields waveforms (num_samples,), and the state after each
-    "Strike one sound after another, for as long as there are latent vectors."
+def stream(model: WaveNet, latents, *, state=None, temperature=1.0):
+    """Strike one sound after another, for as long as there are latent vectors.
+
+    Args:
+        latents: an iterable of latent vectors, (latent_dim,) each: one a stroke
+        state: to go on from
+        temperature: of draw_codes
+
+    Returns:
+        yields waveforms (num_samples,), and the state after each
+    """
     state = silence(model, 1) if state is None else state
     for z in latents:
         state, codes = sample(
@@ -368,12 +446,16 @@ def stream(
         yield np.asarray(mu_law_decode(codes[0])), state
 
 # %% ../nbs/12_wavenet.ipynb #0075
-def bits_per_sample(
-    model: WaveNet,
-    waveforms,  # clips, (n, t)
-    labels,  # numbers of their classes, as in model.config.classes, (n,)
-):  # (n,)
-    "How many bits each sample of a clip costs whoever has the model, on average."
+def bits_per_sample(model: WaveNet, waveforms, labels):
+    """How many bits each sample of a clip costs whoever has the model, on average.
+
+    Args:
+        waveforms: clips, (n, t)
+        labels: numbers of their classes, as in model.config.classes, (n,)
+
+    Returns:
+        (n,)
+    """
     codes, labels = mu_law_encode(waveforms), np.asarray(labels)
     if (most := labels.max()) >= (known := len(model.config.classes)):
         raise ValueError(

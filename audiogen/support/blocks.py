@@ -22,15 +22,26 @@ def apply_block(f, settings, graphdef, state, *arrays):
 
 # %% ../../nbs/support/blocks.ipynb #blocks-0038
 def in_blocks(
-    f: Callable[
-        ..., jax.Array
-    ],  # a function of a model, arrays (b, ...) and settings, defined once: for each it is compiled once
-    model: nnx.Module,  # any nnx.Module; its weights are arguments of the program, so that other weights need no other
-    *arrays: ArrayLike,  # (n, ...) each
-    size: int = 64,  # rows at once
-    **settings: Hashable,  # of the function, that can be hashed
-) -> np.ndarray:  # NumPy array, (n, ...)
-    "Apply a compiled function to long arrays, block by block."
+    f: Callable[..., jax.Array],
+    model: nnx.Module,
+    *arrays: ArrayLike,
+    size: int = 64,
+    **settings: Hashable,
+) -> np.ndarray:
+    """Apply a compiled function to long arrays, block by block.
+
+    Args:
+        f: a function of a model, arrays (b, ...) and settings, defined once: for each it is
+            compiled once
+        model: any nnx.Module; its weights are arguments of the program, so that other weights need
+            no other
+        *arrays: (n, ...) each
+        size: rows at once
+        **settings: of the function, that can be hashed
+
+    Returns:
+        NumPy array, (n, ...)
+    """
     arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
     blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
     apply = partial(apply_block, f, tuple(settings.items()), graphdef, state)

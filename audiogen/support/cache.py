@@ -41,10 +41,15 @@ def user_cache_folder():
     return folder if folder.is_absolute() else None
 
 # %% ../../nbs/support/cache.ipynb #0006
-def cache_folder(
-    environ=os.environ,  # environment variables
-):  # Path; None if nothing is to be kept
-    "The folder for all compiled programs: AUDIOGEN_CACHE, or the platform's own place for caches."
+def cache_folder(environ=os.environ):
+    """The folder for all compiled programs: AUDIOGEN_CACHE, or the platform's own place for caches.
+
+    Args:
+        environ: environment variables
+
+    Returns:
+        Path; None if nothing is to be kept
+    """
     value = environ.get("AUDIOGEN_CACHE")
     if value == "off" or "JAX_COMPILATION_CACHE_DIR" in environ:
         return None
@@ -54,12 +59,13 @@ def cache_folder(
 MAX_BYTES = 200_000_000  # of compiled programs on disk
 
 
-def trim_cache(
-    folder,  # of all compiled programs
-    *,
-    max_bytes=MAX_BYTES,  # what may be there
-):
-    "If there's more than that, delete what was used longest ago, until half is left."
+def trim_cache(folder, *, max_bytes=MAX_BYTES):
+    """If there's more than that, delete what was used longest ago, until half is left.
+
+    Args:
+        folder: of all compiled programs
+        max_bytes: what may be there
+    """
     files = []
     for path in Path(folder).glob("jaxlib-*/**/*"):
         with suppress(OSError):  # another process may have deleted it
@@ -78,10 +84,15 @@ def trim_cache(
             total -= size
 
 # %% ../../nbs/support/cache.ipynb #0012
-def keep_programs(
-    environ=os.environ,  # environment variables, which get JAX's settings
-):  # folder of the programs that this process can use; None if nothing is kept
-    "Let JAX, which isn't imported yet, and that of child processes, keep compiled programs on disk."
+def keep_programs(environ=os.environ):
+    """Let JAX, which isn't imported yet, and that of child processes, keep compiled programs on disk.
+
+    Args:
+        environ: environment variables, which get JAX's settings
+
+    Returns:
+        folder of the programs that this process can use; None if nothing is kept
+    """
     if "jax" in sys.modules:
         return None  # whoever has imported it has chosen
     from jaxlib.version import __version__
@@ -103,11 +114,16 @@ def keep_programs(
     return folder
 
 # %% ../../nbs/support/cache.ipynb #0014
-def mend_cache(
-    folder,  # as keep_programs gives it
-    message,  # a warning
-) -> bool:  # was it about the folder?
-    "Delete the files that JAX couldn't read, so that it writes them anew."
+def mend_cache(folder, message) -> bool:
+    """Delete the files that JAX couldn't read, so that it writes them anew.
+
+    Args:
+        folder: as keep_programs gives it
+        message: a warning
+
+    Returns:
+        was it about the folder?
+    """
     fault = re.match(
         r"Error (?:reading|writing) persistent compilation cache entry for '([\w.-]+)'", message
     )

@@ -18,11 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 # %% ../../nbs/support/checks.ipynb #checks-05
-def check_count(
-    value: object,  # what was given
-    name: str,  # what it is
-) -> int:  # the same, as an int
-    "Refuse what is no whole number from 1 up to 10¹⁵."
+def check_count(value: object, name: str) -> int:
+    """Refuse what is no whole number from 1 up to 10¹⁵.
+
+    Args:
+        value: what was given
+        name: what it is
+
+    Returns:
+        the same, as an int
+    """
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, np.integer))
@@ -32,10 +37,15 @@ def check_count(
     return int(value)
 
 # %% ../../nbs/support/checks.ipynb #checks-06
-def check_sample_rate(
-    sample_rate: float,  # samples per second (Hz)
-) -> int:  # the same rate, as an int
-    "Refuse a rate that is no whole number of hertz from 1 to 768,000."
+def check_sample_rate(sample_rate: float) -> int:
+    """Refuse a rate that is no whole number of hertz from 1 to 768,000.
+
+    Args:
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        the same rate, as an int
+    """
     try:
         whole = int(sample_rate)
     except (TypeError, ValueError, OverflowError):
@@ -48,11 +58,13 @@ def check_sample_rate(
     return whole
 
 # %% ../../nbs/support/checks.ipynb #checks-07
-def check_memory(
-    num_bytes: float,  # bytes about to be asked for
-    what: str,  # what they are for, as the subject of a sentence
-) -> None:
-    "Refuse, before it's tried, a request for more memory than the machine has free."
+def check_memory(num_bytes: float, what: str) -> None:
+    """Refuse, before it's tried, a request for more memory than the machine has free.
+
+    Args:
+        num_bytes: bytes about to be asked for
+        what: what they are for, as the subject of a sentence
+    """
     import psutil
 
     free = psutil.virtual_memory().available
@@ -63,10 +75,15 @@ def check_memory(
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-08
-def check_widths(
-    widths,  # of hidden layers
-) -> tuple[int, ...]:  # the same, as ints
-    "Refuse what is no list of up to 100 counts."
+def check_widths(widths) -> tuple[int, ...]:
+    """Refuse what is no list of up to 100 counts.
+
+    Args:
+        widths: of hidden layers
+
+    Returns:
+        the same, as ints
+    """
     if not isinstance(widths, (tuple, list)) or len(widths) > 100:
         raise ValueError(
             f"hidden_dims is {str(widths)[:60]}; "
@@ -75,10 +92,15 @@ def check_widths(
     return tuple(check_count(d, "a hidden width") for d in widths)
 
 # %% ../../nbs/support/checks.ipynb #checks-11
-def as_float(
-    x: ArrayLike,  # floating-point samples, any shape
-) -> jax.Array:  # jax array of at least 32 bits
-    "Refuse integers, widen half precision."
+def as_float(x: ArrayLike) -> jax.Array:
+    """Refuse integers, widen half precision.
+
+    Args:
+        x: floating-point samples, any shape
+
+    Returns:
+        jax array of at least 32 bits
+    """
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
@@ -88,28 +110,42 @@ def as_float(
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 # %% ../../nbs/support/checks.ipynb #checks-12
-def safe_sqrt(
-    x: ArrayLike,  # numbers, 0 or more
-) -> jax.Array:  # their square roots
-    "Square root, with gradient 0 at 0; of NaN it is NaN."
+def safe_sqrt(x: ArrayLike) -> jax.Array:
+    """Square root, with gradient 0 at 0; of NaN it is NaN.
+
+    Args:
+        x: numbers, 0 or more
+
+    Returns:
+        their square roots
+    """
     nothing = x <= 0  # false for NaN
     return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, x)))
 
 # %% ../../nbs/support/checks.ipynb #checks-13
-def largest(
-    x,  # numbers, any shape
-    **axes,  # axis and keepdims, as for jnp.max
-):  # the largest; NaN, if any is NaN
-    "Maximum along an axis. XLA's own, on a CPU, passes over NaN."
+def largest(x, **axes):
+    """Maximum along an axis. XLA's own, on a CPU, passes over NaN.
+
+    Args:
+        x: numbers, any shape
+        **axes: axis and keepdims, as for jnp.max
+
+    Returns:
+        the largest; NaN, if any is NaN
+    """
     return jnp.where(jnp.isnan(x).any(**axes), jnp.nan, jnp.max(x, **axes))
 
 # %% ../../nbs/support/checks.ipynb #checks-16
-def check_waveform(
-    waveform: ArrayLike,  # (t,) mono or (channels, t), channels 1 or 2
-    *,
-    clip: bool = False,  # is it to be stored in a format that holds only [-1, 1]?
-) -> np.ndarray:  # the same as a NumPy float32 array
-    "Refuse what can't be a sound: a wrong shape, integers, NaN, or samples that would be clipped."
+def check_waveform(waveform: ArrayLike, *, clip: bool = False) -> np.ndarray:
+    """Refuse what can't be a sound: a wrong shape, integers, NaN, or samples that would be clipped.
+
+    Args:
+        waveform: (t,) mono or (channels, t), channels 1 or 2
+        clip: is it to be stored in a format that holds only [-1, 1]?
+
+    Returns:
+        the same as a NumPy float32 array
+    """
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
         fix = (
@@ -152,27 +188,36 @@ def check_band(min_hz, max_hz, nyquist):
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-name
-def one_line(
-    path: str | os.PathLike[str],  # a file's name
-) -> str:  # in one line
-    "A name for messages: what can't be printed, such as a line break, is escaped."
+def one_line(path: str | os.PathLike[str]) -> str:
+    """A name for messages: what can't be printed, such as a line break, is escaped.
+
+    Args:
+        path: a file's name
+
+    Returns:
+        in one line
+    """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
 
 
-def check_name(
-    path: str | os.PathLike[str],  # a file's name
-) -> Path:
-    "Refuse a name that no file can have."
+def check_name(path: str | os.PathLike[str]) -> Path:
+    """Refuse a name that no file can have.
+
+    Args:
+        path: a file's name
+    """
     if "\0" in str(path):
         raise ValueError(f"{one_line(path)}: a null byte in a name; want the name of a file")
     return Path(path)
 
 # %% ../../nbs/support/checks.ipynb #checks-22
 @contextmanager
-def atomic_path(
-    path: str | os.PathLike[str],  # where the finished file shall be
-) -> Iterator[Path]:
-    "Yield a temporary path, moved to `path` only once the block has ended well."
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path, moved to `path` only once the block has ended well.
+
+    Args:
+        path: where the finished file shall be
+    """
     path = check_name(path).resolve()
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
@@ -197,12 +242,13 @@ def atomic_path(
 
 # %% ../../nbs/support/checks.ipynb #checks-26
 @contextmanager
-def quiet(
-    package,  # name of a package
-    *,
-    logger="",  # name of the logger that it uses; the root's if empty
-):
-    "Drop what a package logs while the block runs, and nothing else; the caller's settings stay."
+def quiet(package, *, logger=""):
+    """Drop what a package logs while the block runs, and nothing else; the caller's settings stay.
+
+    Args:
+        package: name of a package
+        logger: name of the logger that it uses; the root's if empty
+    """
     import logging
 
     def is_from_elsewhere(record):

@@ -79,12 +79,16 @@ def run_command(argv, prepare):
     return args.failed
 
 # %% ../../nbs/support/cli.ipynb #0093
-def cli(
-    argv=None,  # the words behind `audiogen`; those of the command line if None
-    *,
-    prepare=lambda: None,  # called before JAX is imported; the folder of compiled programs, or None
-) -> int:  # exit status: 0; 2 after an error; 130 when interrupted
-    "The command `audiogen`."
+def cli(argv=None, *, prepare=lambda: None) -> int:
+    """The command `audiogen`.
+
+    Args:
+        argv: the words behind `audiogen`; those of the command line if None
+        prepare: called before JAX is imported; the folder of compiled programs, or None
+
+    Returns:
+        exit status: 0; 2 after an error; 130 when interrupted
+    """
     with some_stderr():
         try:
             try:

@@ -138,11 +138,16 @@ def spectrogram_command(args):
         yield out / f"{name}.png"
 
 # %% ../../nbs/support/commands.ipynb #commands-21
-def markdown_table(
-    columns,  # headings
-    rows,  # lists of what to show, as long as the headings
-) -> list:  # lines of text
-    "A table in Markdown, whose columns are also even in a terminal."
+def markdown_table(columns, rows) -> list:
+    """A table in Markdown, whose columns are also even in a terminal.
+
+    Args:
+        columns: headings
+        rows: lists of what to show, as long as the headings
+
+    Returns:
+        lines of text
+    """
     cells = [[*map(str, row)] for row in ([*columns], *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells)]
     lines = [
@@ -175,10 +180,15 @@ def shortened(names):
     return some if len(names) < 4 else f"{some} … ({len(names)})"
 
 # %% ../../nbs/support/commands.ipynb #commands-24
-def model_row(
-    name,  # a shipped model's name, or a path
-) -> list:  # name, classes, pitches, sample rate, length, parameters, size, data, licence
-    "What a table of models says about one."
+def model_row(name) -> list:
+    """What a table of models says about one.
+
+    Args:
+        name: a shipped model's name, or a path
+
+    Returns:
+        name, classes, pitches, sample rate, length, parameters, size, data, licence
+    """
     info, row = model_info(name), [name]
     for says in MODEL_COLUMNS.values():
         try:

@@ -177,9 +177,14 @@ def check_part(model, part, given):
     return part_of(model, part, with_defaults(model, given))
 
 # %% ../../nbs/support/conditions.ipynb #conditions-12
-def static_part(
-    resolved,  # {name: value}, as check_conditions gives it
-) -> tuple:  # lengths, ((name, value), …), which can be hashed; {name: value} of all others
-    "Lengths, for each of which a program is compiled, and the rest."
+def static_part(resolved) -> tuple:
+    """Lengths, for each of which a program is compiled, and the rest.
+
+    Args:
+        resolved: {name: value}, as check_conditions gives it
+
+    Returns:
+        lengths, ((name, value), …), which can be hashed; {name: value} of all others
+    """
     lengths = tuple((name, value) for name, value in resolved.items() if type(value) is float)
     return lengths, {name: value for name, value in resolved.items() if type(value) is not float}

@@ -22,11 +22,16 @@ def require_av():
 
 
 @contextmanager
-def open_container(
-    file,  # path of a regular file
-    demuxer=None,  # FFmpeg's name of the format; by the file's content if None
-):  # PyAV's container, its first audio stream
-    "Open a file with FFmpeg's demuxers for a `with` block."
+def open_container(file, demuxer=None):
+    """Open a file with FFmpeg's demuxers for a `with` block.
+
+    Args:
+        file: path of a regular file
+        demuxer: FFmpeg's name of the format; by the file's content if None
+
+    Returns:
+        PyAV's container, its first audio stream
+    """
     import av
 
     with open_stream(file) as stream:
@@ -48,11 +53,15 @@ def open_container(
 RESYNC = ("mp3", "aac")  # raw streams, in which decoders pass over what is no frame
 
 
-def decoded_frames(
-    container,  # from open_container
-    stream,
-):  # yields PyAV's audio frames
-    "The frames of a stream; damage in the middle is refused, what follows the end is skipped."
+def decoded_frames(container, stream):
+    """The frames of a stream; damage in the middle is refused, what follows the end is skipped.
+
+    Args:
+        container: from open_container
+
+    Returns:
+        yields PyAV's audio frames
+    """
     import av
 
     damaged, samples, strict = False, 0, container.format.name not in RESYNC
@@ -73,10 +82,15 @@ def decoded_frames(
             raise ValueError(f"damaged after {samples:,} samples ({e.strerror})") from None
 
 # %% ../../nbs/support/containers.ipynb #containers-08
-def converted_pieces(
-    frames,  # PyAV's audio frames
-):  # yields (channels, samples), float32, their rate (Hz), and the time of their end (s) or None
-    "Frames as arrays, all at the rate and with the channels of the first one."
+def converted_pieces(frames):
+    """Frames as arrays, all at the rate and with the channels of the first one.
+
+    Args:
+        frames: PyAV's audio frames
+
+    Returns:
+        yields (channels, samples), float32, their rate (Hz), and the time of their end (s) or None
+    """
     import av
 
     resampler = seen = None
@@ -98,12 +112,16 @@ XING = re.compile(  # what most encoders write into the first frame of an MP3, i
 )
 
 
-def stated_seconds(
-    file,  # path of a regular file
-    container,  # from open_container
-    stream,
-):  # seconds, at least; None if the file doesn't say
-    "How long a file says that its sound is."
+def stated_seconds(file, container, stream):
+    """How long a file says that its sound is.
+
+    Args:
+        file: path of a regular file
+        container: from open_container
+
+    Returns:
+        seconds, at least; None if the file doesn't say
+    """
     name = container.format.name.split(",")[0]
     if name == "mp3":
         with open_stream(file) as data:
@@ -124,10 +142,15 @@ LAME = re.compile(  # first frame of an MP3: frames, bytes, samples to drop at b
 )
 
 
-def short_length(
-    file,  # path of an MP3 file
-):  # samples; None for a longer file, or where it says nothing
-    "How long a sound of less than a frame is; FFmpeg would keep too much of it."
+def short_length(file):
+    """How long a sound of less than a frame is; FFmpeg would keep too much of it.
+
+    Args:
+        file: path of an MP3 file
+
+    Returns:
+        samples; None for a longer file, or where it says nothing
+    """
     with open_stream(file) as data:
         found = LAME.search(data.read(8192))
     if not found or stream_size(file) > found.start() + int.from_bytes(found[3]) + 256:
@@ -138,11 +161,16 @@ def short_length(
     return length if 0 < length < per_frame else None
 
 # %% ../../nbs/support/containers.ipynb #containers-14
-def container_pieces(
-    file,  # path of a regular file
-    demuxer=None,  # as for open_container
-):  # yields (channels, samples), float32
-    "The sound of a file that FFmpeg can decode."
+def container_pieces(file, demuxer=None):
+    """The sound of a file that FFmpeg can decode.
+
+    Args:
+        file: path of a regular file
+        demuxer: as for open_container
+
+    Returns:
+        yields (channels, samples), float32
+    """
     with open_container(file, demuxer) as (container, stream):
         samples, rate, end = 0, 0, None
         length = short_length(file) if demuxer == "mp3" else None
@@ -166,12 +194,14 @@ def is_matroska(container):
     return container.format.name.startswith("matroska")
 
 # %% ../../nbs/support/containers.ipynb #containers-16
-def probe_container(
-    path,  # for messages
-    file,  # path of a regular file
-    demuxer=None,  # as for open_container
-) -> AudioFile:
-    "A file that FFmpeg decodes."
+def probe_container(path, file, demuxer=None) -> AudioFile:
+    """A file that FFmpeg decodes.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+        demuxer: as for open_container
+    """
     with open_container(file, demuxer) as (container, stream):
         first = next(decoded_frames(container, stream), None)
         if first is None:
@@ -184,11 +214,13 @@ def probe_container(
     return AudioFile(path, rate, channels, partial(container_pieces, file, demuxer), expected=about)
 
 # %% ../../nbs/support/containers.ipynb #containers-18
-def probe_mp3(
-    path,  # for messages
-    file,  # path of a regular file
-) -> AudioFile:
-    "An MP3; if it is so short that FFmpeg would guess something else, or nothing, too."
+def probe_mp3(path, file) -> AudioFile:
+    """An MP3; if it is so short that FFmpeg would guess something else, or nothing, too.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+    """
     try:
         return probe_container(path, file, "mp3")
     except ValueError:
@@ -197,11 +229,16 @@ def probe_mp3(
         raise
 
 
-def probe_single_frame(
-    path,  # for messages
-    file,  # path of a regular file
-):  # AudioFile, or None
-    "An MP3 of a single frame, which is too little for FFmpeg's demuxer."
+def probe_single_frame(path, file):
+    """An MP3 of a single frame, which is too little for FFmpeg's demuxer.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+
+    Returns:
+        AudioFile, or None
+    """
     import av
 
     with open_stream(file) as stream:

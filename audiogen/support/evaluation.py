@@ -173,17 +173,31 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
 
 # %% ../../nbs/support/evaluation.ipynb #eval-12
 def evaluate_sounds(
-    train,  # SoundSet that the model learned from
-    held_out,  # SoundSet that it never saw
+    train,
+    held_out,
     *,
-    sample_rate,  # samples per second (Hz)
-    reconstructions=None,  # the held-out clips as the model renders them, (len(held_out), t)
-    generated=None,  # sounds that it made up, (m, t)
-    generated_labels=None,  # the class asked of each, (m,)
-    generated_midi=None,  # the pitch asked of each, (m,), NaN for none
-    seed=0,  # of the judge and of all random choices
-) -> dict:  # {figure: number}, {figure/baseline: number}
-    "All figures of the chapter on metrics, each with its baselines."
+    sample_rate,
+    reconstructions=None,
+    generated=None,
+    generated_labels=None,
+    generated_midi=None,
+    seed=0,
+) -> dict:
+    """All figures of the chapter on metrics, each with its baselines.
+
+    Args:
+        train: SoundSet that the model learned from
+        held_out: SoundSet that it never saw
+        sample_rate: samples per second (Hz)
+        reconstructions: the held-out clips as the model renders them, (len(held_out), t)
+        generated: sounds that it made up, (m, t)
+        generated_labels: the class asked of each, (m,)
+        generated_midi: the pitch asked of each, (m,), NaN for none
+        seed: of the judge and of all random choices
+
+    Returns:
+        {figure: number}, {figure/baseline: number}
+    """
     train = check_clips(train, "train")
     held_out = check_clips(held_out, "held_out", like=train)
     num_classes = int(max(train.labels.max(), held_out.labels.max())) + 1
@@ -222,10 +236,15 @@ FIGURES = {  # key: (title, format)
 }
 
 # %% ../../nbs/support/evaluation.ipynb #eval-15
-def metrics_table(
-    figures: dict,  # from evaluate_sounds
-) -> str:  # Markdown
-    "The figures as a table, with their baselines."
+def metrics_table(figures: dict) -> str:
+    """The figures as a table, with their baselines.
+
+    Args:
+        figures: from evaluate_sounds
+
+    Returns:
+        Markdown
+    """
     rows = ["| figure | value | beside it |", "|---|---|---|"]
     for key, (title, form) in FIGURES.items():
         beside = {k.partition("/")[2]: v for k, v in figures.items() if k.startswith(key + "/")}
@@ -321,15 +340,18 @@ def some_clips(sounds, most, *, seed):
 JUDGED = {"train": 200, "held out": 100}  # clips of a class that figures come from, at most
 
 
-def evaluate(
-    model: AudioModel,
-    train,  # SoundSet that it learned from, or could have
-    held_out,  # {name: SoundSet} that it never saw
-    *,
-    per_class=20,  # sounds to make up; fewer, if there are more than 50 classes
-    seed=0,  # of their latent vectors, of the clips that are chosen, and of the judge
-) -> dict:  # {name: figures}
-    "All figures of the chapter on metrics for a model, for each set of sounds held out."
+def evaluate(model: AudioModel, train, held_out, *, per_class=20, seed=0) -> dict:
+    """All figures of the chapter on metrics for a model, for each set of sounds held out.
+
+    Args:
+        train: SoundSet that it learned from, or could have
+        held_out: {name: SoundSet} that it never saw
+        per_class: sounds to make up; fewer, if there are more than 50 classes
+        seed: of their latent vectors, of the clips that are chosen, and of the judge
+
+    Returns:
+        {name: figures}
+    """
     train, held_out = clips_to_judge(model, train, held_out, seed=seed)
     classes, rng = model_classes(model) or [None], np.random.default_rng(seed)
     present, answer = np.unique(train.labels), {}

@@ -33,12 +33,16 @@ else:  # the names alone, so that nothing more is imported
     AxesImage = "AxesImage"
 
 # %% ../../nbs/support/figures.ipynb #figures-06
-def new_figure(
-    rows: int = 1,  # panels, top to bottom
-    *,
-    size: tuple[float, float] = (9, 2),  # width, height of a panel (inches)
-) -> "tuple[Figure, list[Axes]]":  # figure, its list of axes
-    "A figure of `rows` panels that a notebook shows once, as the value of its cell."
+def new_figure(rows: int = 1, *, size: tuple[float, float] = (9, 2)) -> "tuple[Figure, list[Axes]]":
+    """A figure of `rows` panels that a notebook shows once, as the value of its cell.
+
+    Args:
+        rows: panels, top to bottom
+        size: width, height of a panel (inches)
+
+    Returns:
+        figure, its list of axes
+    """
     size = (size[0], size[1] * rows)
     ipython = sys.modules.get("IPython")
     if "matplotlib.pyplot" in sys.modules or ipython and ipython.get_ipython():
@@ -54,11 +58,16 @@ def new_figure(
     return figure, list(figure.subplots(rows, squeeze=False)[:, 0])
 
 # %% ../../nbs/support/figures.ipynb #figures-09
-def outline(
-    x,  # waveform, (t,)
-    pool: int,  # samples to a column
-):  # (2 · columns,): lowest and highest sample of each column in turn
-    "The lowest and highest sample of each stretch of `pool` samples."
+def outline(x, pool: int):
+    """The lowest and highest sample of each stretch of `pool` samples.
+
+    Args:
+        x: waveform, (t,)
+        pool: samples to a column
+
+    Returns:
+        (2 · columns,): lowest and highest sample of each column in turn
+    """
     starts = np.arange(0, len(x), pool)
     return np.stack(
         [np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1
@@ -68,11 +77,16 @@ def outline(
 NO_WAVEFORMS = "got no waveforms; want one or more"
 
 
-def check_titles(
-    titles,  # what was given, None for numbers
-    count: int,  # of waveforms
-) -> list:  # one for each waveform
-    "Refuse no waveforms, or titles of another number."
+def check_titles(titles, count: int) -> list:
+    """Refuse no waveforms, or titles of another number.
+
+    Args:
+        titles: what was given, None for numbers
+        count: of waveforms
+
+    Returns:
+        one for each waveform
+    """
     if not count:
         raise ValueError(NO_WAVEFORMS)
     if titles is None:
@@ -84,10 +98,15 @@ def check_titles(
     return [*titles]
 
 # %% ../../nbs/support/figures.ipynb #figures-13
-def check_panels(
-    waveforms,  # one waveform (t,) or a batch (b, t)
-) -> np.ndarray:  # (b, t)
-    "Refuse what can't be drawn in panels, one below the other."
+def check_panels(waveforms) -> np.ndarray:
+    """Refuse what can't be drawn in panels, one below the other.
+
+    Args:
+        waveforms: one waveform (t,) or a batch (b, t)
+
+    Returns:
+        (b, t)
+    """
     if isinstance(waveforms, (list, tuple)) and len({np.shape(x) for x in waveforms}) > 1:
         raise ValueError("got waveforms of several lengths; want equal lengths; listen takes any")
     waveforms = np.asarray(waveforms)
@@ -103,16 +122,29 @@ def check_panels(
 
 # %% ../../nbs/support/figures.ipynb #figures-16
 def draw_spectrogram(
-    ax: "Axes",  # matplotlib axes to draw on
-    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
-    sample_rate: int,  # samples per second (Hz)
+    ax: "Axes",
+    db: np.ndarray | jax.Array,
+    sample_rate: int,
     *,
-    hop_size: int,  # samples between frames
-    window_size: int | None = None,  # samples per frame; twice the bins if None
-    first: float = 0.0,  # time of the first column (s)
-    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
-) -> "AxesImage":  # the matplotlib image
-    "Draw levels over seconds and hertz, frame centres at their times."
+    hop_size: int,
+    window_size: int | None = None,
+    first: float = 0.0,
+    range_db: tuple[float, float] = (-80, 0),
+) -> "AxesImage":
+    """Draw levels over seconds and hertz, frame centres at their times.
+
+    Args:
+        ax: matplotlib axes to draw on
+        db: levels (dB), (frequency, frame)
+        sample_rate: samples per second (Hz)
+        hop_size: samples between frames
+        window_size: samples per frame; twice the bins if None
+        first: time of the first column (s)
+        range_db: darkest and brightest level
+
+    Returns:
+        the matplotlib image
+    """
     column, row = hop_size / sample_rate, sample_rate / (window_size or 2 * max(1, db.shape[0] - 1))
     extent = (
         first - column / 2,
@@ -140,15 +172,27 @@ def draw_spectrogram(
 
 # %% ../../nbs/support/figures.ipynb #figures-17
 def visualize_spectrogram(
-    db: np.ndarray | jax.Array,  # levels (dB), (frequency, frame)
-    sample_rate: int,  # samples per second (Hz)
+    db: np.ndarray | jax.Array,
+    sample_rate: int,
     *,
-    hop_size: int = 128,  # samples between frames
-    window_size: int | None = None,  # samples per frame; twice the bins if None
-    range_db: tuple[float, float] = (-80, 0),  # darkest and brightest level
-    title: str = "Spectrogram",  # above the picture
-) -> "Figure":  # matplotlib Figure
-    "Draw levels that you have computed, with a colour bar."
+    hop_size: int = 128,
+    window_size: int | None = None,
+    range_db: tuple[float, float] = (-80, 0),
+    title: str = "Spectrogram",
+) -> "Figure":
+    """Draw levels that you have computed, with a colour bar.
+
+    Args:
+        db: levels (dB), (frequency, frame)
+        sample_rate: samples per second (Hz)
+        hop_size: samples between frames
+        window_size: samples per frame; twice the bins if None
+        range_db: darkest and brightest level
+        title: above the picture
+
+    Returns:
+        matplotlib Figure
+    """
     figure, (ax,) = new_figure(size=(9, 3))
     image = draw_spectrogram(
         ax,
@@ -163,12 +207,16 @@ def visualize_spectrogram(
     return figure
 
 # %% ../../nbs/support/figures.ipynb #figures-20
-def wav_bytes(
-    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> bytes:  # a 16-bit WAV file
-    "The waveform as a WAV file in memory."
+def wav_bytes(waveform: ArrayLike, *, sample_rate: int) -> bytes:
+    """The waveform as a WAV file in memory.
+
+    Args:
+        waveform: (t,) or (channels, t), in [-1, 1]
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        a 16-bit WAV file
+    """
     import soundfile
 
     x, file = check_waveform(waveform, clip=True), io.BytesIO()
@@ -182,13 +230,17 @@ def wav_bytes(
     return file.getvalue()
 
 # %% ../../nbs/support/figures.ipynb #figures-21
-def player_html(
-    waveform: ArrayLike,  # (t,) or (channels, t), in [-1, 1]
-    *,
-    sample_rate: int,  # samples per second (Hz)
-    title: str = "sound",  # read out by screen readers
-) -> str:  # an <audio> element
-    "The waveform as a player for a web page, with the sound inside."
+def player_html(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> str:
+    """The waveform as a player for a web page, with the sound inside.
+
+    Args:
+        waveform: (t,) or (channels, t), in [-1, 1]
+        sample_rate: samples per second (Hz)
+        title: read out by screen readers
+
+    Returns:
+        an <audio> element
+    """
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
     return (
         f'<audio controls preload="metadata" aria-label="{html.escape(title)}" '
@@ -197,36 +249,55 @@ def player_html(
     )
 
 # %% ../../nbs/support/figures.ipynb #figures-22
-def figure_png(
-    figure: "Figure",  # matplotlib Figure
-    *,
-    dpi: float = 110,  # pixels per inch
-) -> bytes:  # a PNG file
-    "The figure as a PNG file in memory."
+def figure_png(figure: "Figure", *, dpi: float = 110) -> bytes:
+    """The figure as a PNG file in memory.
+
+    Args:
+        figure: matplotlib Figure
+        dpi: pixels per inch
+
+    Returns:
+        a PNG file
+    """
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
 # %% ../../nbs/support/figures.ipynb #figures-23
-def png_html(
-    png: bytes,  # a PNG file
-    *,
-    alt,  # what the picture shows, in words
-) -> str:  # an <img> element
-    "The picture as an element for a web page, with the data inside."
+def png_html(png: bytes, *, alt) -> str:
+    """The picture as an element for a web page, with the data inside.
+
+    Args:
+        png: a PNG file
+        alt: what the picture shows, in words
+
+    Returns:
+        an <img> element
+    """
     data = base64.b64encode(png).decode()
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{data}">'
 
 # %% ../../nbs/support/figures.ipynb #figures-25
 def listen_html(
-    waveforms: Sequence[ArrayLike] | ArrayLike,  # (b, t), or a list of waveforms (t,)
+    waveforms: Sequence[ArrayLike] | ArrayLike,
     *,
-    sample_rate: int,  # samples per second (Hz)
-    titles: Sequence[str] | None,  # one for each; numbered if None
-    plot: Callable[..., object],  # draws one: plot(ax, x, sample_rate)
-    show_samples: int | None = None,  # draw only the first so many; all if None
-) -> str:  # <figure> elements in a row
-    "Pictures and players in a row, for a web page."
+    sample_rate: int,
+    titles: Sequence[str] | None,
+    plot: Callable[..., object],
+    show_samples: int | None = None,
+) -> str:
+    """Pictures and players in a row, for a web page.
+
+    Args:
+        waveforms: (b, t), or a list of waveforms (t,)
+        sample_rate: samples per second (Hz)
+        titles: one for each; numbered if None
+        plot: draws one: plot(ax, x, sample_rate)
+        show_samples: draw only the first so many; all if None
+
+    Returns:
+        <figure> elements in a row
+    """
     from matplotlib.figure import Figure
 
     def cell(x, title):

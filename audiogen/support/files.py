@@ -57,10 +57,15 @@ READABLE = (  # suffixes of files in which load_audio looks for a sound
 )
 
 
-def sound_format(
-    path: str | os.PathLike[str],  # a file's name
-) -> str:  # soundfile's word for its format
-    "The sound format that a file's suffix stands for."
+def sound_format(path: str | os.PathLike[str]) -> str:
+    """The sound format that a file's suffix stands for.
+
+    Args:
+        path: a file's name
+
+    Returns:
+        soundfile's word for its format
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
@@ -70,11 +75,16 @@ def sound_format(
     return FORMATS[suffix]
 
 # %% ../../nbs/support/files.ipynb #files-08
-def soundfile_pieces(
-    file,  # path of a regular file
-    streams,  # (first byte, end) of each stream in it; an end of None is the file's
-):  # yields (channels, up to 65536) samples
-    "The sound of a file that soundfile can decode, one stream after the other."
+def soundfile_pieces(file, streams):
+    """The sound of a file that soundfile can decode, one stream after the other.
+
+    Args:
+        file: path of a regular file
+        streams: (first byte, end) of each stream in it; an end of None is the file's
+
+    Returns:
+        yields (channels, up to 65536) samples
+    """
     import soundfile
 
     for start, end in streams:
@@ -89,18 +99,28 @@ def soundfile_pieces(
                 yield piece.T
 
 
-def read_frames(
-    sound,  # an open soundfile.SoundFile
-    count,  # samples of each channel
-):  # (up to count, channels), float32
-    "The next samples of a file."
+def read_frames(sound, count):
+    """The next samples of a file.
+
+    Args:
+        sound: an open soundfile.SoundFile
+        count: samples of each channel
+
+    Returns:
+        (up to count, channels), float32
+    """
     return sound.read(count, dtype="float32", always_2d=True)
 
 # %% ../../nbs/support/files.ipynb #files-09
-def ogg_streams(
-    file,  # path of an OGG file
-) -> list:  # (first byte, end) of each; an end of None is the file's
-    "Where the streams of an OGG file lie, which may be several, one behind the other."
+def ogg_streams(file) -> list:
+    """Where the streams of an OGG file lie, which may be several, one behind the other.
+
+    Args:
+        file: path of an OGG file
+
+    Returns:
+        (first byte, end) of each; an end of None is the file's
+    """
     place, starts, opening = 0, [], False
     with open_stream(file) as pages:
         size = pages.seek(0, 2)
@@ -123,13 +143,18 @@ def ogg_streams(
     return list(zip(starts, [*starts[1:], place]))
 
 # %% ../../nbs/support/files.ipynb #files-10
-def total_frames(
-    file,  # path of a regular file
-    streams,  # (first byte, end) of each stream in it
-    rate,  # the sample rate wanted (Hz)
-    channels,  # wanted
-) -> int:  # samples in all of them
-    "The length of several streams, which must be alike."
+def total_frames(file, streams, rate, channels) -> int:
+    """The length of several streams, which must be alike.
+
+    Args:
+        file: path of a regular file
+        streams: (first byte, end) of each stream in it
+        rate: the sample rate wanted (Hz)
+        channels: wanted
+
+    Returns:
+        samples in all of them
+    """
     import soundfile
 
     frames = 0
@@ -142,12 +167,17 @@ def total_frames(
     return frames
 
 # %% ../../nbs/support/files.ipynb #files-13
-def probe_soundfile(
-    path,  # for messages
-    file,  # path of a regular file
-    streams=((0, None),),  # (first byte, end) of each stream in it; an end of None is the file's
-):  # AudioFile, or None
-    "A file that soundfile decodes to the sample; None if it can't."
+def probe_soundfile(path, file, streams=((0, None),)):
+    """A file that soundfile decodes to the sample; None if it can't.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+        streams: (first byte, end) of each stream in it; an end of None is the file's
+
+    Returns:
+        AudioFile, or None
+    """
     import soundfile
 
     try:
@@ -173,11 +203,13 @@ def probe_soundfile(
     return AudioFile(path, rate, channels, pieces, stated=frames, expected=frames)
 
 # %% ../../nbs/support/files.ipynb #files-endless
-def is_endless(
-    file,  # path of a regular file
-    streams,  # (first byte, end) of each in it
-) -> bool:
-    "Is it a CAF from a pipe, or an OGG without a mark on a last page?"
+def is_endless(file, streams) -> bool:
+    """Is it a CAF from a pipe, or an OGG without a mark on a last page?
+
+    Args:
+        file: path of a regular file
+        streams: (first byte, end) of each in it
+    """
     for start, end in streams:
         with open_stream(file, start, end) as stream:
             beginning = stream.read(2**16)
@@ -194,11 +226,13 @@ SOUNDFILE_MAGIC = (
 )
 
 
-def probe(
-    path,  # for messages
-    file,  # path of a regular file
-) -> AudioFile:
-    "Find the decoder for a file: soundfile where it is exact, else FFmpeg."
+def probe(path, file) -> AudioFile:
+    """Find the decoder for a file: soundfile where it is exact, else FFmpeg.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+    """
     with open_stream(file) as stream:
         start, tagged = stream.read(2**16), stream.raw.start > 0
     if not start:
@@ -219,11 +253,16 @@ def probe(
         return audio
 
 
-def probe_rare(
-    path,  # for messages
-    file,  # path of a regular file
-):  # AudioFile, or None
-    "A file of a kind that only soundfile knows, such as a sampler's; None if it doesn't."
+def probe_rare(path, file):
+    """A file of a kind that only soundfile knows, such as a sampler's; None if it doesn't.
+
+    Args:
+        path: for messages
+        file: path of a regular file
+
+    Returns:
+        AudioFile, or None
+    """
     import soundfile
 
     try:
@@ -233,10 +272,15 @@ def probe_rare(
 
 # %% ../../nbs/support/files.ipynb #files-16
 @contextmanager
-def open_audio(
-    path: str | os.PathLike[str] | AudioFile,  # a sound file, a video, a pipe; or an open one
-) -> Iterator[AudioFile]:  # an AudioFile
-    "Open a sound file for a `with` block; refuse what is missing, empty, truncated or no sound."
+def open_audio(path: str | os.PathLike[str] | AudioFile) -> Iterator[AudioFile]:
+    """Open a sound file for a `with` block; refuse what is missing, empty, truncated or no sound.
+
+    Args:
+        path: a sound file, a video, a pipe; or an open one
+
+    Returns:
+        an AudioFile
+    """
     if isinstance(path, AudioFile):
         yield path
         return
@@ -252,11 +296,16 @@ def open_audio(
 INTEGER_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
 
-def in_steps(
-    x,  # samples in [-1, 1], any shape
-    subtype,  # soundfile's word for how they are stored
-):  # int32, of which the file keeps the upper bits; x itself where it stores no integers
-    "Samples rounded to the nearest step of the file's integers."
+def in_steps(x, subtype):
+    """Samples rounded to the nearest step of the file's integers.
+
+    Args:
+        x: samples in [-1, 1], any shape
+        subtype: soundfile's word for how they are stored
+
+    Returns:
+        int32, of which the file keeps the upper bits; x itself where it stores no integers
+    """
     if subtype not in INTEGER_BITS:
         return x
     half = 2.0 ** (INTEGER_BITS[subtype] - 1)
@@ -264,10 +313,12 @@ def in_steps(
     return (steps * (2**31 / half)).astype(np.int32)
 
 # %% ../../nbs/support/files.ipynb #files-21
-def samples_in(
-    path,  # a sound file that was just written
-) -> int:
-    "Number of samples in a file; 0 if it is damaged."
+def samples_in(path) -> int:
+    """Number of samples in a file; 0 if it is damaged.
+
+    Args:
+        path: a sound file that was just written
+    """
     import soundfile
 
     try:
@@ -276,12 +327,14 @@ def samples_in(
         return 0
 
 # %% ../../nbs/support/files.ipynb #files-subtype
-def check_subtype(
-    name,  # of the file
-    kind,  # soundfile's word for its format
-    subtype,  # and for how samples are stored in it; None for the format's own
-):
-    "Refuse what is no way to store samples in a format."
+def check_subtype(name, kind, subtype):
+    """Refuse what is no way to store samples in a format.
+
+    Args:
+        name: of the file
+        kind: soundfile's word for its format
+        subtype: and for how samples are stored in it; None for the format's own
+    """
     import soundfile
 
     if not soundfile.check_format(kind, subtype):
@@ -291,13 +344,19 @@ def check_subtype(
 # %% ../../nbs/support/files.ipynb #files-22
 @contextmanager
 def audio_writer(
-    path: str | os.PathLike[str],  # where to; .wav, .flac, .ogg, .mp3, … chooses the format
-    *,
-    sample_rate: int,  # samples per second (Hz)
-    channels: int = 1,  # 1 or 2
-    subtype: str | None = None,  # "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
-) -> Iterator[Callable[[ArrayLike], None]]:  # a function: write(waveform) appends
-    "Write a sound file piece by piece in a `with` block, whole or not at all."
+    path: str | os.PathLike[str], *, sample_rate: int, channels: int = 1, subtype: str | None = None
+) -> Iterator[Callable[[ArrayLike], None]]:
+    """Write a sound file piece by piece in a `with` block, whole or not at all.
+
+    Args:
+        path: where to; .wav, .flac, .ogg, .mp3, … chooses the format
+        sample_rate: samples per second (Hz)
+        channels: 1 or 2
+        subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
+
+    Returns:
+        a function: write(waveform) appends
+    """
     import soundfile
 
     kind, rate, name = sound_format(path), check_sample_rate(sample_rate), one_line(path)

@@ -19,8 +19,12 @@ from pathlib import Path
 from .output import save_bytes
 
 # %% ../../nbs/support/lab.ipynb #lab-06
-def notebooks() -> list:  # paths
-    "The notebooks that belong to this version: the chapters, and those on what supports them."
+def notebooks() -> list:
+    """The notebooks that belong to this version: the chapters, and those on what supports them.
+
+    Returns:
+        paths
+    """
     package = Path(importlib.import_module("audiogen").__file__).parent
     folder = package / "notebooks" if (package / "notebooks").is_dir() else package.with_name("nbs")
     found = [*sorted(folder.glob("[0-9]*.ipynb")), *sorted(folder.glob("support/*.ipynb"))]
@@ -31,10 +35,15 @@ def notebooks() -> list:  # paths
     return found
 
 
-def pictures(
-    path,  # a notebook
-) -> list:  # paths
-    "The picture files that a notebook's text shows."
+def pictures(path) -> list:
+    """The picture files that a notebook's text shows.
+
+    Args:
+        path: a notebook
+
+    Returns:
+        paths
+    """
     names = re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text("utf-8"))
     return [path.with_name(name) for name in sorted({*names})]
 
@@ -47,10 +56,15 @@ TAKES = "# This takes a minute or more."
 MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code", TAKES)}
 
 
-def for_reader(
-    text,  # a notebook's JSON
-) -> str:  # the JSON of one that runs from top to bottom
-    "A notebook whose cells can all be run, or aren't."
+def for_reader(text) -> str:
+    """A notebook whose cells can all be run, or aren't.
+
+    Args:
+        text: a notebook's JSON
+
+    Returns:
+        the JSON of one that runs from top to bottom
+    """
     notebook = json.loads(text)
     for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
         for mark, (kind, comment) in MARKS.items():
@@ -63,10 +77,15 @@ def for_reader(
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 # %% ../../nbs/support/lab.ipynb #lab-10
-def copy_notebooks(
-    folder,  # where to; it needn't exist
-):  # yields the paths of what was missing there
-    "Copy the notebooks of this book; what is there already stays as it is."
+def copy_notebooks(folder):
+    """Copy the notebooks of this book; what is there already stays as it is.
+
+    Args:
+        folder: where to; it needn't exist
+
+    Returns:
+        yields the paths of what was missing there
+    """
     root = notebooks()[0].parent
     for path in notebooks():
         for source in (path, *pictures(path)):

@@ -19,11 +19,16 @@ from .blocks import in_blocks
 from ..vae import gaussian_kl, reparameterize
 
 # %% ../../nbs/support/learning.ipynb #learn-0046
-def conditional_features(
-    x,  # waveforms, (..., t)
-    config,  # ConditionalConfig
-):  # (..., num_features)
-    "What the encoder reads: log-magnitudes, averaged in bands and blocks of frames."
+def conditional_features(x, config):
+    """What the encoder reads: log-magnitudes, averaged in bands and blocks of frames.
+
+    Args:
+        x: waveforms, (..., t)
+        config: ConditionalConfig
+
+    Returns:
+        (..., num_features)
+    """
     weights = band_weights(config.bands, config.picture[1], config.sample_rate).T
     return pooled(log_magnitude(x, **config.framing) @ (weights / weights.sum(0)), config.pool)
 
@@ -33,15 +38,19 @@ def heard_features(model, x):  # waveforms -> (..., num_features)
     return conditional_features(x, model.config)
 
 # %% ../../nbs/support/learning.ipynb #learn-437cc99d
-def other_notes(
-    midi,  # pitches in MIDI numbers, 0 for none, (n,)
-    instruments,  # numbers of the instruments that made the clips, (n,)
-    *,
-    count=7,  # rows wanted
-    semitones=12,  # how far away another note may be
-    seed=0,  # of the choice
-):  # rows, (n, count)
-    "Random clips by the instrument of each clip, not far from its pitch."
+def other_notes(midi, instruments, *, count=7, semitones=12, seed=0):
+    """Random clips by the instrument of each clip, not far from its pitch.
+
+    Args:
+        midi: pitches in MIDI numbers, 0 for none, (n,)
+        instruments: numbers of the instruments that made the clips, (n,)
+        count: rows wanted
+        semitones: how far away another note may be
+        seed: of the choice
+
+    Returns:
+        rows, (n, count)
+    """
     rng, other = np.random.default_rng(seed), np.zeros((len(midi), count), int)
     for instrument in np.unique(instruments):
         rows = np.flatnonzero(instruments == instrument)
@@ -61,11 +70,16 @@ def encoding_targets(model, sounds):
     return dict(features=features[heard], heard=midi[heard], label=c, midi=midi)
 
 # %% ../../nbs/support/learning.ipynb #learn-0047
-def conditional_targets(
-    model,  # a ConditionalVAE
-    sounds,  # SoundSet to learn from; details "program" are numbers of instruments, if known
-) -> dict:  # L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
-    "What the model learns from: what its encoder hears, and two pictures."
+def conditional_targets(model, sounds) -> dict:
+    """What the model learns from: what its encoder hears, and two pictures.
+
+    Args:
+        model: a ConditionalVAE
+        sounds: SoundSet to learn from; details "program" are numbers of instruments, if known
+
+    Returns:
+        L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
+    """
 
     def picture(zoom):
         return in_blocks(half_picture, model, sounds.waveforms, zoom=zoom)
@@ -77,14 +91,19 @@ def conditional_targets(
     )
 
 # %% ../../nbs/support/learning.ipynb #learn-0049
-def autoencoding_loss(
-    model,  # a ConditionalVAE
-    batch,  # from conditional_targets or source_filter_targets
-    key,  # of the latent vectors, of the two noises, of what is heard and of what is dropped
-    compare,  # a function: strokes -> mean square and mean absolute difference of log-magnitudes
-    hear=lambda features: features,  # what is done to the features before they are encoded
-):  # scalar, {part: scalar}
-    "Mean square plus 0.3 × mean absolute difference, plus β × the rate."
+def autoencoding_loss(model, batch, key, compare, hear=lambda features: features):
+    """Mean square plus 0.3 × mean absolute difference, plus β × the rate.
+
+    Args:
+        model: a ConditionalVAE
+        batch: from conditional_targets or source_filter_targets
+        key: of the latent vectors, of the two noises, of what is heard and of what is dropped
+        compare: a function: strokes -> mean square and mean absolute difference of log-magnitudes
+        hear: what is done to the features before they are encoded
+
+    Returns:
+        scalar, {part: scalar}
+    """
     c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
     wrong = jax.random.normal(detune, midi.shape)
     own, other, drop = jax.random.split(choose, 3)
@@ -133,12 +152,17 @@ def fourth_frames(key, count):
     return (jax.random.randint(key, (), 0, count) + 4 * np.arange(-(-count // 4))) % count
 
 # %% ../../nbs/support/learning.ipynb #learn-0052
-def conditional_loss(
-    model,  # a ConditionalVAE
-    batch,  # from conditional_targets
-    key,  # of all that is random, the window, the frames and the filters among it
-):  # scalar, {part: scalar}
-    "Spectrogram loss on the predicted log-magnitudes, at a random one of two window sizes."
+def conditional_loss(model, batch, key):
+    """Spectrogram loss on the predicted log-magnitudes, at a random one of two window sizes.
+
+    Args:
+        model: a ConditionalVAE
+        batch: from conditional_targets
+        key: of all that is random, the window, the frames and the filters among it
+
+    Returns:
+        scalar, {part: scalar}
+    """
     k = model.config
     steady = model.steady[batch["label"]]
     draw, choose, begin, colour = jax.random.split(key, 4)
@@ -166,23 +190,33 @@ def conditional_loss(
     return autoencoding_loss(model, batch, draw, compare, hear)
 
 # %% ../../nbs/support/learning.ipynb #learn-0062
-def source_filter_targets(
-    model,  # a ConditionalVAE
-    sounds,  # SoundSet to learn from; details "program" are numbers of instruments, if known
-) -> dict:  # waveform (n, t), and what encoding_targets returns
-    "What a model learns from that is compared by sound: what its encoder hears, and clips."
+def source_filter_targets(model, sounds) -> dict:
+    """What a model learns from that is compared by sound: what its encoder hears, and clips.
+
+    Args:
+        model: a ConditionalVAE
+        sounds: SoundSet to learn from; details "program" are numbers of instruments, if known
+
+    Returns:
+        waveform (n, t), and what encoding_targets returns
+    """
     return dict(
         waveform=np.asarray(sounds.waveforms, np.float16),
         **encoding_targets(model, sounds),
     )
 
 # %% ../../nbs/support/learning.ipynb #learn-0063
-def source_filter_loss(
-    model,  # a ConditionalVAE
-    batch,  # from source_filter_targets
-    key,  # of all that is random, the noise of the sounds among it
-):  # scalar, {part: scalar}
-    "The loss by sounds that are made, at three window sizes."
+def source_filter_loss(model, batch, key):
+    """The loss by sounds that are made, at three window sizes.
+
+    Args:
+        model: a ConditionalVAE
+        batch: from source_filter_targets
+        key: of all that is random, the noise of the sounds among it
+
+    Returns:
+        scalar, {part: scalar}
+    """
     x, k, (draw, hiss) = batch["waveform"].astype(jnp.float32), model.config, jax.random.split(key)
 
     def compare(strokes):

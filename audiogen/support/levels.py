@@ -11,10 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 # %% ../../nbs/support/levels.ipynb #levels-06
-def mu_law_encode(
-    x,  # waveform, any shape, in [-1, 1]
-):  # codes from 0 to 255, uint8, of the same shape
-    "Round samples to 256 levels, finer near 0: sign(x) log(1 + 255 |x|) / log 256."
+def mu_law_encode(x):
+    """Round samples to 256 levels, finer near 0: sign(x) log(1 + 255 |x|) / log 256.
+
+    Args:
+        x: waveform, any shape, in [-1, 1]
+
+    Returns:
+        codes from 0 to 255, uint8, of the same shape
+    """
     x = jnp.asarray(x)
     if not isinstance(x, jax.core.Tracer) and jnp.isnan(x).any():
         raise ValueError(
@@ -24,26 +29,41 @@ def mu_law_encode(
     return jnp.clip(jnp.floor(128 * (level + 1)), 0, 255).astype(jnp.uint8)
 
 # %% ../../nbs/support/levels.ipynb #levels-07
-def code_levels(
-    codes,  # from 0 to 255, any shape
-):  # in (-1, 1), 1/128 apart
-    "The middles of the 256 steps, before they are expanded to samples."
+def code_levels(codes):
+    """The middles of the 256 steps, before they are expanded to samples.
+
+    Args:
+        codes: from 0 to 255, any shape
+
+    Returns:
+        in (-1, 1), 1/128 apart
+    """
     return (jnp.asarray(codes, jnp.float32) - 127.5) / 128
 
 # %% ../../nbs/support/levels.ipynb #levels-08
-def mu_law_decode(
-    codes,  # from 0 to 255, any shape
-):  # samples, in (-1, 1)
-    "The inverse, up to the rounding: sign(level) (256^|level| − 1) / 255."
+def mu_law_decode(codes):
+    """The inverse, up to the rounding: sign(level) (256^|level| − 1) / 255.
+
+    Args:
+        codes: from 0 to 255, any shape
+
+    Returns:
+        samples, in (-1, 1)
+    """
     level = code_levels(codes)
     return jnp.sign(level) * (256 ** jnp.abs(level) - 1) / 255
 
 # %% ../../nbs/support/levels.ipynb #levels-14
-def mixture_log_prob(
-    mixture,  # logits, means and log scales of k logistics in turn, (..., 3 k)
-    codes,  # from 0 to 255, (...)
-):  # (...), nats
-    "Log probability of codes: how much of each logistic lies between the edges of the step."
+def mixture_log_prob(mixture, codes):
+    """Log probability of codes: how much of each logistic lies between the edges of the step.
+
+    Args:
+        mixture: logits, means and log scales of k logistics in turn, (..., 3 k)
+        codes: from 0 to 255, (...)
+
+    Returns:
+        (...), nats
+    """
     logits, means, log_scales = jnp.split(mixture, 3, axis=-1)
     codes = jnp.asarray(codes)[..., None]
     low, high = (
@@ -59,13 +79,17 @@ def mixture_log_prob(
     return jax.nn.logsumexp(jax.nn.log_softmax(logits) + mass, axis=-1)
 
 # %% ../../nbs/support/levels.ipynb #levels-16
-def draw_codes(
-    mixture,  # as for mixture_log_prob, (..., 3 k)
-    noise,  # two numbers from 0 to 1, (..., 2)
-    *,
-    temperature=1.0,  # 0: the middle of the heaviest logistic; below 1: safer; above: noisier
-):  # codes, (...), uint8
-    "Choose one of the logistics, then a place in it, then the step there."
+def draw_codes(mixture, noise, *, temperature=1.0):
+    """Choose one of the logistics, then a place in it, then the step there.
+
+    Args:
+        mixture: as for mixture_log_prob, (..., 3 k)
+        noise: two numbers from 0 to 1, (..., 2)
+        temperature: 0: the middle of the heaviest logistic; below 1: safer; above: noisier
+
+    Returns:
+        codes, (...), uint8
+    """
     logits, means, log_scales = jnp.split(mixture, 3, axis=-1)
     chances = jnp.cumsum(jax.nn.softmax(logits / jnp.maximum(temperature, 1e-3)), axis=-1)
     chosen = jax.nn.one_hot(

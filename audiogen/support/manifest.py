@@ -16,14 +16,18 @@ from pathlib import Path
 COLUMNS = ("file", "label", "midi", "seed")
 
 
-def manifest_rows(
-    conditions,  # of the model
-    told,  # {condition: value}
-    names,  # of the files
-    *,
-    seed,  # of the latent vectors
-):  # [{column: value}]
-    "What each sound is asked to be, as rows of a table."
+def manifest_rows(conditions, told, names, *, seed):
+    """What each sound is asked to be, as rows of a table.
+
+    Args:
+        conditions: of the model
+        told: {condition: value}
+        names: of the files
+        seed: of the latent vectors
+
+    Returns:
+        [{column: value}]
+    """
     row = {}
     for c in conditions:
         value = told.get(c.name, c.default)
@@ -99,17 +103,21 @@ def sound_files(name, numbers):
     return [f"{stem}-{i}.wav" for i in numbers]
 
 # %% ../../nbs/support/manifest.ipynb #manifest-13
-def save_sounds(
-    out,  # folder
-    model,  # any model
-    z,  # latent vectors, (count, latent_dim)
-    names,  # of the files
-    *,
-    told,  # what the model is told, {condition: value}
-    seed,  # of the latent vectors, for the table
-    duration=None,  # length of a sound (s); the model's own if None
-):  # yields paths, the table's last
-    "Save the sounds of latent vectors, and list them; yield the paths."
+def save_sounds(out, model, z, names, *, told, seed, duration=None):
+    """Save the sounds of latent vectors, and list them; yield the paths.
+
+    Args:
+        out: folder
+        model: any model
+        z: latent vectors, (count, latent_dim)
+        names: of the files
+        told: what the model is told, {condition: value}
+        seed: of the latent vectors, for the table
+        duration: length of a sound (s); the model's own if None
+
+    Returns:
+        yields paths, the table's last
+    """
     from audiogen.demo import fit_duration
     from audiogen.generator import render
     from audiogen.support.conditions import part_of

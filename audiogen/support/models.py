@@ -80,11 +80,16 @@ def tanh(x):  # any shape
     return nnx.tanh(x)
 
 # %% ../../nbs/support/models.ipynb #models-13
-def drawn_at_once(
-    net,  # nnx.Sequential: linear layers, with functions between them
-    rngs,  # its `params` stream is used
-):  # the same, with other weights
-    "Weights from a single draw, as LeCun's initializer scales them."
+def drawn_at_once(net, rngs):
+    """Weights from a single draw, as LeCun's initializer scales them.
+
+    Args:
+        net: nnx.Sequential: linear layers, with functions between them
+        rngs: its `params` stream is used
+
+    Returns:
+        the same, with other weights
+    """
     kernels = [layer.kernel for layer in net.layers[::2]]
     sizes = [kernel.size for kernel in kernels]
     draw = jax.random.truncated_normal(rngs.params(), -2, 2, (sum(sizes),)) / 0.87962566
@@ -111,10 +116,12 @@ def check_latent(z, model):
     return z
 
 # %% ../../nbs/support/models.ipynb #models-18
-def check_sound_count(
-    count,  # of sounds
-):
-    "Refuse what is no whole number from 0 on."
+def check_sound_count(count):
+    """Refuse what is no whole number from 0 on.
+
+    Args:
+        count: of sounds
+    """
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
 
@@ -129,10 +136,12 @@ def check_base(z, model):
     return base
 
 
-def check_scale(
-    scale,  # of the steps of a variation
-):
-    "Refuse a size of step that is no number, negative or without bounds."
+def check_scale(scale):
+    """Refuse a size of step that is no number, negative or without bounds.
+
+    Args:
+        scale: of the steps of a variation
+    """
     if isinstance(scale, jax.core.Tracer):
         return
     if not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6):

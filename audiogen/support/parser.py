@@ -75,14 +75,18 @@ def recipe_kind(text):
     return text
 
 # %% ../../nbs/support/parser.ipynb #parser-15
-def add_command(
-    commands,  # argparse's subparsers
-    run,  # the function NAME_command; its docstring is the help text
-    *,
-    out=None,  # default folder
-    seeded=True,  # does it draw random numbers?
-):  # the parser of the command
-    "Add one command, with the options that most have in common."
+def add_command(commands, run, *, out=None, seeded=True):
+    """Add one command, with the options that most have in common.
+
+    Args:
+        commands: argparse's subparsers
+        run: the function NAME_command; its docstring is the help text
+        out: default folder
+        seeded: does it draw random numbers?
+
+    Returns:
+        the parser of the command
+    """
     sub = commands.add_parser(
         run.__name__.removesuffix("_command"),
         help=run.__doc__,

@@ -14,8 +14,12 @@ import traceback
 from pathlib import Path
 
 # %% ../../nbs/support/recipes.ipynb #recipes-06
-def shipped_recipes() -> dict:  # {kind: "module:name"}
-    "The recipes of this book's chapters."
+def shipped_recipes() -> dict:
+    """The recipes of this book's chapters.
+
+    Returns:
+        {kind: "module:name"}
+    """
     found = {}
     for path in sorted(Path(importlib.import_module("audiogen").__file__).parent.glob("*.py")):
         for name in re.findall(r"^(\w+) = Recipe\(", path.read_text("utf-8"), flags=re.M):
@@ -56,10 +60,15 @@ def fault(name, error):
     return f"{name} can't be imported: {type(error).__name__}: {error} ({file}, line {line})"
 
 # %% ../../nbs/support/recipes.ipynb #recipes-10
-def load_recipe(
-    kind,  # a kind of model in this book, or "my_module:name"
-):  # its Recipe
-    "The recipe for a kind of model, of this book or of your own."
+def load_recipe(kind):
+    """The recipe for a kind of model, of this book or of your own.
+
+    Args:
+        kind: a kind of model in this book, or "my_module:name"
+
+    Returns:
+        its Recipe
+    """
     from audiogen.training import Recipe
 
     module, _, name = shipped_recipes().get(kind, kind).partition(":")

@@ -31,14 +31,25 @@ else:  # the name alone, so that nothing more is imported
 
 # %% ../../nbs/support/recordings.ipynb #recordings-06
 def spectrogram_blocks(
-    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; channels are averaged
+    path: str | os.PathLike[str] | AudioFile,
     *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-    block_frames: int = 2048,  # frames in a block
-) -> Iterator[np.ndarray]:  # yields (window_size // 2 + 1, up to block_frames), one after the other
-    "The spectrogram of a file of any length, block by block."
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+    block_frames: int = 2048,
+) -> Iterator[np.ndarray]:
+    """The spectrogram of a file of any length, block by block.
+
+    Args:
+        path: as for open_audio; channels are averaged
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+        block_frames: frames in a block
+
+    Returns:
+        yields (window_size // 2 + 1, up to block_frames), one after the other
+    """
     check_count(block_frames, "block_frames")
     with open_audio(path) as audio:
         remaining = num_frames(audio.num_samples, window_size=window_size, hop_size=hop_size)
@@ -67,14 +78,25 @@ def spectrogram_blocks(
 
 # %% ../../nbs/support/recordings.ipynb #recordings-11
 def spectrogram_overview(
-    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; channels are averaged
+    path: str | os.PathLike[str] | AudioFile,
     *,
-    max_columns: int = 1600,  # frames in the answer, at most
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    window: ArrayLike = "hann",  # as for get_window
-) -> tuple[np.ndarray, int]:  # magnitudes (window_size // 2 + 1, columns), samples per column
-    "The spectrogram of a file of any length, pooled over time to fit a picture."
+    max_columns: int = 1600,
+    window_size: int = 512,
+    hop_size: int = 128,
+    window: ArrayLike = "hann",
+) -> tuple[np.ndarray, int]:
+    """The spectrogram of a file of any length, pooled over time to fit a picture.
+
+    Args:
+        path: as for open_audio; channels are averaged
+        max_columns: frames in the answer, at most
+        window_size: samples per frame
+        hop_size: samples between frames
+        window: as for get_window
+
+    Returns:
+        magnitudes (window_size // 2 + 1, columns), samples per column
+    """
     framing, columns = dict(window_size=window_size, hop_size=hop_size), []
     with open_audio(path) as audio:
         total = num_frames(audio.num_samples, **framing)
@@ -88,13 +110,17 @@ def spectrogram_overview(
 
 # %% ../../nbs/support/recordings.ipynb #recordings-15
 def waveform_overview(
-    path: str | os.PathLike[str] | AudioFile,  # as for open_audio; all of its channels count
-    *,
-    max_points: int = 8000,  # in the answer, about
-) -> tuple[
-    np.ndarray, float, float
-]:  # the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
-    "The outline of a file of any length, and its levels."
+    path: str | os.PathLike[str] | AudioFile, *, max_points: int = 8000
+) -> tuple[np.ndarray, float, float]:
+    """The outline of a file of any length, and its levels.
+
+    Args:
+        path: as for open_audio; all of its channels count
+        max_points: in the answer, about
+
+    Returns:
+        the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
+    """
     parts, top, energy, count = [], 0.0, 0.0, 0
     with open_audio(path) as audio:
         pool = -(-2 * audio.num_samples // max_points)
@@ -113,13 +139,23 @@ def level_text(amplitude):
 
 # %% ../../nbs/support/recordings.ipynb #recordings-17
 def recording_figure(
-    path: str | os.PathLike[str],  # a sound file
+    path: str | os.PathLike[str],
     *,
-    window_size: int = 512,  # samples per frame
-    hop_size: int = 128,  # samples between frames
-    top_db: float = 80.0,  # range of levels below full scale
-) -> "tuple[Figure, str]":  # matplotlib Figure, one line of text
-    "Waveform over spectrogram of a recording of any length, and its length, rate and levels."
+    window_size: int = 512,
+    hop_size: int = 128,
+    top_db: float = 80.0,
+) -> "tuple[Figure, str]":
+    """Waveform over spectrogram of a recording of any length, and its length, rate and levels.
+
+    Args:
+        path: a sound file
+        window_size: samples per frame
+        hop_size: samples between frames
+        top_db: range of levels below full scale
+
+    Returns:
+        matplotlib Figure, one line of text
+    """
     if not 0 < top_db <= 400:
         raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
     if window_size > 2**20:

@@ -62,14 +62,18 @@ def check_begun(recipe, out, *, resume):
         raise ValueError(f"{folder}: holds a training run; {fix}")
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-10
-def run_settings(
-    recipe,  # a kind of model, or "my_module:name"
-    out,  # the run's folder
-    given,  # {setting: value}, of those in DEFAULTS
-    *,
-    resume=False,  # go on with a run that is there
-):  # {setting: value}, recipe among them
-    "The settings of a run: those kept in its folder, else those given and defaults."
+def run_settings(recipe, out, given, *, resume=False):
+    """The settings of a run: those kept in its folder, else those given and defaults.
+
+    Args:
+        recipe: a kind of model, or "my_module:name"
+        out: the run's folder
+        given: {setting: value}, of those in DEFAULTS
+        resume: go on with a run that is there
+
+    Returns:
+        {setting: value}, recipe among them
+    """
     from audiogen.support.runs import read_settings
 
     given = {"recipe": recipe} | given
@@ -158,10 +162,15 @@ def data_options(settings):
     return options
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-18
-def load_data(
-    settings,  # {"data": …, "labels": …, "soundfont": …, "classes": …}
-):  # the sounds to train on, {name: sounds held out}
-    "The sounds to train on and {name: sounds held out}, as the settings say."
+def load_data(settings):
+    """The sounds to train on and {name: sounds held out}, as the settings say.
+
+    Args:
+        settings: {"data": …, "labels": …, "soundfont": …, "classes": …}
+
+    Returns:
+        the sounds to train on, {name: sounds held out}
+    """
     import numpy as np
 
     from audiogen.sounds import load_sounds, split_sounds
@@ -213,11 +222,16 @@ def report_few(train, held_out):
             say(f"{name}: no figures for {names}; nothing is held out of them there")
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-23
-def evaluation_settings(
-    model,  # a shipped model's name, a path, or "untrained"
-    given,  # {setting: value}, of data, classes, labels and soundfont
-):  # settings for load_data
-    "Which data to evaluate on: those named, else those that the model was trained on."
+def evaluation_settings(model, given):
+    """Which data to evaluate on: those named, else those that the model was trained on.
+
+    Args:
+        model: a shipped model's name, a path, or "untrained"
+        given: {setting: value}, of data, classes, labels and soundfont
+
+    Returns:
+        settings for load_data
+    """
     unsaid = dict.fromkeys(("classes", "labels", "soundfont"))
     if given.get("data"):
         return unsaid | given

@@ -23,10 +23,15 @@ from .checks import atomic_path
 from .states import check_finite, check_forms, check_number, named_leaves, shapes
 
 # %% ../../nbs/support/runs.ipynb #runs-05
-def read_log(
-    path,  # a run's folder, or its log.jsonl
-) -> list:  # a dictionary for each step
-    "The log of a run, without a last line that was torn."
+def read_log(path) -> list:
+    """The log of a run, without a last line that was torn.
+
+    Args:
+        path: a run's folder, or its log.jsonl
+
+    Returns:
+        a dictionary for each step
+    """
     path = Path(path)
     records, lines = [], (path / "log.jsonl" if path.is_dir() else path).read_bytes().split(b"\n")
     for line in lines[:-1]:  # after the last newline there's nothing, or a torn line
@@ -343,11 +348,12 @@ def follow(made_steps, folder, *, checkpoint, state, done, trained, save_every):
             stop_run(interrupted.pop(), done, folder)
 
 # %% ../../nbs/support/runs.ipynb #runs-31
-def join_hosts(
-    *,
-    cluster=False,  # ask SLURM, Kubernetes, … instead, as JAX detects them
-):
-    "Become one of several processes that train together, if the environment says so."
+def join_hosts(*, cluster=False):
+    """Become one of several processes that train together, if the environment says so.
+
+    Args:
+        cluster: ask SLURM, Kubernetes, … instead, as JAX detects them
+    """
     address, *numbers = (
         os.environ.get(f"JAX_{name}")
         for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")

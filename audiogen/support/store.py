@@ -16,16 +16,25 @@ from pathlib import Path
 from typing import Any
 
 # %% ../../nbs/support/store.ipynb #0005
-def shipped_models() -> dict[str, Path]:  # {name: path}
-    "The trained models that come with the package."
+def shipped_models() -> dict[str, Path]:
+    """The trained models that come with the package.
+
+    Returns:
+        {name: path}
+    """
     folder = Path(importlib.import_module("audiogen").__file__).with_name("weights")
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 # %% ../../nbs/support/store.ipynb #0006
-def model_path(
-    name: str | os.PathLike[str],  # a shipped model's name, a file, or a run's folder
-) -> Path:  # the file
-    "Where a model's file is."
+def model_path(name: str | os.PathLike[str]) -> Path:
+    """Where a model's file is.
+
+    Args:
+        name: a shipped model's name, a file, or a run's folder
+
+    Returns:
+        the file
+    """
     shipped = shipped_models()
     if str(name) in shipped:
         return shipped[str(name)]  # ./NAME means a file or a folder of that name
@@ -44,11 +53,15 @@ def model_path(
     )
 
 
-def names_model(
-    name: str
-    | os.PathLike[str],  # of a model, as for model_path, or of something else, such as a sound file
-) -> bool:  # is it a model, or nothing that there is?
-    "Does a name stand for a model? A file is known by its beginning, whatever it is called."
+def names_model(name: str | os.PathLike[str]) -> bool:
+    """Does a name stand for a model? A file is known by its beginning, whatever it is called.
+
+    Args:
+        name: of a model, as for model_path, or of something else, such as a sound file
+
+    Returns:
+        is it a model, or nothing that there is?
+    """
     path = Path(name)
     if str(name) in shipped_models() or path.is_dir() or path.suffix == ".safetensors":
         return True
@@ -59,10 +72,15 @@ def names_model(
 
 # %% ../../nbs/support/store.ipynb #0008
 @contextmanager
-def faults_named(
-    path,  # a model's file
-):  # a `with` block, in which the file is read
-    "Make any fault of a model's file a ValueError that names it."
+def faults_named(path):
+    """Make any fault of a model's file a ValueError that names it.
+
+    Args:
+        path: a model's file
+
+    Returns:
+        a `with` block, in which the file is read
+    """
     from safetensors import SafetensorError
 
     if not Path(path).is_file():
@@ -74,10 +92,15 @@ def faults_named(
         raise ValueError(f"{path}: not a model's file ({reason})") from None
 
 
-def read_story(
-    metadata,  # of a safetensors file, a dict of strings or None
-) -> dict:  # model, config, about
-    "What `save_model` wrote about a model."
+def read_story(metadata) -> dict:
+    """What `save_model` wrote about a model.
+
+    Args:
+        metadata: of a safetensors file, a dict of strings or None
+
+    Returns:
+        model, config, about
+    """
     story = json.loads((metadata or {}).get("audiogen", ""))
     if not isinstance(story, dict) or not isinstance(story.get("config"), dict):
         raise ValueError("it has no configuration")
@@ -93,20 +116,30 @@ def read_story(
 MAX_HEADER = 100_000_000  # bytes; the format has no longer ones
 
 
-def tensor_place(
-    entry,  # what a header says of an array
-) -> tuple:  # shape, the byte after its last
-    "Shape and end of an array in a file."
+def tensor_place(entry) -> tuple:
+    """Shape and end of an array in a file.
+
+    Args:
+        entry: what a header says of an array
+
+    Returns:
+        shape, the byte after its last
+    """
     shape, (start, end) = entry["shape"], entry["data_offsets"]
     if not all(isinstance(n, int) and n >= 0 for n in (*shape, start, end)):
         raise ValueError("its header gives an array a strange shape or place")
     return tuple(shape), end
 
 
-def read_header(
-    path,  # a safetensors file
-) -> tuple:  # its metadata, {name of an array: shape}
-    "The header of a safetensors file, checked against the file's size."
+def read_header(path) -> tuple:
+    """The header of a safetensors file, checked against the file's size.
+
+    Args:
+        path: a safetensors file
+
+    Returns:
+        its metadata, {name of an array: shape}
+    """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
@@ -124,13 +157,15 @@ def read_header(
     return metadata, {name: shape for name, (shape, _) in places.items()}
 
 # %% ../../nbs/support/store.ipynb #0010
-def model_info(
-    path: str
-    | os.PathLike[str],  # a shipped model's name, a file written by save_model, or a run's folder
-) -> dict[
-    str, Any
-]:  # model, config, conditions (None if the file lists none), about, parameters, bytes
-    "What a model's file says of itself, without loading its weights."
+def model_info(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a model's file says of itself, without loading its weights.
+
+    Args:
+        path: a shipped model's name, a file written by save_model, or a run's folder
+
+    Returns:
+        model, config, conditions (None if the file lists none), about, parameters, bytes
+    """
     path = model_path(path)
     with faults_named(path):
         metadata, shapes = read_header(path)
@@ -146,10 +181,15 @@ def model_info(
 
 # %% ../../nbs/support/store.ipynb #0013
 @contextmanager
-def open_weights(
-    path,  # a file written by save_model
-):  # an open safetensors file, its story: model, config, about
-    "Open a model's file for a `with` block; any fault of it is a ValueError that names it."
+def open_weights(path):
+    """Open a model's file for a `with` block; any fault of it is a ValueError that names it.
+
+    Args:
+        path: a file written by save_model
+
+    Returns:
+        an open safetensors file, its story: model, config, about
+    """
     with faults_named(path):
         from safetensors import safe_open
 
@@ -157,12 +197,17 @@ def open_weights(
             yield file, read_story(file.metadata())
 
 # %% ../../nbs/support/store.ipynb #store-02
-def stored_array(
-    file,  # an open safetensors file
-    name,  # of an array in it
-    want,  # shape and dtype of what is wanted
-):  # a NumPy array
-    "The array of that name in an open safetensors file, once its header says what is wanted."
+def stored_array(file, name, want):
+    """The array of that name in an open safetensors file, once its header says what is wanted.
+
+    Args:
+        file: an open safetensors file
+        name: of an array in it
+        want: shape and dtype of what is wanted
+
+    Returns:
+        a NumPy array
+    """
     import numpy as np
 
     array = file.get_slice(name)
@@ -179,11 +224,13 @@ def stored_array(
     return array
 
 # %% ../../nbs/support/store.ipynb #store-03
-def check_names(
-    file,  # an open safetensors file
-    wanted,  # names of the arrays that the configuration wants
-):
-    "Refuse a file that has too much or too little in it."
+def check_names(file, wanted):
+    """Refuse a file that has too much or too little in it.
+
+    Args:
+        file: an open safetensors file
+        wanted: names of the arrays that the configuration wants
+    """
     odd = {*wanted} ^ {*file.keys()}
     if odd:
         trouble = "missing" if min(odd) in wanted else "not part of the model"
@@ -197,11 +244,16 @@ def by_name(state):
     return {".".join(map(str, place)): (place, w) for place, w in nnx.to_flat_state(state)}
 
 
-def stored_state(
-    file,  # an open safetensors file
-    state,  # of the model that the configuration wants, without numbers
-):  # the same, with the file's
-    "The weights of a model."
+def stored_state(file, state):
+    """The weights of a model.
+
+    Args:
+        file: an open safetensors file
+        state: of the model that the configuration wants, without numbers
+
+    Returns:
+        the same, with the file's
+    """
     import jax.numpy as jnp
     from flax import nnx
 
@@ -227,11 +279,16 @@ def tuples(value):
     return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 # %% ../../nbs/support/store.ipynb #store-06
-def find_model_class(
-    name,  # such as "SimpleAudioGenerator"
-    kind,  # the class of all models
-):  # the class
-    "The model class of that name: this package's, or one that has been defined elsewhere."
+def find_model_class(name, kind):
+    """The model class of that name: this package's, or one that has been defined elsewhere.
+
+    Args:
+        name: such as "SimpleAudioGenerator"
+        kind: the class of all models
+
+    Returns:
+        the class
+    """
     from flax import nnx
 
     name = name if isinstance(name, str) else ""
@@ -246,12 +303,16 @@ def find_model_class(
     return found
 
 # %% ../../nbs/support/store.ipynb #store-09
-def checked_weights(
-    weights,  # {name: array}
-    *,
-    half,  # 16 bits a number instead of 32?
-) -> dict:  # {name: NumPy array}
-    "Refuse weights that are no finite floats."
+def checked_weights(weights, *, half) -> dict:
+    """Refuse weights that are no finite floats.
+
+    Args:
+        weights: {name: array}
+        half: 16 bits a number instead of 32?
+
+    Returns:
+        {name: NumPy array}
+    """
     import jax.numpy as jnp
     import numpy as np
 
@@ -265,13 +326,17 @@ def checked_weights(
     return {name: np.asarray(w, order="C") for name, w in weights.items()}
 
 # %% ../../nbs/support/store.ipynb #store-11
-def story_of(
-    model,  # with a `config` dataclass
-    *,
-    conditions,  # its Conditions
-    about,  # a dict, or None
-) -> str:  # JSON
-    "What is written about a model, beside its weights."
+def story_of(model, *, conditions, about) -> str:
+    """What is written about a model, beside its weights.
+
+    Args:
+        model: with a `config` dataclass
+        conditions: its Conditions
+        about: a dict, or None
+
+    Returns:
+        JSON
+    """
     story = {
         "model": type(model).__name__,
         "config": asdict(model.config),
@@ -281,12 +346,14 @@ def story_of(
     return json.dumps(story)
 
 # %% ../../nbs/support/store.ipynb #store-13
-def write_model(
-    path,  # where to
-    weights,  # {name: NumPy array}
-    story,  # JSON
-):
-    "Write a model's file, whole or not at all."
+def write_model(path, weights, story):
+    """Write a model's file, whole or not at all.
+
+    Args:
+        path: where to
+        weights: {name: NumPy array}
+        story: JSON
+    """
     from safetensors.numpy import save_file
 
     from audiogen.support.checks import atomic_path  # which takes JAX

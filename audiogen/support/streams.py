@@ -23,10 +23,15 @@ from .checks import check_count, one_line
 
 # %% ../../nbs/support/streams.ipynb #streams-05
 @contextmanager
-def regular_file(
-    path,  # a Path
-):  # path of a file that can be opened more than once
-    "A file as it is for a `with` block; a pipe is copied, since decoders look back and ahead."
+def regular_file(path):
+    """A file as it is for a `with` block; a pipe is copied, since decoders look back and ahead.
+
+    Args:
+        path: a Path
+
+    Returns:
+        path of a file that can be opened more than once
+    """
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
@@ -72,10 +77,15 @@ class Untagged(io.FileIO):
         return super().tell() - self.start
 
 
-def tag_size(
-    header,  # ten bytes
-):  # bytes; 0 if it is no tag
-    "How long an ID3v2 tag is, which any sound file may have in front of it."
+def tag_size(header):
+    """How long an ID3v2 tag is, which any sound file may have in front of it.
+
+    Args:
+        header: ten bytes
+
+    Returns:
+        bytes; 0 if it is no tag
+    """
     if len(header) < 10 or header[:3] != b"ID3" or max(header[6:]) > 127:
         return 0
     footer = 10 if header[5] & 16 else 0
@@ -92,12 +102,17 @@ class Source(io.BufferedReader):
             return -1
 
 
-def open_stream(
-    file,  # path of a regular file
-    start=0,  # first byte, behind the tags
-    end=None,  # behind the last byte; None for the file's end
-):  # a file, open for reading in binary
-    "A file without its ID3v2 tags, or a part of one as a file in memory."
+def open_stream(file, start=0, end=None):
+    """A file without its ID3v2 tags, or a part of one as a file in memory.
+
+    Args:
+        file: path of a regular file
+        start: first byte, behind the tags
+        end: behind the last byte; None for the file's end
+
+    Returns:
+        a file, open for reading in binary
+    """
     source = Source(Untagged(file))
     if end is None:
         return source
@@ -106,18 +121,25 @@ def open_stream(
         return io.BytesIO(source.read(end - start))
 
 
-def stream_size(
-    file,  # path of a regular file
-) -> int:  # bytes
-    "How long a file is without its ID3v2 tags."
+def stream_size(file) -> int:
+    """How long a file is without its ID3v2 tags.
+
+    Args:
+        file: path of a regular file
+
+    Returns:
+        bytes
+    """
     with open_stream(file) as stream:
         return stream.seek(0, 2)
 
 
-def most_samples(
-    file,  # path of a regular file
-) -> int:
-    "More samples than any encoder puts into a file: FLAC's silence takes 12 bytes for 65,536."
+def most_samples(file) -> int:
+    """More samples than any encoder puts into a file: FLAC's silence takes 12 bytes for 65,536.
+
+    Args:
+        file: path of a regular file
+    """
     return 65_536 * stream_size(file) // 12
 
 # %% ../../nbs/support/streams.ipynb #files-streams-chunks
@@ -133,13 +155,18 @@ CHUNKED = {  # how a file begins: place of its first chunk, a chunk's name and s
 }
 
 
-def chunks(
-    stream,  # a file, open for reading in binary
-    first,  # place of its first chunk
-    layout,  # of a chunk's name and size, for struct
-    align,  # chunks begin at multiples of it
-):  # yields (name, first byte, bytes); 0 bytes if their number is a placeholder
-    "The chunks of a file, one after the other."
+def chunks(stream, first, layout, align):
+    """The chunks of a file, one after the other.
+
+    Args:
+        stream: a file, open for reading in binary
+        first: place of its first chunk
+        layout: of a chunk's name and size, for struct
+        align: chunks begin at multiples of it
+
+    Returns:
+        yields (name, first byte, bytes); 0 bytes if their number is a placeholder
+    """
     place, head_size = first, struct.calcsize(layout)
     placeholder = 0x7FFF_0000 if head_size == 8 else 2**62
     while stream.seek(place) == place:
@@ -154,11 +181,16 @@ def chunks(
         place += -(-size // align) * align
 
 # %% ../../nbs/support/streams.ipynb #files-streams-sound
-def sound_chunks(
-    stream,  # a file, open for reading in binary
-    magic,  # its first bytes
-):  # yields (first byte, bytes)
-    "Where the sound lies in a file of chunks."
+def sound_chunks(stream, magic):
+    """Where the sound lies in a file of chunks.
+
+    Args:
+        stream: a file, open for reading in binary
+        magic: its first bytes
+
+    Returns:
+        yields (first byte, bytes)
+    """
     least = wide = 0
     for name, place, size in chunks(stream, *CHUNKED[magic[:4]]):
         start = stream.read(22) if name in (b"ds64", b"COMM", b"LIST") else b""
@@ -178,23 +210,32 @@ def sound_chunks(
             yield place, size
 
 
-def aiff_bytes(
-    comm,  # the chunk of that name
-    *,
-    compressed,  # is there an encoding in it?
-) -> int:  # at least so many; 0 if it is compressed
-    "How many bytes the sound of an AIFF takes, by what its header says of it."
+def aiff_bytes(comm, *, compressed) -> int:
+    """How many bytes the sound of an AIFF takes, by what its header says of it.
+
+    Args:
+        comm: the chunk of that name
+        compressed: is there an encoding in it?
+
+    Returns:
+        at least so many; 0 if it is compressed
+    """
     if compressed and comm[18:22].lower() not in (b"none", b"twos", b"sowt", b"fl32", b"fl64"):
         return 0
     channels, frames, bits = struct.unpack(">HIH", comm[:8]) if len(comm) >= 8 else (0, 0, 0)
     return 8 + channels * frames * -(-bits // 8) if frames else 0
 
 # %% ../../nbs/support/streams.ipynb #files-streams-blocks
-def voc_blocks(
-    stream,  # a VOC file, open for reading in binary
-    place,  # of its first block
-):  # yields (first byte, bytes)
-    "The blocks of a VOC file: a byte for the kind, three for the size."
+def voc_blocks(stream, place):
+    """The blocks of a VOC file: a byte for the kind, three for the size.
+
+    Args:
+        stream: a VOC file, open for reading in binary
+        place: of its first block
+
+    Returns:
+        yields (first byte, bytes)
+    """
     while stream.seek(place) == place:
         head = stream.read(4)
         if not head or not head[0]:  # the end
@@ -204,10 +245,15 @@ def voc_blocks(
         place += 4 + size
 
 
-def nist_bytes(
-    header,  # lines of "name -type value"
-) -> int:  # 0 if it is compressed, or doesn't say
-    "How many bytes the sound of a NIST file takes."
+def nist_bytes(header) -> int:
+    """How many bytes the sound of a NIST file takes.
+
+    Args:
+        header: lines of "name -type value"
+
+    Returns:
+        0 if it is compressed, or doesn't say
+    """
     values = {line.split()[0]: line.split()[-1] for line in header.splitlines() if line.split()}
     if b"," in values.get(b"sample_coding", b""):  # "pcm,embedded-shorten"
         return 0
@@ -218,10 +264,15 @@ def nist_bytes(
     return size
 
 # %% ../../nbs/support/streams.ipynb #files-streams-refuse
-def stated_sizes(
-    stream,  # a file, open for reading in binary
-):  # yields (first byte, bytes); 0 bytes where it doesn't say how many
-    "Where a file says that its sound lies."
+def stated_sizes(stream):
+    """Where a file says that its sound lies.
+
+    Args:
+        stream: a file, open for reading in binary
+
+    Returns:
+        yields (first byte, bytes); 0 bytes where it doesn't say how many
+    """
     start = stream.read(2**16)
     if start[:4] in CHUNKED:
         yield from sound_chunks(stream, start)
@@ -239,10 +290,12 @@ def stated_sizes(
         yield 0, int.from_bytes(start[at + 40 : at + 48], "little")
 
 # %% ../../nbs/support/streams.ipynb #files-streams-cut
-def refuse_cut(
-    file,  # path of a regular file
-):
-    "Refuse a file that is shorter than its header says."
+def refuse_cut(file):
+    """Refuse a file that is shorter than its header says.
+
+    Args:
+        file: path of a regular file
+    """
     size = stream_size(file)
     with open_stream(file) as stream:
         for place, stated in stated_sizes(stream):
@@ -261,10 +314,12 @@ WANTED = "want WAV, FLAC, MP3, M4A, …"
 
 
 @contextmanager
-def naming(
-    path,  # of the file that is being read
-):
-    "Errors of decoders in the block become a ValueError that names the file."
+def naming(path):
+    """Errors of decoders in the block become a ValueError that names the file.
+
+    Args:
+        path: of the file that is being read
+    """
     import soundfile
 
     try:
@@ -277,11 +332,16 @@ def naming(
         raise ValueError(f"{one_line(path)}: {reason}") from None
 
 # %% ../../nbs/support/streams.ipynb #streams-13
-def regroup(
-    pieces,  # arrays (channels, any number)
-    size,  # samples in a block
-):  # yields (channels, size); the last may be shorter
-    "The same samples in blocks of one size."
+def regroup(pieces, size):
+    """The same samples in blocks of one size.
+
+    Args:
+        pieces: arrays (channels, any number)
+        size: samples in a block
+
+    Returns:
+        yields (channels, size); the last may be shorter
+    """
     waiting, have = [], 0
     for piece in pieces:
         waiting.append(piece)
@@ -296,11 +356,16 @@ def regroup(
         yield np.concatenate(waiting, axis=1)
 
 # %% ../../nbs/support/streams.ipynb #streams-16
-def first_samples(
-    blocks,  # waveforms, (..., t)
-    count,  # how many samples are wanted
-):  # yields waveforms
-    "The blocks in which the first samples are; no more of them are read."
+def first_samples(blocks, count):
+    """The blocks in which the first samples are; no more of them are read.
+
+    Args:
+        blocks: waveforms, (..., t)
+        count: how many samples are wanted
+
+    Returns:
+        yields waveforms
+    """
     for block in blocks:
         yield block
         count -= block.shape[-1]
@@ -310,16 +375,22 @@ def first_samples(
 # %% ../../nbs/support/streams.ipynb #streams-19
 @dataclass
 class AudioFile:
-    "An open sound file, from `open_audio`: what it says of itself, and its samples."
+    """An open sound file, from `open_audio`: what it says of itself, and its samples.
 
-    path: Path  # its name, for messages
-    sample_rate: int  # samples per second (Hz)
+    Attributes:
+        path: its name, for messages
+        sample_rate: samples per second (Hz)
+        pieces: pieces() -> the samples from the first on, (channels, any number) at a time
+        stated: number of samples, if the header is certain of it
+        expected: number of samples, about
+    """
+
+    path: Path
+    sample_rate: int
     channels: int
-    pieces: Callable[
-        [], Iterator[np.ndarray]
-    ]  # pieces() -> the samples from the first on, (channels, any number) at a time
-    stated: int | None = None  # number of samples, if the header is certain of it
-    expected: int = 0  # number of samples, about
+    pieces: Callable[[], Iterator[np.ndarray]]
+    stated: int | None = None
+    expected: int = 0
 
     @cached_property
     def num_samples(self) -> int:  # counted by decoding it all, if the header isn't certain

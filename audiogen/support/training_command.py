@@ -23,14 +23,18 @@ from audiogen.support.run_settings import (
 )
 
 # %% ../../nbs/support/training_command.ipynb #training-command-07
-def save_checkpoint_sounds(
-    model,  # a model in training
-    step,  # steps done
-    *,
-    folder,  # for the files
-    seed=0,  # of the latent vectors
-):  # path of the file
-    "One sound of each class, one after the other, in a file named after the step."
+def save_checkpoint_sounds(model, step, *, folder, seed=0):
+    """One sound of each class, one after the other, in a file named after the step.
+
+    Args:
+        model: a model in training
+        step: steps done
+        folder: for the files
+        seed: of the latent vectors
+
+    Returns:
+        path of the file
+    """
     import numpy as np
 
     from audiogen.generator import model_classes
@@ -43,13 +47,17 @@ def save_checkpoint_sounds(
     return path
 
 # %% ../../nbs/support/training_command.ipynb #training-command-10
-def train_run(
-    settings,  # from run_settings
-    out,  # the run's folder
-    *,
-    resume=False,  # go on with a run that is there
-):  # figures, {set held out: {name: value}}; None on all machines but the first
-    "Train a model on sounds, measure it, and write it to a folder."
+def train_run(settings, out, *, resume=False):
+    """Train a model on sounds, measure it, and write it to a folder.
+
+    Args:
+        settings: from run_settings
+        out: the run's folder
+        resume: go on with a run that is there
+
+    Returns:
+        figures, {set held out: {name: value}}; None on all machines but the first
+    """
     import jax
 
     from audiogen.generator import load_model, save_model

@@ -24,8 +24,12 @@ WORDS = {
 }
 
 # %% ../../nbs/support/words.ipynb #words-0065
-def read_words(words):  # "short bright" -> weights of the four traits, (4,)
-    "What a few words ask for."
+def read_words(words):
+    """What a few words ask for.
+
+    Returns:
+        "short bright" -> weights of the four traits, (4,)
+    """
     weights = np.zeros(4, np.float32)
     for trait, sign in (WORDS[word] for word in split_words(words)):
         weights[trait] += sign
@@ -61,13 +65,19 @@ def words_without_pitch(words):
 
 # %% ../../nbs/support/words.ipynb #words-0066
 @nnx.jit
-def traits(
-    model,  # a ConditionalVAE
-    z,  # latent vectors, (..., latent_dim)
-    c,  # numbers of classes, (...)
-    midi,  # pitches in MIDI numbers, 0 for none, (...)
-):  # length (s), brightness (octaves above 1 kHz), attack (s), noise (share of the energy), (..., 4)
-    "What is measured of a style, on its picture."
+def traits(model, z, c, midi):
+    """What is measured of a style, on its picture.
+
+    Args:
+        model: a ConditionalVAE
+        z: latent vectors, (..., latent_dim)
+        c: numbers of classes, (...)
+        midi: pitches in MIDI numbers, 0 for none, (...)
+
+    Returns:
+        length (s), brightness (octaves above 1 kHz), attack (s), noise (share of the energy), (...,
+        4)
+    """
     k, learned = model.config, model.nearest_learned(c, midi)
     strokes = model.decoder(z, c, learned)
     tone, rest = model.decoder.powers(strokes, learned, midi)
@@ -84,17 +94,20 @@ def traits(
     )
 
 # %% ../../nbs/support/words.ipynb #words-0067
-def sample_styles(
-    model,  # a ConditionalVAE
-    key,
-    c,  # numbers of classes, (n,)
-    midi,  # pitches in MIDI numbers, 0 for none, (n,)
-    *,
-    words="",  # some of WORDS
-    candidates=32,  # styles to choose from, if there are words
-    bandwidth=0.1,  # how far to stray from a remembered clip, from 0 to 1
-):  # latent vectors, (n, latent_dim)
-    "Random styles of classes, at home near a pitch, that fit some words."
+def sample_styles(model, key, c, midi, *, words="", candidates=32, bandwidth=0.1):
+    """Random styles of classes, at home near a pitch, that fit some words.
+
+    Args:
+        model: a ConditionalVAE
+        c: numbers of classes, (n,)
+        midi: pitches in MIDI numbers, 0 for none, (n,)
+        words: some of WORDS
+        candidates: styles to choose from, if there are words
+        bandwidth: how far to stray from a remembered clip, from 0 to 1
+
+    Returns:
+        latent vectors, (n, latent_dim)
+    """
     weights, (near, stray) = read_words(words), jax.random.split(key)
     count = candidates if weights.any() else 1
     c, midi = (jnp.repeat(jnp.asarray(a), count) for a in (c, midi))
