@@ -18,15 +18,7 @@ from flax import nnx
 from .generator import AudioModel
 from .support.checks import check_memory
 from .support.conditions import check_conditions, part_of
-from audiogen.support.midi import (
-    NOTE_OFF,
-    NOTE_ON,
-    PROGRAM,
-    midi_bytes,
-    midi_tracks,
-    pair_presses,
-    timed_events,
-)
+from .support.midi import midi_bytes, midi_tracks, pressed_keys, timed_events
 from .support.soundfonts import FAMILIES
 from .support.store import model_info, shipped_models
 from .support.words import words_without_pitch
@@ -258,16 +250,21 @@ STAND_INS = {
     "reed": "brass",
 }
 
+# %% ../nbs/19_song.ipynb #songperc
+def is_percussion(channel) -> bool:
+    "Is it MIDI's tenth channel, of any port?"
+    return channel % 16 == 9
+
 # %% ../nbs/19_song.ipynb #0089
 def note_class(
-    channel,  # of the event, 0 to 15
+    channel,  # 0 to 15 of the first port, 16 to 31 of the second, …
     key,  # MIDI number
     program,  # of the channel, 0 to 127
     classes,  # that the model knows
     label,  # class for all notes but drums; by program if None
 ):  # name of a class
     "The class that plays a note; None if there is none."
-    if channel == 9:  # MIDI's tenth channel is percussion
+    if is_percussion(channel):
         name = PERCUSSION.get(key)
         return name if name in classes else None
     if not 12 <= key <= 120:
@@ -280,27 +277,23 @@ def note_class(
 
 # %% ../nbs/19_song.ipynb #mid1song
 def song_notes(
-    events,  # from timed_events
-    begin,  # when they begin (s)
+    presses,  # (start, seconds, Press), from pressed_keys
     classes,  # that the model knows
     label,  # class for all notes but drums; by program if None
-):  # list of Note, of label None if no class can play it; seconds
-    "The notes of tracks that are played together, and how long they take."
-    programs, presses, end = {}, defaultdict(list), 0.0
-    for seconds, track, kind, channel, data in events:
-        end = seconds
-        if kind == PROGRAM:
-            programs[channel] = data[0]
-        if kind not in (NOTE_ON, NOTE_OFF):
-            continue
-        key, velocity = data
-        struck = None
-        if kind == NOTE_ON and velocity:  # a note on of velocity 0 is a note off
-            name = note_class(channel, key, programs.get(channel, 0), classes, label)
-            struck = name, 0.0 if channel == 9 else float(key), velocity / 127
-        presses[track, channel, key].append((seconds, struck))
-    pairs = [pair for one_key in presses.values() for pair in pair_presses(one_key, end)]
-    return [Note(begin + start, stop - start, *struck) for start, stop, struck in pairs], end
+) -> list:  # of Note
+    "The notes that the classes can play, each as loud as its channel is beside the loudest one."
+    played = []
+    for start, seconds, press in presses:
+        name = note_class(press.channel, press.key, press.program, classes, label)
+        if name is not None:
+            played.append((start, seconds, name, press))
+    loudest = max((press.loudness for *_, press in played), default=0) or 1  # 1 if all are muted
+    notes = []
+    for start, seconds, name, press in played:
+        pitch = 0.0 if is_percussion(press.channel) else float(press.key)
+        velocity = press.velocity / 127 * (press.loudness / loudest)
+        notes.append(Note(start, seconds, name, pitch, velocity))
+    return notes
 
 # %% ../nbs/19_song.ipynb #0088
 def read_midi(
@@ -309,22 +302,26 @@ def read_midi(
     *,
     label=None,  # class for all notes but drums; by the file's programs if None
 ) -> tuple:  # list of Note, in order; number of notes left out
-    "Notes of a MIDI file; its tempo changes and programs are followed, pedals and bends ignored."
+    """Notes of a MIDI file, with its tempo changes, programs and volumes.
+
+    A note's velocity is scaled by (volume/127)²·(expression/127)² of its channel when it begins,
+    controllers 7 and 11, relative to the loudest note; 0 is silent. Ignored are the sustain
+    pedal, pitch bends, and changes of volume while a note sounds.
+    """
     if label is not None and label not in classes:
         raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
     try:
         kind, division, tracks = midi_tracks(midi_bytes(path))
-        songs = (
-            [[track] for track in tracks] if kind == 2 else [tracks]
-        )  # format 2: one after the other
+        # format 2: one after the other
+        songs = [[track] for track in tracks] if kind == 2 else [tracks]
         found, begin = [], 0.0
         for song in songs:
-            notes, length = song_notes(timed_events(song, division), begin, classes, label)
-            found += notes
+            presses, length = pressed_keys(timed_events(song, division))
+            found += [(begin + start, seconds, press) for start, seconds, press in presses]
             begin += length
     except ValueError as e:
         raise ValueError(
             f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi"
         ) from None
-    known = [note for note in found if note.label is not None]
-    return sorted(known, key=lambda note: (note.start, note.midi)), len(found) - len(known)
+    notes = song_notes(found, classes, label)
+    return sorted(notes, key=lambda note: (note.start, note.midi)), len(found) - len(notes)

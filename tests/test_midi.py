@@ -175,6 +175,134 @@ def test_a_key_of_another_track_or_channel_is_another_key(notes_in):
     assert notes_in(midi(both, kind=0)) == [(0, 2, 60), (0.5, 0.5, 60)]
 
 
+NOTHING = "80 3d 00"  # lets go of a key that nobody pressed
+
+
+@pytest.mark.parametrize(
+    "tracks, want",
+    [
+        ((C + "87 40" + NOTHING, LATER + ENDS), [(0, 0.5)]),
+        ((LATER + ENDS, C + "87 40" + NOTHING), [(0, 0.5)]),
+        ((C + LATER + C[2:], "83 00" + ENDS + LATER + ENDS), [(0, 0.4), (0.5, 0.4)]),
+        ((C + LATER + C[2:], LATER + ENDS + LATER + ENDS), [(0, 0.5), (0.5, 0.5)]),
+        # the second track has a note of its own, the third what the first one lacks
+        ((C, "81 70" + C[2:] + LATER + ENDS, LATER + ENDS), [(0, 0.5), (0.25, 0.5)]),
+        ((ENDS.join(("00", "")) + LATER + C[2:], LATER + ENDS + LATER + ENDS), [(0.5, 0.5)]),
+        ((C + "87 40" + NOTHING, LATER + "81 3c 00"), [(0, 1)]),  # another channel
+        ((C + "87 40" + NOTHING, LATER + "80 3d 00"), [(0, 1)]),  # another key
+        ((C + "87 40" + NOTHING, "00 ff2101 01" + LATER + ENDS), [(0, 1)]),  # another port
+    ],
+)
+def test_a_note_off_may_stand_in_another_track(notes_in, tracks, want):
+    found = [note[:2] for note in notes_in(midi(*tracks))]
+    np.testing.assert_allclose(found, want, atol=1e-12)
+
+
+# Ends of all notes of a channel
+
+OFFS = (120, *range(123, 128))
+
+
+@pytest.mark.parametrize("number", range(128))
+def test_some_controllers_end_the_notes_of_their_channel(notes_in, number):
+    other = C.replace("90 3c", "91 3d")
+    cut = f"b0 {number:02x} 00"
+    after = "90 3e 64" + LATER + "80 3e 00" + LATER + "81 3d 00"
+    found = notes_in(midi(C + other + LATER + cut + "00" + after + LATER + "ff2f00"))
+    first = 0.5 if number in OFFS else 2
+    assert found == [(0, first, 60), (0, 1.5, 61), (0.5, 0.5, 62)]
+
+
+def test_all_notes_off_ends_those_of_all_tracks_but_of_one_port(notes_in):
+    tracks = C, LATER + "b0 7b 00", "00 ff2101 01" + C.replace("3c", "3d") + "87 40" + NOTHING
+    assert notes_in(midi(*tracks)) == [(0, 0.5, 60), (0, 1, 61)]
+
+
+@pytest.mark.parametrize(
+    "track, want",
+    [
+        (C + LATER + "b07b00" + "00" + C[2:] + LATER + ENDS, [(0, 0.5), (0.5, 0.5)]),
+        (C + LATER + "b07b00" + LATER + ENDS, [(0, 0.5)]),  # the note-off comes late
+        (C + LATER + "b07b00" + LATER + C[2:] + LATER + "b07800", [(0, 0.5), (1, 0.5)]),
+        (C + LATER + C[2:] + LATER + ENDS + LATER + "b07b00", [(0, 0.5), (0.5, 0.5)]),
+        (C + LATER + "b97b00" + LATER + ENDS, [(0, 1)]),
+    ],
+)
+def test_a_key_pressed_after_all_notes_off_is_a_new_note(notes_in, track, want):
+    assert [note[:2] for note in notes_in(midi(track + END.hex()))] == want
+
+
+# Channels, ports and volumes
+
+ON, OFF = "00 9{0:x} 3c 7f", "83 60 8{0:x} 3c 00"
+
+
+def played(folder, *tracks, **header):
+    "[(label, pitch, velocity)] of a file of these tracks."
+    (folder / "volumes.mid").write_bytes(midi(*tracks, **header))
+    notes, left_out = read_midi(folder / "volumes.mid", CLASSES)
+    assert left_out == 0
+    return [(note.label, note.midi, note.velocity) for note in notes]
+
+
+def test_each_port_has_channels_of_its_own(folder):
+    first = "00 ff2101 00 00 c0 10 00 b0 07 7f" + ON.format(0) + OFF.format(0)
+    second = "00 ff2101 01 00 c0 38 00 b0 07 40" + ON.format(0) + OFF.format(0)
+    want = [("organ", 60, 1), ("brass", 60, (64 / 127) ** 2)]
+    assert played(folder, first, second) == want
+    one_track = first + second.replace("ff2101 01", "ff2101 05")
+    assert played(folder, one_track) == want  # a track may change its port
+
+
+def test_the_tenth_channel_of_any_port_is_drums(folder):
+    drum = "00 c9 10 00 99 26 7f 00 89 26 00"
+    assert played(folder, drum, "00 ff2101 03" + drum) == [("snare", 0, 1)] * 2
+
+
+@pytest.mark.parametrize("value", [None, 1, 64, 100, 127])
+def test_a_volume_that_all_channels_share_changes_nothing(folder, value):
+    volumes = "" if value is None else "".join(f"00 b{i} 07 {value:02x}" for i in range(2))
+    song = "".join(f"00 9{i} 3c {velocity:02x}" for i, velocity in ((0, 127), (1, 33)))
+    assert played(folder, volumes + song) == [("piano", 60, 1), ("piano", 60, 33 / 127)]
+
+
+@pytest.mark.parametrize(
+    "volumes, want",
+    [  # of the first channel beside the second
+        ("00 b0 07 32", (50 / 100) ** 2),  # which has General MIDI's 100
+        ("00 b0 07 32 00 b1 07 7f", (50 / 127) ** 2),
+        ("00 b0 0b 40", (64 / 127) ** 2),
+        ("00 b0 07 32 00 b0 0b 40", (50 / 100) ** 2 * (64 / 127) ** 2),
+        ("00 b0 07 00", 0),
+        ("00 b0 0b 00", 0),
+        ("00 b0 07 00 00 b0 07 64", 1),
+        ("00 b0 0b 00 00 b0 79 00", 1),  # all controllers are reset: expression, but
+        ("00 b0 07 00 00 b0 79 00", 0),  # not volume (RP-015)
+        ("00 b2 07 7f", 1),  # a channel that plays nothing is no measure
+        ("00 b9 07 7f 00 99 51 7f", 1),  # nor one whose notes are left out
+    ],
+)
+def test_a_note_is_as_loud_as_its_channel(folder, volumes, want):
+    (folder / "loud.mid").write_bytes(midi(volumes + ON.format(0) + ON.format(1) + OFF.format(0)))
+    first, second = read_midi(folder / "loud.mid", CLASSES)[0]
+    np.testing.assert_allclose((first.velocity, second.velocity), (want, 1), rtol=1e-12)
+
+
+def test_the_volume_counts_when_a_note_begins(folder):
+    fade = ON.format(0) + "81 70 b0 07 32 81 70" + ENDS + ON.format(0) + OFF.format(0)
+    assert played(folder, fade) == [("piano", 60, 1), ("piano", 60, 0.25)]
+
+
+def test_muted_notes_keep_their_times(folder):
+    (folder / "muted.mid").write_bytes(midi("00 b0 07 00" + C + LATER + ENDS))
+    assert read_midi(folder / "muted.mid", CLASSES) == ([Note(0, 0.5, "piano", 60, 0)], 0)
+
+
+def test_songs_of_one_file_keep_their_volumes(folder):
+    songs = [f"00 b0 07 {value}" + ON.format(0) + OFF.format(0) for value in ("7f", "40")]
+    assert [loudness for *_, loudness in played(folder, *songs, kind=2)] == [1, (64 / 127) ** 2]
+
+
 # What else files hold
 
 NOISE = {
@@ -325,7 +453,7 @@ harmless = st.sampled_from(
         for text in (
             "ff0304636166e9",
             "f0057e7f0901f7",
-            "b0077f",
+            "b00a7f",
             "e00040",
             "d07f",
             "ff7f03000102",
@@ -441,6 +569,46 @@ def test_notes_begin_when_mido_says(folder, songs, division):
             want.append((now, message.velocity / 127))
     found = [(note.start, note.velocity) for note in read_midi(folder / "same.mid", CLASSES)[0]]
     np.testing.assert_allclose(sorted(found), sorted(want), rtol=1e-9, atol=1e-9)
+
+
+settings_of_channels = st.tuples(
+    st.integers(0, 5000),
+    st.integers(0, 3),  # channel
+    st.sampled_from([(0xB0, 7), (0xB0, 11), (0xC0, None)]),
+    st.integers(0, 127),
+)
+
+
+@given(st.lists(tracks(), min_size=1, max_size=3), st.lists(settings_of_channels, max_size=8))
+def test_programs_and_volumes_are_what_mido_says(folder, songs, orders):
+    told = [
+        (tick, bytes([status | channel, *([] if number is None else [number]), value]))
+        for tick, channel, (status, number), value in orders
+    ]
+    data = midi(
+        write_track({}, {}, told, True)[0],
+        *(write_track(keys, changes, [], True)[0] for keys, changes, _ in songs),
+    )
+    (folder / "told.mid").write_bytes(data)
+    programs, volumes, want = {}, {}, []
+    for message in mido.MidiFile(file=io.BytesIO(data), clip=True):
+        if message.type == "program_change":
+            programs[message.channel] = message.program
+        elif message.type == "control_change":
+            volumes[message.channel, message.control] = message.value
+        elif message.type == "note_on" and message.velocity:
+            volume = volumes.get((message.channel, 7), 100)
+            loudness = (volume * volumes.get((message.channel, 11), 127)) ** 2
+            program = programs.get(message.channel, 0)
+            name = FAMILIES[program // 8] if program < 96 else "pad"
+            name = "snare" if message.channel == 9 else name
+            want.append((name, message.velocity / 127, loudness))
+    loudest = max((loudness for *_, loudness in want), default=0) or 1
+    want = [(name, velocity * loudness / loudest) for name, velocity, loudness in want]
+    found = [(n.label, n.velocity) for n in read_midi(folder / "told.mid", CLASSES)[0]]
+    assert [name for name, _ in sorted(found)] == [name for name, _ in sorted(want)]
+    velocities = [[velocity for _, velocity in sorted(notes)] for notes in (found, want)]
+    np.testing.assert_allclose(*velocities, rtol=1e-9, atol=1e-12)
 
 
 FULL = midi(
