@@ -19,6 +19,7 @@ import numpy as np
 
 from .checks import check_count, check_memory
 from .files import READABLE
+from .tables import add_row, encoding_note, plain_name, read_table
 from ..waveform import load_audio, seconds_to_samples
 
 # %% ../../nbs/support/folders.ipynb #folders-05
