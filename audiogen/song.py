@@ -26,13 +26,21 @@ from .support.words import words_without_pitch
 # %% ../nbs/19_song.ipynb #0076
 @dataclass(frozen=True)
 class Note:
-    "One note of a score."
+    """One note of a score.
 
-    start: float  # when it begins (s)
-    seconds: float  # how long it is held (s)
-    label: str  # class of sound; "" for a model that knows none
-    midi: float = 0.0  # pitch in MIDI numbers, 0 for none
-    velocity: float = 1.0  # how hard, from 0 to 1
+    Attributes:
+        start: when it begins (s)
+        seconds: how long it is held (s)
+        label: class of sound; "" for a model that knows none
+        midi: pitch in MIDI numbers, 0 for none
+        velocity: how hard, from 0 to 1
+    """
+
+    start: float
+    seconds: float
+    label: str
+    midi: float = 0.0
+    velocity: float = 1.0
 
     def __post_init__(self):
         for name in ("start", "seconds", "midi"):
@@ -44,13 +52,18 @@ class Note:
             raise ValueError(f"a note's velocity is {self.velocity}; want a number from 0 to 1")
 
 # %% ../nbs/19_song.ipynb #0085
-def score(
-    label,  # class of sound
-    text,  # "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a class without pitch
-    *,
-    seconds=0.5,  # how long each is held (s)
-) -> list:  # of Note
-    "Notes of one class, written in a line."
+def score(label, text, *, seconds=0.5) -> list:
+    """Notes of one class, written in a line.
+
+    Args:
+        label: class of sound
+        text: "START PITCH, START PITCH, …" in seconds and MIDI numbers; "START, START, …" for a
+            class without pitch
+        seconds: how long each is held (s)
+
+    Returns:
+        of Note
+    """
     fields = [part.split() for part in text.split(",")]
     for field in fields:
         if not 1 <= len(field) <= 2:
@@ -108,13 +121,17 @@ def told_of_notes(model, notes):  # -> {(label, midi): {name of a condition: num
     return told
 
 # %% ../nbs/19_song.ipynb #0079
-def song_style(
-    model: AudioModel,
-    note,  # the first Note of a class
-    seed,  # of the song
-    words,  # for all styles, if the model can be told words
-):  # style, (1, latent_dim)
-    "The style in which all notes of a class are played, at home near the pitch of its first note."
+def song_style(model: AudioModel, note, seed, words):
+    """The style in which all notes of a class are played, at home near the pitch of its first note.
+
+    Args:
+        note: the first Note of a class
+        seed: of the song
+        words: for all styles, if the model can be told words
+
+    Returns:
+        style, (1, latent_dim)
+    """
     fitting = words if note.midi else words_without_pitch(words)
     asked = dict(label=note.label or None, pitch=note.midi or None, words=fitting or None)
     number = check_conditions(model, asked).get("label", 0)
@@ -123,17 +140,19 @@ def song_style(
     return model.sample_latents(key, 1, **part_of(model, "latents", asked))
 
 # %% ../nbs/19_song.ipynb #0080
-def sound_note(
-    model: AudioModel,
-    z,  # style, (1, latent_dim)
-    note: Note,
-    key,  # of the noise
-    *,
-    release=0.05,  # how long it fades when it is let go (s)
-    parts=None,  # nnx.split(model), if it is at hand
-    told=None,  # {name of a condition: number}; from the note if None
-):  # waveform, (t,)
-    "The sound of one note, with a release if it has a pitch."
+def sound_note(model: AudioModel, z, note: Note, key, *, release=0.05, parts=None, told=None):
+    """The sound of one note, with a release if it has a pitch.
+
+    Args:
+        z: style, (1, latent_dim)
+        key: of the noise
+        release: how long it fades when it is let go (s)
+        parts: nnx.split(model), if it is at hand
+        told: {name of a condition: number}; from the note if None
+
+    Returns:
+        waveform, (t,)
+    """
     if told is None:
         told = model.resolve(label=note.label or None, pitch=note.midi or None)
     seconds = model.duration
@@ -157,12 +176,16 @@ def sound_of_length(lengths, graphdef, state, z, told, key):
     return nnx.merge(graphdef, state).perform(z, key, **told, **dict(lengths))
 
 # %% ../nbs/19_song.ipynb #0083
-def soft_limit(
-    x,  # waveform, (t,)
-    *,
-    knee=0.7,  # below this amplitude nothing changes
-):  # waveform in [-1, 1], (t,)
-    "Bend what is too loud, instead of cutting it off."
+def soft_limit(x, *, knee=0.7):
+    """Bend what is too loud, instead of cutting it off.
+
+    Args:
+        x: waveform, (t,)
+        knee: below this amplitude nothing changes
+
+    Returns:
+        waveform in [-1, 1], (t,)
+    """
     over = np.maximum(np.abs(x) - knee, 0)
     return np.sign(x) * (np.minimum(np.abs(x), knee) + (1 - knee) * np.tanh(over / (1 - knee)))
 
@@ -170,11 +193,15 @@ def soft_limit(
 LONGEST_SONG = 24 * 3600  # seconds
 
 
-def song_seconds(
-    model: AudioModel,
-    notes,  # of Note, in any order
-) -> float:  # the last sound has ended by then (s)
-    "The length of a song, if it is one that can be played."
+def song_seconds(model: AudioModel, notes) -> float:
+    """The length of a song, if it is one that can be played.
+
+    Args:
+        notes: of Note, in any order
+
+    Returns:
+        the last sound has ended by then (s)
+    """
     end = max((note.start + note.seconds for note in notes), default=0.0)
     if end > LONGEST_SONG:
         raise ValueError(
@@ -187,15 +214,19 @@ def song_seconds(
     return end + model.duration
 
 # %% ../nbs/19_song.ipynb #0077
-def play_notes(
-    model: AudioModel,  # that can be told what the notes have
-    notes,  # of Note, in any order
-    *,
-    seed=0,  # of the styles, one for each class, and of the noise
-    words="",  # for all styles, if the model can be told words
-    gain=0.5,  # of a note of velocity 1
-):  # yields waveforms, (t,); put together they are the song
-    "Play notes with a model, in the memory that a few of them take."
+def play_notes(model: AudioModel, notes, *, seed=0, words="", gain=0.5):
+    """Play notes with a model, in the memory that a few of them take.
+
+    Args:
+        model: that can be told what the notes have
+        notes: of Note, in any order
+        seed: of the styles, one for each class, and of the noise
+        words: for all styles, if the model can be told words
+        gain: of a note of velocity 1
+
+    Returns:
+        yields waveforms, (t,); put together they are the song
+    """
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
     told, parts = told_of_notes(model, notes), nnx.split(model)
@@ -217,11 +248,12 @@ def play_notes(
         yield soft_limit(ahead[i : i + step])
 
 # %% ../nbs/19_song.ipynb #songplyr
-def check_player(
-    model,
-    name,  # how it was asked for, for the message
-):
-    "Refuse a model that can't play notes."
+def check_player(model, name):
+    """Refuse a model that can't play notes.
+
+    Args:
+        name: how it was asked for, for the message
+    """
     if not (condition(model, "class") or condition(model, "pitch")):
         raise ValueError(
             f"{name}: can't play notes, since it can be told neither a class nor a pitch; "
@@ -256,14 +288,19 @@ def is_percussion(channel) -> bool:
     return channel % 16 == 9
 
 # %% ../nbs/19_song.ipynb #0089
-def note_class(
-    channel,  # 0 to 15 of the first port, 16 to 31 of the second, …
-    key,  # MIDI number
-    program,  # of the channel, 0 to 127
-    classes,  # that the model knows
-    label,  # class for all notes but drums; by program if None
-):  # name of a class
-    "The class that plays a note; None if there is none."
+def note_class(channel, key, program, classes, label):
+    """The class that plays a note; None if there is none.
+
+    Args:
+        channel: 0 to 15 of the first port, 16 to 31 of the second, …
+        key: MIDI number
+        program: of the channel, 0 to 127
+        classes: that the model knows
+        label: class for all notes but drums; by program if None
+
+    Returns:
+        name of a class
+    """
     if is_percussion(channel):
         name = PERCUSSION.get(key)
         return name if name in classes else None
@@ -276,12 +313,17 @@ def note_class(
     return next((name for name in choices if name in classes), None)
 
 # %% ../nbs/19_song.ipynb #mid1song
-def song_notes(
-    presses,  # (start, seconds, Press), from pressed_keys
-    classes,  # that the model knows
-    label,  # class for all notes but drums; by program if None
-) -> list:  # of Note
-    "The notes that the classes can play, each as loud as its channel is beside the loudest one."
+def song_notes(presses, classes, label) -> list:
+    """The notes that the classes can play, each as loud as its channel is beside the loudest one.
+
+    Args:
+        presses: (start, seconds, Press), from pressed_keys
+        classes: that the model knows
+        label: class for all notes but drums; by program if None
+
+    Returns:
+        of Note
+    """
     played = []
     for start, seconds, press in presses:
         name = note_class(press.channel, press.key, press.program, classes, label)
@@ -296,17 +338,20 @@ def song_notes(
     return notes
 
 # %% ../nbs/19_song.ipynb #0088
-def read_midi(
-    path,  # a Standard MIDI File (.mid, .rmi)
-    classes,  # that the model knows
-    *,
-    label=None,  # class for all notes but drums; by the file's programs if None
-) -> tuple:  # list of Note, in order; number of notes left out
+def read_midi(path, classes, *, label=None) -> tuple:
     """Notes of a MIDI file, with its tempo changes, programs and volumes.
 
     A note's velocity is scaled by (volume/127)²·(expression/127)² of its channel when it begins,
     controllers 7 and 11, relative to the loudest note; 0 is silent. Ignored are the sustain
     pedal, pitch bends, and changes of volume while a note sounds.
+
+    Args:
+        path: a Standard MIDI File (.mid, .rmi)
+        classes: that the model knows
+        label: class for all notes but drums; by the file's programs if None
+
+    Returns:
+        list of Note, in order; number of notes left out
     """
     if label is not None and label not in classes:
         raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")

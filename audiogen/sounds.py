@@ -24,17 +24,27 @@ from .support.soundfonts import FLUIDR3, render_soundfont
 from .waveform import repitch, seconds_to_samples, time_axis
 
 # %% ../nbs/05_sounds.ipynb #0008
-def midi_to_hz(
-    midi: ArrayLike,  # pitch in MIDI numbers, any shape
-) -> np.ndarray:  # frequency (Hz)
-    "Frequency of a pitch: 440·2^((m−69)/12)."
+def midi_to_hz(midi: ArrayLike) -> np.ndarray:
+    """Frequency of a pitch: 440·2^((m−69)/12).
+
+    Args:
+        midi: pitch in MIDI numbers, any shape
+
+    Returns:
+        frequency (Hz)
+    """
     return 440 * 2 ** ((np.asarray(midi, float) - 69) / 12)
 
 # %% ../nbs/05_sounds.ipynb #0009
-def hz_to_midi(
-    frequency_hz: ArrayLike,  # frequency (Hz), any shape
-) -> np.ndarray:  # pitch in MIDI numbers
-    "The inverse of `midi_to_hz`."
+def hz_to_midi(frequency_hz: ArrayLike) -> np.ndarray:
+    """The inverse of `midi_to_hz`.
+
+    Args:
+        frequency_hz: frequency (Hz), any shape
+
+    Returns:
+        pitch in MIDI numbers
+    """
     return 69 + 12 * np.log2(np.asarray(frequency_hz, float) / 440)
 
 # %% ../nbs/05_sounds.ipynb #0012
@@ -160,13 +170,17 @@ VOICES = {  # {name: (function, {parameter: (lowest, highest)})}
 DRUMS, TONES = tuple(VOICES)[:6], tuple(VOICES)[6:]
 
 # %% ../nbs/05_sounds.ipynb #0037
-def draw_parameters(
-    voice: str,  # a name in VOICES
-    count: int,  # how many
-    *,
-    rng: np.random.Generator,  # source of randomness
-) -> dict[str, np.ndarray]:  # {parameter: (count,)}
-    "Random parameters of a voice."
+def draw_parameters(voice: str, count: int, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random parameters of a voice.
+
+    Args:
+        voice: a name in VOICES
+        count: how many
+        rng: source of randomness
+
+    Returns:
+        {parameter: (count,)}
+    """
 
     def draw(name, low, high):
         u = rng.uniform(size=count)
@@ -176,14 +190,25 @@ def draw_parameters(
 
 # %% ../nbs/05_sounds.ipynb #0038
 def render_voice(
-    voice: str,  # a name in VOICES
-    parameters: Mapping[str, ArrayLike],  # {parameter: (b,) or one for all}, as of draw_parameters
+    voice: str,
+    parameters: Mapping[str, ArrayLike],
     *,
-    sample_rate: int = 16000,  # samples per second (Hz)
-    duration: float = 0.5,  # length (s)
-    rng: np.random.Generator,  # source of the noise
-) -> np.ndarray:  # waveforms of peak 0.9, (b, t), float32
-    "Make the sounds that parameters stand for."
+    sample_rate: int = 16000,
+    duration: float = 0.5,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Make the sounds that parameters stand for.
+
+    Args:
+        voice: a name in VOICES
+        parameters: {parameter: (b,) or one for all}, as of draw_parameters
+        sample_rate: samples per second (Hz)
+        duration: length (s)
+        rng: source of the noise
+
+    Returns:
+        waveforms of peak 0.9, (b, t), float32
+    """
     if voice not in VOICES:
         raise ValueError(f"no voice is called {voice!r}; want one of {', '.join(VOICES)}")
     function, ranges = VOICES[voice]
@@ -206,14 +231,22 @@ def render_voice(
 
 # %% ../nbs/05_sounds.ipynb #0045
 def make_sounds(
-    voices: Sequence[str] = tuple(VOICES),  # names in VOICES
+    voices: Sequence[str] = tuple(VOICES),
     *,
-    per_class: int = 223,  # clips of each
-    sample_rate: int = 16000,  # samples per second (Hz)
-    duration: float = 0.5,  # length (s)
-    seed: int = 0,  # the same seed makes the same sounds
+    per_class: int = 223,
+    sample_rate: int = 16000,
+    duration: float = 0.5,
+    seed: int = 0,
 ) -> SoundSet:
-    "A set of sounds made by formula."
+    """A set of sounds made by formula.
+
+    Args:
+        voices: names in VOICES
+        per_class: clips of each
+        sample_rate: samples per second (Hz)
+        duration: length (s)
+        seed: the same seed makes the same sounds
+    """
     n = len(voices) * check_count(per_class, "per_class")
     check_memory(12 * n * duration * sample_rate, f"a set of {n:,} clips")
     settings = dict(sample_rate=sample_rate, duration=duration)
@@ -237,50 +270,78 @@ def make_sounds(
 
 # %% ../nbs/05_sounds.ipynb #0056
 def load_soundfont(
-    path: str | os.PathLike[str] = FLUIDR3,  # a General MIDI .sf2 file
+    path: str | os.PathLike[str] = FLUIDR3,
     *,
-    keys: Sequence[int] = tuple(range(40, 85)),  # MIDI keys
-    per_family: int = 4,  # instruments of each family, up to 8
-    sample_rate: int = 16000,  # samples per second (Hz)
-    duration: float = 1.0,  # length of a note (s)
-) -> SoundSet:  # group: the recording behind each note
-    "Notes of recorded instruments, families as classes; keys out of range are left out."
+    keys: Sequence[int] = tuple(range(40, 85)),
+    per_family: int = 4,
+    sample_rate: int = 16000,
+    duration: float = 1.0,
+) -> SoundSet:
+    """Notes of recorded instruments, families as classes; keys out of range are left out.
+
+    Args:
+        path: a General MIDI .sf2 file
+        keys: MIDI keys
+        per_family: instruments of each family, up to 8
+        sample_rate: samples per second (Hz)
+        duration: length of a note (s)
+
+    Returns:
+        group: the recording behind each note
+    """
     settings = dict(sample_rate=sample_rate, duration=duration)
     notes = render_soundfont(path, keys=keys, per_family=per_family, **settings)
     return SoundSet(**notes, sample_rate=sample_rate)
 
 # %% ../nbs/05_sounds.ipynb #0067
 def load_folder(
-    folder: str | os.PathLike[str],  # holds sound files, in sub-folders named after their class
+    folder: str | os.PathLike[str],
     *,
-    labels: str
-    | os.PathLike[str]
-    | None = None,  # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
-    sample_rate: int = 16000,  # samples per second (Hz)
-    duration: float = 0.5,  # length of a clip (s)
-) -> SoundSet:  # skipped: what was left out, and why; group: the same for copies
-    "A set of sounds from files."
+    labels: str | os.PathLike[str] | None = None,
+    sample_rate: int = 16000,
+    duration: float = 0.5,
+) -> SoundSet:
+    """A set of sounds from files.
+
+    Args:
+        folder: holds sound files, in sub-folders named after their class
+        labels: a CSV file with columns file, label and, if known, midi; the names of sub-folders if
+            None
+        sample_rate: samples per second (Hz)
+        duration: length of a clip (s)
+
+    Returns:
+        skipped: what was left out, and why; group: the same for copies
+    """
     clips = read_folder(folder, labels=labels, sample_rate=sample_rate, duration=duration)
     return SoundSet(**clips, sample_rate=sample_rate)
 
 # %% ../nbs/05_sounds.ipynb #0073
-def hold_out_pitches(
-    sounds: SoundSet,  # clips, pitched or not
-    *,
-    every: int = 5,  # one semitone in so many
-) -> np.ndarray:  # mask, (n,)
-    "Every clip whose key, or the nearest to its pitch, is a multiple of `every`."
+def hold_out_pitches(sounds: SoundSet, *, every: int = 5) -> np.ndarray:
+    """Every clip whose key, or the nearest to its pitch, is a multiple of `every`.
+
+    Args:
+        sounds: clips, pitched or not
+        every: one semitone in so many
+
+    Returns:
+        mask, (n,)
+    """
     key = np.round(sounds.details.get("key", sounds.midi))
     return np.isfinite(sounds.midi) & (key % every == 0)
 
 # %% ../nbs/05_sounds.ipynb #0074
-def hold_out_groups(
-    sounds: SoundSet,  # any clips
-    *,
-    fraction: float = 0.2,  # of each class's groups, about
-    seed: int = 0,  # which ones
-) -> np.ndarray:  # mask, (n,)
-    "All clips of some of the groups, from every class that has four or more."
+def hold_out_groups(sounds: SoundSet, *, fraction: float = 0.2, seed: int = 0) -> np.ndarray:
+    """All clips of some of the groups, from every class that has four or more.
+
+    Args:
+        sounds: any clips
+        fraction: of each class's groups, about
+        seed: which ones
+
+    Returns:
+        mask, (n,)
+    """
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
         groups = rng.permutation(np.unique(sounds.recordings[sounds.labels == c]))
@@ -306,14 +367,16 @@ def hold_out_clips(sounds, random):
     return np.isin(sounds.recordings, sounds.recordings[held])
 
 # %% ../nbs/05_sounds.ipynb #0076
-def split_sounds(
-    sounds: SoundSet,  # any clips
-    *,
-    seed: int = 0,  # of the random part
-) -> tuple[
-    SoundSet, dict[str, SoundSet]
-]:  # the sounds to train on, of every class; {name: sounds held out}, if there are any
-    "A training set, and sets of what is new to it."
+def split_sounds(sounds: SoundSet, *, seed: int = 0) -> tuple[SoundSet, dict[str, SoundSet]]:
+    """A training set, and sets of what is new to it.
+
+    Args:
+        sounds: any clips
+        seed: of the random part
+
+    Returns:
+        the sounds to train on, of every class; {name: sounds held out}, if there are any
+    """
     random = hold_out_groups(sounds, seed=seed)
     if serves_several_keys(sounds):
         held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
@@ -327,12 +390,16 @@ def split_sounds(
     return sounds[training | released], parts
 
 # %% ../nbs/05_sounds.ipynb #0081
-def detune(
-    sounds: SoundSet,  # any clips
-    *,
-    semitones: Sequence[float] = (-1, -0.5, 0.5, 1),  # how much higher or lower, one copy each
-) -> SoundSet:  # the clips, then their copies
-    "Add copies of all clips, played faster or slower."
+def detune(sounds: SoundSet, *, semitones: Sequence[float] = (-1, -0.5, 0.5, 1)) -> SoundSet:
+    """Add copies of all clips, played faster or slower.
+
+    Args:
+        sounds: any clips
+        semitones: how much higher or lower, one copy each
+
+    Returns:
+        the clips, then their copies
+    """
     rate = dict(sample_rate=sounds.sample_rate)
     copies = [fade_out(repitch(sounds.waveforms, s, **rate), **rate) for s in semitones]
     everything = sounds[np.tile(np.arange(len(sounds)), 1 + len(semitones))]
@@ -341,14 +408,25 @@ def detune(
 
 # %% ../nbs/05_sounds.ipynb #0084
 def batch_source(
-    arrays: Mapping[str, ArrayLike],  # {name: (n, ...)}, one row a clip
+    arrays: Mapping[str, ArrayLike],
     *,
-    batch_size: int = 32,  # rows in a batch, over all hosts
-    seed: int = 0,  # of the order
-    host: int = 0,  # which host this is …
-    hosts: int = 1,  # … of how many
-) -> Sequence[dict[str, np.ndarray]]:  # batches[step] -> {name: (batch_size / hosts, ...)}
-    "Random batches without end; every pass through the data has an order of its own."
+    batch_size: int = 32,
+    seed: int = 0,
+    host: int = 0,
+    hosts: int = 1,
+) -> Sequence[dict[str, np.ndarray]]:
+    """Random batches without end; every pass through the data has an order of its own.
+
+    Args:
+        arrays: {name: (n, ...)}, one row a clip
+        batch_size: rows in a batch, over all hosts
+        seed: of the order
+        host: which host this is …
+        hosts: … of how many
+
+    Returns:
+        batches[step] -> {name: (batch_size / hosts, ...)}
+    """
     import grain
 
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
@@ -367,16 +445,22 @@ def batch_source(
 
 # %% ../nbs/05_sounds.ipynb #0088
 def load_sounds(
-    name: str | os.PathLike[str],  # "drums", "tones", "sounds", "fluidr3", or a folder
+    name: str | os.PathLike[str],
     *,
-    seed: int = 0,  # of sounds made by formula
-    per_class: int = 223,  # of sounds made by formula: clips of each class
-    labels: str
-    | os.PathLike[str]
-    | None = None,  # of a folder: a CSV file with columns file, label and, if known, midi
-    soundfont: str | os.PathLike[str] = FLUIDR3,  # of fluidr3: the file
+    seed: int = 0,
+    per_class: int = 223,
+    labels: str | os.PathLike[str] | None = None,
+    soundfont: str | os.PathLike[str] = FLUIDR3,
 ) -> SoundSet:
-    "The sounds that a word stands for."
+    """The sounds that a word stands for.
+
+    Args:
+        name: "drums", "tones", "sounds", "fluidr3", or a folder
+        seed: of sounds made by formula
+        per_class: of sounds made by formula: clips of each class
+        labels: of a folder: a CSV file with columns file, label and, if known, midi
+        soundfont: of fluidr3: the file
+    """
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}
     if name in made:
         return make_sounds(made[name], per_class=per_class, seed=seed)

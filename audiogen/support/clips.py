@@ -47,17 +47,29 @@ def check_each(values, count, what, name):
 # %% ../../nbs/support/clips.ipynb #clips-06
 @dataclass(frozen=True)
 class SoundSet:
-    "Clips of one length and rate, with what is known of each."
+    """Clips of one length and rate, with what is known of each.
 
-    waveforms: np.ndarray  # (n, t), float32, in [-1, 1]
-    labels: np.ndarray  # (n,), which of the classes; whole numbers from 0
-    classes: tuple[str, ...] = ()  # their names; () if they have none
-    sample_rate: int = 16000  # samples per second (Hz)
-    midi: np.ndarray = None  # pitch in MIDI numbers, (n,); NaN where there is none, or if left out
-    group: np.ndarray | None = None  # which recording a clip was made from, (n,); None: unknown
-    details: dict[str, np.ndarray] = field(default_factory=dict)  # what else is known: (n,) each
-    skipped: tuple[str, ...] = ()  # one line for each file that was left out
-    notes: tuple[str, ...] = ()  # one line for whatever else a reader should know
+    Attributes:
+        waveforms: (n, t), float32, in [-1, 1]
+        labels: (n,), which of the classes; whole numbers from 0
+        classes: their names; () if they have none
+        sample_rate: samples per second (Hz)
+        midi: pitch in MIDI numbers, (n,); NaN where there is none, or if left out
+        group: which recording a clip was made from, (n,); None: unknown
+        details: what else is known: (n,) each
+        skipped: one line for each file that was left out
+        notes: one line for whatever else a reader should know
+    """
+
+    waveforms: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...] = ()
+    sample_rate: int = 16000
+    midi: np.ndarray = None
+    group: np.ndarray | None = None
+    details: dict[str, np.ndarray] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         n = len(self.waveforms)
@@ -85,11 +97,16 @@ class SoundSet:
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
 # %% ../../nbs/support/clips.ipynb #clips-14
-def choose_classes(
-    sounds: SoundSet,  # any clips
-    classes: Sequence[str],  # names, in the order of their new numbers
-) -> SoundSet:  # fewer clips
-    "Only the sounds of these classes."
+def choose_classes(sounds: SoundSet, classes: Sequence[str]) -> SoundSet:
+    """Only the sounds of these classes.
+
+    Args:
+        sounds: any clips
+        classes: names, in the order of their new numbers
+
+    Returns:
+        fewer clips
+    """
     if odd := set(classes) - set(sounds.classes):
         known = ", ".join(sounds.classes)
         raise ValueError(f"the data has no class {min(odd)!r}; want some of {known}")

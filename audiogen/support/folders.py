@@ -24,12 +24,15 @@ from .tables import add_row, clean_label, encoding_note, plain_name, read_table
 from ..waveform import load_audio, seconds_to_samples
 
 # %% ../../nbs/support/folders.ipynb #folders-05
-def walk_files(
-    folder: str | os.PathLike[str],  # where to look
-) -> tuple[
-    list[Path], list[str]
-]:  # paths of all files beneath it, sorted; a line for each folder that can't be read
-    "Find files, through links too; leave hidden files and folders out."
+def walk_files(folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
+    """Find files, through links too; leave hidden files and folders out.
+
+    Args:
+        folder: where to look
+
+    Returns:
+        paths of all files beneath it, sorted; a line for each folder that can't be read
+    """
     files, skipped = [], []
 
     def note(error):
@@ -101,13 +104,17 @@ def unnamed_note(labels, folder, files, found):
 
 # %% ../../nbs/support/folders.ipynb #folders-15
 def find_clips(
-    folder: str | os.PathLike[str],  # where the files are
-    *,
-    labels: str | os.PathLike[str] | None = None,  # a CSV file; the names of sub-folders if None
-) -> tuple[
-    dict[Path, tuple[str, float]], list[str], list[str]
-]:  # {path: (label, midi)}; a line for each folder that can't be read; lines about the rest
-    "Which files of a folder to read, and what they are."
+    folder: str | os.PathLike[str], *, labels: str | os.PathLike[str] | None = None
+) -> tuple[dict[Path, tuple[str, float]], list[str], list[str]]:
+    """Which files of a folder to read, and what they are.
+
+    Args:
+        folder: where the files are
+        labels: a CSV file; the names of sub-folders if None
+
+    Returns:
+        {path: (label, midi)}; a line for each folder that can't be read; lines about the rest
+    """
     folder = Path(folder)
     if labels is not None:
         table, encoding = read_table(labels)
@@ -158,25 +165,33 @@ def merge_names(labels, rows):
     return merged
 
 # %% ../../nbs/support/folders.ipynb #folders-18
-def fade_out(
-    x: np.ndarray,  # waveforms, (..., t)
-    *,
-    sample_rate: int,  # samples per second (Hz)
-    seconds: float = 0.005,  # length of the fade
-) -> np.ndarray:  # the same, ending in silence
-    "Let waveforms end without a click."
+def fade_out(x: np.ndarray, *, sample_rate: int, seconds: float = 0.005) -> np.ndarray:
+    """Let waveforms end without a click.
+
+    Args:
+        x: waveforms, (..., t)
+        sample_rate: samples per second (Hz)
+        seconds: length of the fade
+
+    Returns:
+        the same, ending in silence
+    """
     return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(
         np.float32
     )
 
 # %% ../../nbs/support/folders.ipynb #folders-20
-def fit_clip(
-    x: np.ndarray,  # waveform, (t,)
-    num_samples: int,  # length wanted
-    *,
-    sample_rate: int,  # samples per second (Hz)
-) -> np.ndarray:  # waveform of peak 0.9, (num_samples,)
-    "Cut with a short fade, or append silence, and bring to one level."
+def fit_clip(x: np.ndarray, num_samples: int, *, sample_rate: int) -> np.ndarray:
+    """Cut with a short fade, or append silence, and bring to one level.
+
+    Args:
+        x: waveform, (t,)
+        num_samples: length wanted
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveform of peak 0.9, (num_samples,)
+    """
     if len(x) > num_samples:
         x = fade_out(x[:num_samples], sample_rate=sample_rate)
     loudest = np.abs(x).max(initial=0)
@@ -223,12 +238,16 @@ def load_clips(paths, num_samples, sample_rate):
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, don't read the rest
 
 # %% ../../nbs/support/folders.ipynb #folders-24
-def same_recordings(
-    waveforms: np.ndarray,  # clips, brought to one level, (n, t)
-    *,
-    tolerance: float = 0.002,  # how much samples of copies may differ
-) -> np.ndarray:  # numbers of the recordings, (n,), from 0 in the order of the clips
-    "Which clips are copies of one another, or of a copy?"
+def same_recordings(waveforms: np.ndarray, *, tolerance: float = 0.002) -> np.ndarray:
+    """Which clips are copies of one another, or of a copy?
+
+    Args:
+        waveforms: clips, brought to one level, (n, t)
+        tolerance: how much samples of copies may differ
+
+    Returns:
+        numbers of the recordings, (n,), from 0 in the order of the clips
+    """
     from scipy.spatial import KDTree
 
     digests = (sha256(np.ascontiguousarray(x)).digest() for x in waveforms)
@@ -304,15 +323,24 @@ def gather_clips(waveforms, rows, skipped, notes):
 
 # %% ../../nbs/support/folders.ipynb #folders-30
 def read_folder(
-    folder: str | os.PathLike[str],  # holds sound files, in sub-folders named after their class
+    folder: str | os.PathLike[str],
     *,
-    labels: str
-    | os.PathLike[str]
-    | None,  # a CSV file with columns file, label and, if known, midi; the names of sub-folders if None
-    sample_rate: int,  # samples per second (Hz)
-    duration: float,  # length of a clip (s)
-) -> dict[str, Any]:  # waveforms, labels, classes, midi, group, details, skipped, notes
-    "What a SoundSet holds, read from files."
+    labels: str | os.PathLike[str] | None,
+    sample_rate: int,
+    duration: float,
+) -> dict[str, Any]:
+    """What a SoundSet holds, read from files.
+
+    Args:
+        folder: holds sound files, in sub-folders named after their class
+        labels: a CSV file with columns file, label and, if known, midi; the names of sub-folders if
+            None
+        sample_rate: samples per second (Hz)
+        duration: length of a clip (s)
+
+    Returns:
+        waveforms, labels, classes, midi, group, details, skipped, notes
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")

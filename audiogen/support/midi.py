@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1chunks
-def chunks(
-    data,  # of a MIDI file, or of a RIFF file behind its first 12 bytes
-    size_format,  # of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
-):  # yields name, size as the file says, content, which is shorter if the file was cut
-    "The chunks of a file."
+def chunks(data, size_format):
+    """The chunks of a file.
+
+    Args:
+        data: of a MIDI file, or of a RIFF file behind its first 12 bytes
+        size_format: of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
+
+    Returns:
+        yields name, size as the file says, content, which is shorter if the file was cut
+    """
     at = 0
     while at + 8 <= len(data):
         size = struct.unpack(size_format, data[at + 4 : at + 8])[0]
@@ -31,10 +36,15 @@ def chunks(
 LARGEST_MIDI = 2**24  # bytes, for some four million notes
 
 
-def midi_bytes(
-    path,  # a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
-):  # its bytes
-    "Read a whole MIDI file, but no other."
+def midi_bytes(path):
+    """Read a whole MIDI file, but no other.
+
+    Args:
+        path: a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
+
+    Returns:
+        its bytes
+    """
     with open(path, "rb") as file:
         first = file.read(12)
         if not first:
@@ -53,10 +63,15 @@ def midi_bytes(
     raise ValueError("it is a RIFF file without a chunk called data")
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1tracks
-def midi_tracks(
-    data,  # bytes of a Standard MIDI File
-):  # format (0, 1 or 2), division, list of the tracks' bytes
-    "Take a MIDI file apart."
+def midi_tracks(data):
+    """Take a MIDI file apart.
+
+    Args:
+        data: bytes of a Standard MIDI File
+
+    Returns:
+        format (0, 1 or 2), division, list of the tracks' bytes
+    """
     parts = [*chunks(data, ">L")]
     if not parts or parts[0][0] != b"MThd" or len(parts[0][2]) < 6:
         raise ValueError("its header, MThd, is missing or cut short")
@@ -74,10 +89,15 @@ def midi_tracks(
     return kind, division, [content for _, content in tracks]
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1beat
-def read_division(
-    division,  # of a MIDI file, 16 bits
-):  # ticks per beat, microseconds per beat, does the tempo count?
-    "How long a tick is. Frames have no tempo: there the beat is a second."
+def read_division(division):
+    """How long a tick is. Frames have no tempo: there the beat is a second.
+
+    Args:
+        division: of a MIDI file, 16 bits
+
+    Returns:
+        ticks per beat, microseconds per beat, does the tempo count?
+    """
     in_frames = division >= 0x8000
     frames, ticks = 256 - (division >> 8), division & (0xFF if in_frames else 0x7FFF)
     if not ticks:
@@ -96,21 +116,25 @@ PORT, END, TEMPO = 0x21, 0x2F, 0x51  # and of those that are not for instruments
 DATA_BYTES = {PROGRAM: 1, 0xD0: 1, 0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys(range(0xF4, 0xFF), 0)
 
 
-def take(
-    stream,  # io.BytesIO
-    count,  # bytes wanted
-) -> bytes:
-    "The next bytes of a track."
+def take(stream, count) -> bytes:
+    """The next bytes of a track.
+
+    Args:
+        stream: io.BytesIO
+        count: bytes wanted
+    """
     found = stream.read(count)
     if len(found) < count:
         raise ValueError("its last event is cut short")
     return found
 
 
-def take_number(
-    stream,  # io.BytesIO
-) -> int:
-    "The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes."
+def take_number(stream) -> int:
+    """The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes.
+
+    Args:
+        stream: io.BytesIO
+    """
     value = 0
     for _ in range(4):
         byte = take(stream, 1)[0]
@@ -120,10 +144,15 @@ def take_number(
     raise ValueError(f"the number before byte {stream.tell()} has no end; want 4 bytes at most")
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1track
-def track_events(
-    track,  # bytes
-):  # yields (ticks since the beginning, kind, channel + 16 · port, data); an END is the last
-    "The events of a track that matter here."
+def track_events(track):
+    """The events of a track that matter here.
+
+    Args:
+        track: bytes
+
+    Returns:
+        yields (ticks since the beginning, kind, channel + 16 · port, data); an END is the last
+    """
     stream, ticks, running, port = io.BytesIO(track), 0, None, 0
     while stream.tell() < len(track):
         ticks += take_number(stream)
@@ -154,11 +183,16 @@ def track_events(
     yield ticks, END, None, b""
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1timed
-def timed_events(
-    tracks,  # bytes of each
-    division,  # of the file
-):  # yields (seconds, track, kind, channel + 16 · port, data)
-    "The events of tracks that are played together, in order of time."
+def timed_events(tracks, division):
+    """The events of tracks that are played together, in order of time.
+
+    Args:
+        tracks: bytes of each
+        division: of the file
+
+    Returns:
+        yields (seconds, track, kind, channel + 16 · port, data)
+    """
     per_beat, tempo, tempo_counts = read_division(division)
     events = []
     for number, track in enumerate(tracks, 1):
@@ -175,10 +209,15 @@ def timed_events(
         yield elapsed / (per_beat * 1_000_000), number, kind, channel, data
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1pair
-def match_presses(
-    presses,  # of one key, in order: (seconds, what was struck; None where let go)
-):  # pairs (start, end, what was struck); ons and offs that don't match; offs without a note
-    "Let the first note-off end the first note, as long as there are as many of both."
+def match_presses(presses):
+    """Let the first note-off end the first note, as long as there are as many of both.
+
+    Args:
+        presses: of one key, in order: (seconds, what was struck; None where let go)
+
+    Returns:
+        pairs (start, end, what was struck); ons and offs that don't match; offs without a note
+    """
     pairs, ons, offs, spare = [], [], [], []
     for seconds, struck in presses:
         if struck:
@@ -193,22 +232,29 @@ def match_presses(
     return pairs, ons, offs, spare
 
 
-def first_after(
-    moments,  # sorted (s)
-    start,  # s
-    end,  # if none is later (s)
-) -> float:
-    "The first moment after the start."
+def first_after(moments, start, end) -> float:
+    """The first moment after the start.
+
+    Args:
+        moments: sorted (s)
+        start: s
+        end: if none is later (s)
+    """
     later = bisect_right(moments, start)
     return moments[later] if later < len(moments) else end
 
 # %% ../../nbs/support/midi.ipynb #midi-pair
-def pair_presses(
-    presses,  # of one key, in order: (seconds, what was struck; None where let go)
-    end,  # of the song (s)
-    other_offs=(),  # of this key, sorted, which ended nothing in their own tracks (s)
-) -> list:  # of (start, end, what was struck)
-    "Find the end of each note."
+def pair_presses(presses, end, other_offs=()) -> list:
+    """Find the end of each note.
+
+    Args:
+        presses: of one key, in order: (seconds, what was struck; None where let go)
+        end: of the song (s)
+        other_offs: of this key, sorted, which ended nothing in their own tracks (s)
+
+    Returns:
+        of (start, end, what was struck)
+    """
     pairs, ons, offs, _ = match_presses(presses)
     moments = sorted([start for start, _ in ons] + offs)
     for start, struck in ons:  # more of them than note-offs
@@ -252,10 +298,15 @@ class Channel:
             self.cuts.append(seconds)
 
 # %% ../../nbs/support/midi.ipynb #midi-pressed
-def pressed_keys(
-    events,  # from timed_events
-):  # list of (start, seconds, Press); when the last event is (s)
-    "All keys that are struck in tracks that are played together, and how long each is held."
+def pressed_keys(events):
+    """All keys that are struck in tracks that are played together, and how long each is held.
+
+    Args:
+        events: from timed_events
+
+    Returns:
+        list of (start, seconds, Press); when the last event is (s)
+    """
     channels, presses, end = defaultdict(Channel), defaultdict(list), 0.0
     for end, track, kind, number, data in events:
         channel = channels[number]

@@ -73,12 +73,15 @@ def sounding_pitch(key, zone):
     return key - 12.0 * np.array(octaves)
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-10
-def sample_zones(
-    soundfont: str | os.PathLike[str],  # path of an .sf2 file
-) -> dict[
-    int, dict[int, str]
-]:  # {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
-    "Which recording a soundfont plays for each key of each instrument."
+def sample_zones(soundfont: str | os.PathLike[str]) -> dict[int, dict[int, str]]:
+    """Which recording a soundfont plays for each key of each instrument.
+
+    Args:
+        soundfont: path of an .sf2 file
+
+    Returns:
+        {General MIDI number of an instrument: {MIDI key: name of the recording that serves it}}
+    """
     from sf2utils.sf2parse import Sf2File
 
     def keys(bag):
@@ -100,10 +103,15 @@ def sample_zones(
         return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-12
-def open_soundfont(
-    path: str | os.PathLike[str],  # an .sf2 file
-) -> Any:  # a tinysoundfont.Synth
-    "Load a soundfont; say what is missing, if something is."
+def open_soundfont(path: str | os.PathLike[str]) -> Any:
+    """Load a soundfont; say what is missing, if something is.
+
+    Args:
+        path: an .sf2 file
+
+    Returns:
+        a tinysoundfont.Synth
+    """
     check_soundfont(path)
     try:
         import sf2utils  # noqa: F401
@@ -119,14 +127,20 @@ def open_soundfont(
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-13
 def render_notes(
-    synth: Any,  # a tinysoundfont.Synth at 48 kHz, with one font loaded
-    program: int,  # General MIDI number of the instrument
-    keys: Sequence[int],  # MIDI keys
-    *,
-    sample_rate: int,  # samples per second (Hz)
-    duration: float,  # length (s); the key is let go after three quarters of it
-) -> np.ndarray:  # waveforms, (keys, t)
-    "Notes of one instrument, left channel."
+    synth: Any, program: int, keys: Sequence[int], *, sample_rate: int, duration: float
+) -> np.ndarray:
+    """Notes of one instrument, left channel.
+
+    Args:
+        synth: a tinysoundfont.Synth at 48 kHz, with one font loaded
+        program: General MIDI number of the instrument
+        keys: MIDI keys
+        sample_rate: samples per second (Hz)
+        duration: length (s); the key is let go after three quarters of it
+
+    Returns:
+        waveforms, (keys, t)
+    """
     synth.program_select(0, 0, 0, program)
 
     def play(seconds):
@@ -169,14 +183,25 @@ def check_notes(keys, per_family, sample_rate, duration):
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-14
 def render_soundfont(
-    path: str | os.PathLike[str],  # a General MIDI .sf2 file
+    path: str | os.PathLike[str],
     *,
-    keys: Sequence[int],  # MIDI keys
-    per_family: int,  # instruments of each family, up to 8
-    sample_rate: int,  # samples per second (Hz)
-    duration: float,  # length of a note (s)
-) -> dict[str, Any]:  # waveforms, labels, classes, midi, group, details
-    "What a SoundSet holds, from a soundfont; silent keys, out of an instrument's range, are left out."
+    keys: Sequence[int],
+    per_family: int,
+    sample_rate: int,
+    duration: float,
+) -> dict[str, Any]:
+    """What a SoundSet holds, from a soundfont; silent keys, out of an instrument's range, are left out.
+
+    Args:
+        path: a General MIDI .sf2 file
+        keys: MIDI keys
+        per_family: instruments of each family, up to 8
+        sample_rate: samples per second (Hz)
+        duration: length of a note (s)
+
+    Returns:
+        waveforms, labels, classes, midi, group, details
+    """
     keys = check_notes(keys, per_family, sample_rate, duration)
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     programs = (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family))

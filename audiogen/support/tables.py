@@ -16,10 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../../nbs/support/tables.ipynb #tables-05
-def decode_text(
-    data: bytes,  # of a text file, or of a file's name
-) -> tuple[str, str]:  # the text, and the name of its encoding
-    "Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252."
+def decode_text(data: bytes) -> tuple[str, str]:
+    """Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252.
+
+    Args:
+        data: of a text file, or of a file's name
+
+    Returns:
+        the text, and the name of its encoding
+    """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace"), "UTF-16"
     try:
@@ -187,10 +192,15 @@ def read_table(path):
     return table, encoding
 
 # %% ../../nbs/support/tables.ipynb #tables-12
-def read_labels(
-    path: str | os.PathLike[str],  # a CSV file with columns file, label and, if known, midi
-) -> dict[str, tuple[str, float]]:  # {file: (label, midi)}
-    "Labels from a table, as spreadsheets write them."
+def read_labels(path: str | os.PathLike[str]) -> dict[str, tuple[str, float]]:
+    """Labels from a table, as spreadsheets write them.
+
+    Args:
+        path: a CSV file with columns file, label and, if known, midi
+
+    Returns:
+        {file: (label, midi)}
+    """
     return read_table(path)[0]
 
 # %% ../../nbs/support/tables.ipynb #tables-13
