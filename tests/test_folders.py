@@ -18,7 +18,7 @@ from audiogen.support import folders
 from audiogen.support.clips import SoundSet
 from audiogen.support.evaluation import evaluate
 from audiogen.support.files import READABLE
-from audiogen.support.folders import find_clips, read_labels, same_recordings
+from audiogen.support.folders import find_clips, same_recordings
 from audiogen.support.run_settings import (
     absolute_paths,
     class_names,
@@ -28,6 +28,7 @@ from audiogen.support.run_settings import (
     run_settings,
 )
 from audiogen.support.store import model_info
+from audiogen.support.tables import read_labels
 from audiogen.waveform import sine
 
 RATE = 16000
