@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import unicodedata
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .checks import check_count, check_memory
+from .checks import check_count, check_memory, plural
 from .files import READABLE
-from .tables import add_row, encoding_note, plain_name, read_table
+from .tables import add_row, clean_label, encoding_note, plain_name, read_table
 from ..waveform import load_audio, seconds_to_samples
 
 # %% ../../nbs/support/folders.ipynb #folders-05
@@ -50,6 +51,31 @@ def leads_up(path):
     target = path.resolve()
     return any(parent.resolve().is_relative_to(target) for parent in path.absolute().parents)
 
+# %% ../../nbs/support/folders.ipynb #folders-32
+BESIDE = (  # suffixes of what lies beside sounds and is no sound
+    *(".csv", ".tsv", ".txt", ".md", ".rtf", ".pdf", ".html", ".htm", ".nfo", ".log", ".url"),
+    *(".json", ".xml", ".yaml", ".yml", ".ini", ".db", ".cue", ".m3u", ".m3u8", ".pls", ".asd"),
+    *(".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".svg"),
+)
+
+
+def suffix_of(path):
+    "The suffix of a file, in small letters."
+    return path.suffix.lower()
+
+
+def others_note(files):
+    "A line about files that are left out for their suffixes, if there are any."
+    suffixes = Counter(map(suffix_of, files))
+    for known in (*READABLE, *BESIDE):
+        del suffixes[known]
+    if not suffixes:
+        return []
+    shown = [f"{plain_name(s)[:20] or 'none'} ({n})" for s, n in suffixes.most_common(5)]
+    more = ", …" if len(suffixes) > 5 else ""
+    left = plural(suffixes.total(), "file")
+    return [f"{left} with other suffixes left out: {', '.join(shown)}{more}"]
+
 # %% ../../nbs/support/folders.ipynb #folders-10
 def spelling(path):
     "What stays of a path when it is written on another system: other slashes, capitals, accents."
@@ -62,6 +88,17 @@ def name_in(path, folder):
     whole, root = (Path(os.path.abspath(p)) for p in (path, folder))
     return plain_name((whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
+# %% ../../nbs/support/folders.ipynb #folders-33
+def unnamed_note(labels, folder, files, found):
+    "A line about sound files in a folder that its table doesn't name, if there are any."
+    named = {os.path.realpath(path) for path in found}
+    sounds = [path for path in files if suffix_of(path) in READABLE]
+    left = [path for path in sounds if os.path.realpath(path) not in named]
+    if not left:
+        return []
+    such = f"{len(left)}, such as {name_in(left[0], folder)}"
+    return [f"{labels}: sound files that it doesn't name, left out: {such}"]
+
 # %% ../../nbs/support/folders.ipynb #folders-15
 def find_clips(
     folder: str | os.PathLike[str],  # where the files are
@@ -69,24 +106,27 @@ def find_clips(
     labels: str | os.PathLike[str] | None = None,  # a CSV file; the names of sub-folders if None
 ) -> tuple[
     dict[Path, tuple[str, float]], list[str], list[str]
-]:  # {path: (label, midi)}; a line for each folder that can't be read; lines about the table
+]:  # {path: (label, midi)}; a line for each folder that can't be read; lines about the rest
     "Which files of a folder to read, and what they are."
     folder = Path(folder)
     if labels is not None:
         table, encoding = read_table(labels)
-        return find_labelled(folder, labels, table), [], encoding_note(labels, encoding)
+        files, _ = walk_files(folder)
+        found = find_labelled(folder, labels, table, files)
+        notes = encoding_note(labels, encoding) + unnamed_note(labels, folder, files, found)
+        return found, [], notes
     files, skipped = walk_files(folder)
     loose = folder.resolve().name  # the class of files in no sub-folder
     found = {}
     for path in files:
-        if path.suffix.lower() in READABLE:
+        if suffix_of(path) in READABLE:
             name = loose if path.parent == folder else path.relative_to(folder).parts[0]
-            found[path] = unicodedata.normalize("NFC", plain_name(name)), math.nan
-    return found, skipped, []
+            found[path] = clean_label(plain_name(name)) or ascii(name), math.nan
+    return found, skipped, others_note(files)
 
 # %% ../../nbs/support/folders.ipynb #folders-16
-def find_labelled(folder, labels, table):
-    "The files of a table, as read from the file `labels`: {path: (label, midi)}."
+def find_labelled(folder, labels, table, files):
+    "The files that a table names, among others those of the folder: {path: (label, midi)}."
     places = (folder, Path(labels).parent, Path())
 
     def exact(name):
@@ -95,7 +135,7 @@ def find_labelled(folder, labels, table):
 
     paths = {name: exact(name) for name in table}
     if None in paths.values():  # in another spelling?
-        known = {spelling(path.relative_to(folder)): path for path in walk_files(folder)[0]}
+        known = {spelling(path.relative_to(folder)): path for path in files}
         paths = {name: path or known.get(spelling(name)) for name, path in paths.items()}
     if not any(paths.values()):
         raise ValueError(
@@ -231,13 +271,19 @@ def copies_note(group, file):
     return [f"copies of other clips: {len(copies)}, such as {copies[0]}; {together}"]
 
 
-def first_pitches(midi, group):
-    "Give copies the pitch of the first of them that has one."
-    known = {}
-    for number, pitch in zip(group, midi):
+def share_pitches(midi, group, file):
+    "Give copies the pitch that is known of one of them; refuse copies that have two."
+    known = {}  # {recording: {pitch: the first file that has it}}
+    for number, pitch, name in zip(group, midi, file):
         if np.isfinite(pitch):
-            known.setdefault(number, pitch)
-    return np.array([known.get(number, math.nan) for number in group])
+            known.setdefault(number, {}).setdefault(pitch, name)
+    odd = [pitches for pitches in known.values() if len(pitches) > 1]
+    if odd:
+        both = " and ".join(f"{name} ({pitch:g})" for pitch, name in [*odd[0].items()][:2])
+        more = f", and {len(odd) - 1} more recordings have several" if len(odd) > 1 else ""
+        wanted = "one pitch for each recording; mend the table, or leave midi empty"
+        raise ValueError(f"{both} are copies with different pitches{more}; want {wanted}")
+    return np.array([min(known.get(number, [math.nan])) for number in group])
 
 # %% ../../nbs/support/folders.ipynb #folders-29
 def gather_clips(waveforms, rows, skipped, notes):
@@ -249,7 +295,7 @@ def gather_clips(waveforms, rows, skipped, notes):
         waveforms=waveforms,
         labels=numbers,
         classes=tuple(map(str, classes)),
-        midi=first_pitches(midi, group),
+        midi=share_pitches(midi, group, file),
         group=group,
         details=dict(file=file),
         skipped=tuple(skipped),
@@ -281,7 +327,7 @@ def read_folder(
         clips.append(answer)
         rows.append((name_in(path, folder), *wanted[path]))
     if not clips:
-        why = f" ({skipped[0]})" if skipped else ""
+        why = f" ({(skipped + notes)[0]})" if skipped + notes else ""
         wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
         raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
     return gather_clips(np.stack(clips), rows, skipped, notes)

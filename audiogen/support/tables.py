@@ -10,6 +10,9 @@ import csv
 import io
 import math
 import os
+import re
+import unicodedata
+from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../../nbs/support/tables.ipynb #tables-05
@@ -25,9 +28,21 @@ def decode_text(
         return data.decode("cp1252", errors="replace"), "Windows-1252"
 
 # %% ../../nbs/support/tables.ipynb #tables-07
+def is_control(character):
+    "Does it end a line, or steer a terminal?"
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp")
+
+
 def plain_name(path):
     "A path as text that can be printed and saved, whatever bytes its name is made of."
-    return decode_text(os.fsencode(path))[0]
+    text = decode_text(os.fsencode(path))[0]
+    return "".join(repr(c)[1:-1] if is_control(c) else c for c in text)
+
+
+def clean_label(text):
+    "A label in one spelling: composed letters, single spaces, no characters without width."
+    seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", seen).split())
 
 # %% ../../nbs/support/tables.ipynb #tables-09
 def find_delimiter(first):
@@ -37,72 +52,138 @@ def find_delimiter(first):
     return max(",;\t", key=first.count)
 
 
-def table_reader(text):
-    "Reads a table row by row; it counts the lines."
+def numbered_rows(text):
+    "The rows of a table, each with the number of the line that it begins in."
     lines = io.StringIO(text.strip(), newline=None).readlines()
     delimiter = find_delimiter(lines[0] if lines else "")
-    return csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
+    options = dict(delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=None), **options)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as e:
+            wanted = "quotation marks closed, and doubled inside a cell"
+            raise ValueError(f"line {line}: {e}; want {wanted}") from None
+        if row is None:
+            return
+        yield line, [value.strip() for value in row]
 
 
-def table_rows(reader):
-    "The rows of a table: {column: value}."
-    columns = None
-    for row in reader:
-        row = [value.strip() for value in row]
+@contextmanager
+def at_line(number):
+    "Name the line in what is refused in the block."
+    try:
+        yield
+    except ValueError as e:
+        raise ValueError(f"line {number}: {e}") from None
+
+# %% ../../nbs/support/tables.ipynb #tables-16
+def table_rows(text):
+    "The rows of a table, each with the number of its line: (line, {column: value})."
+    columns, line = None, 1
+    for line, row in numbered_rows(text):
         if not any(row) or (columns is None and row[0].lower().startswith("sep=")):
             continue
-        if columns is None:
-            columns = check_columns([name.lower() for name in row])
-        else:
-            yield dict(zip(columns, row))
-    check_columns(columns or [])
+        with at_line(line):
+            if columns is None:
+                columns = check_columns([clean_label(name).lower() for name in row])
+                continue
+            if any(row[len(columns) :]):
+                wanted = "text that holds a separator in quotation marks"
+                raise ValueError(f"{len(row)} cells for {len(columns)} columns; want {wanted}")
+        yield line, dict(zip(columns, row))
+    with at_line(line):
+        check_columns(columns or [])
 
 
 def check_columns(columns):
-    "Refuse a table without the two columns that it needs."
+    "Refuse a table without the two columns that it needs, or with one of them twice."
+    wanted = "a first line such as file,label or file,label,midi"
     if missing := {"file", "label"} - set(columns):
-        wanted = "a first line such as file,label or file,label,midi"
         raise ValueError(f"no column {min(missing)!r}; want {wanted}")
+    for name in ("file", "label", "midi"):
+        if columns.count(name) > 1:
+            raise ValueError(f"{columns.count(name)} columns {name!r}; want {wanted}")
     return columns
+
+# %% ../../nbs/support/tables.ipynb #tables-18
+NUMBER = re.compile(r"\d{1,3}([.,]\d*)?", re.ASCII)  # a decimal comma, too
+NOTE = re.compile(r"([A-G])([#♯b♭]?)(-?\d)", re.ASCII | re.IGNORECASE)
+
+
+def parse_midi(text):
+    "A MIDI number from 60, 60.5, 60,5 or C4; NaN if there is none."
+    midi = math.nan
+    if not text:
+        return midi
+    if NUMBER.fullmatch(text):
+        midi = float(text.replace(",", "."))
+    elif note := NOTE.fullmatch(text):
+        letter, accidental, octave = note.groups()
+        midi = 12.0 * (int(octave) + 1) + "C D EF G A B".index(letter.upper())
+        midi += 0 if not accidental else 1 if accidental in "#♯" else -1
+    if not 0 <= midi <= 127:
+        wanted = "a MIDI number from 0 to 127, such as 60, or a note such as C4"
+        raise ValueError(f"midi is {text[:40]!r}; want {wanted}")
+    return midi
 
 # %% ../../nbs/support/tables.ipynb #tables-10
 def parse_row(row):
     "What a row says: a file and its (label, midi)."
-    file, label = row.get("file"), row.get("label")
+    file, label, midi = (row.get(column, "") for column in ("file", "label", "midi"))
+    for value in (file, label, midi):
+        if any(map(is_control, value)):
+            why = "has a line break or a control character"
+            raise ValueError(f"{value[:40]!r} {why}; want none; is a quotation mark missing?")
+    label = clean_label(label)
     if not file:
-        raise ValueError(f"there is no file for {label!r}; want one in each line")
+        raise ValueError(f"there is no file for {label[:40]!r}; want one in each line")
     if not label:
-        raise ValueError(f"{file} has no label; want one in each line")
-    midi = (row.get("midi") or "nan").replace(",", ".")  # a decimal comma
-    return file, (label, float(midi))
+        raise ValueError(f"{file[:200]} has no label; want one in each line")
+    return file, (label, parse_midi(midi))
 
 
 def add_row(table, file, row):
     "Add a file's (label, midi) to what is known of it; refuse a contradiction."
     label, midi = row
     known_label, known_midi = table.get(file, row)
+    name = plain_name(file)[:200]
     if label != known_label:
-        both = f"{known_label!r} and {label!r}"
-        raise ValueError(f"{plain_name(file)} is both {both}; want one label for each file")
+        both = f"{known_label[:40]!r} and {label[:40]!r}"
+        raise ValueError(f"{name} is both {both}; want one label for each file")
     pitches = {pitch for pitch in (known_midi, midi) if not math.isnan(pitch)}
     if len(pitches) > 1:
         both = f"{known_midi:g} and {midi:g}"
-        raise ValueError(f"{plain_name(file)} has the pitches {both}; want one for each file")
+        raise ValueError(f"{name} has the pitches {both}; want one for each file")
     table[file] = label, min(pitches, default=math.nan)
 
 # %% ../../nbs/support/tables.ipynb #tables-11
-def read_table(path):
-    "Labels from a table, {file: (label, midi)}, and the name of its encoding."
-    text, encoding = decode_text(Path(path).read_bytes())
+def read_text(path):
+    "The text of a table, and the name of its encoding."
+    try:
+        text, encoding = decode_text(Path(path).read_bytes())
+    except OSError as e:
+        wanted = "a CSV file with columns file, label and, if known, midi"
+        raise type(e)(f"labels: {plain_name(path)}: {e.strerror}; want {wanted}") from None
     if "\0" in text:
         why = "it holds zero bytes, as UTF-16 without a mark does"
         raise ValueError(f"{path}: {why}; save it as UTF-8")
-    table, reader = {}, table_reader(text)
+    return text, encoding
+
+
+def read_table(path):
+    "Labels from a table, {file: (label, midi)}, and the name of its encoding."
+    text, encoding = read_text(path)
+    table = {}
     try:
-        for row in table_rows(reader):
-            add_row(table, *parse_row(row))
-    except (ValueError, csv.Error) as e:
-        raise ValueError(f"{path}: line {max(1, reader.line_num)}: {e}") from None
+        for line, row in table_rows(text):
+            with at_line(line):
+                add_row(table, *parse_row(row))
+        if not table:
+            raise ValueError("it has no rows; want one for each file")
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from None
     return table, encoding
 
 # %% ../../nbs/support/tables.ipynb #tables-12
