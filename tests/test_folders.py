@@ -210,6 +210,40 @@ def test_names_in_latin_1_are_text(tmp_path):
     )
 
 
+def test_names_with_control_characters_are_shown_escaped(tmp_path):
+    save(tmp_path / "ki\x1b[31mck" / "a\nb.wav")
+    save(tmp_path / "\u200b" / "c.wav", i=1)
+    (tmp_path / "ki\x1b[31mck" / "bad\x07.wav").write_text("no sound")
+    sounds = load_folder(tmp_path)
+    assert sounds.classes == (r"'\u200b'", r"ki\x1b[31mck")
+    assert [*sounds.details["file"]] == [r"ki\x1b[31mck/a\nb.wav", "\u200b/c.wav"]
+    assert len(sounds.skipped) == 1 and r"bad\x07.wav" in sounds.skipped[0]
+    assert "\x1b" not in sounds.skipped[0] and "\x07" not in sounds.skipped[0]
+
+
+def test_files_with_other_suffixes_are_counted(tmp_path):
+    save(tmp_path / "kick" / "a.wav")
+    for name in "1.xyz 2.XYZ 3.abc none README.txt t.csv cover.JPG .hidden.xyz".split():
+        (tmp_path / "kick" / name).write_text("x")
+    line = "4 files with other suffixes left out: .xyz (2), .abc (1), none (1)"
+    assert load_folder(tmp_path).notes == (line,)
+    (tmp_path / "kick" / "a.wav").unlink()
+    with pytest.raises(ValueError, match="no sound in it \\(4 files with other suffixes"):
+        load_folder(tmp_path)
+    for i in range(9):
+        (tmp_path / "kick" / f"a.s{i}").write_text("x")
+    save(tmp_path / "kick" / "a.wav")
+    (line,) = load_folder(tmp_path).notes
+    assert line.startswith("13 files") and line.endswith(", …") and line.count("(") == 5
+
+
+def test_a_folder_of_sounds_and_papers_needs_no_note(tmp_path):
+    save(tmp_path / "kick" / "a.wav")
+    for name in ("README.txt", "notes.md", "kick/cover.png", "kick/Thumbs.db", "set.json"):
+        (tmp_path / name).write_text("x")
+    assert load_folder(tmp_path).notes == ()
+
+
 def test_a_decomposed_name_is_the_same_class_as_the_composed(tmp_path):
     save(tmp_path / "Flo\u0308te" / "a.wav")
     assert load_folder(tmp_path).classes == ("Fl\u00f6te",)
@@ -347,9 +381,112 @@ def test_a_file_beside_the_folder_is_read(kit, tmp_path):
     }
 
 
+def refusal(tmp_path, text):
+    "Why a table is refused, in one line."
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError) as refused:
+        read_labels(tmp_path / "t.csv")
+    line = str(refused.value).removeprefix(f"{tmp_path / 't.csv'}: ")
+    assert line.isprintable() and len(line) < 200
+    return line
+
+
+@pytest.mark.parametrize(
+    "rows, line",
+    [
+        ('a.wav,k,60\nb.wav,"k,61\nc.wav,k,62\nd.wav,k,63', 3),  # to the end of the file
+        ('a.wav,k,60\nb.wav,"k,61\nc.wav,k",62\nd.wav,k,63', 3),  # to a second stray quote
+        ('"a.wav,k,60\n' + 20 * "b.wav,k,61\n", 2),
+        ('"a.wav,k,60\nb.wav",k,61', 2),
+        ('a.wav,k,60,x\nb.wav,k,61,"12 inch\nc.wav,k,62,x\n' + 9000 * "d.wav,k,62,x\n", 3),
+        ('a.wav,k,60,x\nb.wav,k,61,"x" y\nc.wav,k,62,x', 3),
+        ('a.wav,k,60,x\nb.wav,k,61,"12 inch\nc.wav,k,62,"x"', 3),
+        ('a.wav,k,"60\n61"', 2),
+    ],
+)
+def test_a_stray_quote_is_refused_where_it_opens(tmp_path, rows, line):
+    assert refusal(tmp_path, "file,label,midi,note\n" + rows).startswith(f"line {line}: ")
+
+
+def test_quotes_that_are_closed_are_read(tmp_path):
+    rows = 'a.wav,"12"" inch","one\ntwo, three"\nb.wav,12" inch,x\nc.wav,"low, dark",\n'
+    (tmp_path / "t.csv").write_text("file,label,note\n" + rows)
+    labels = {name: label for name, (label, _) in read_labels(tmp_path / "t.csv").items()}
+    assert labels == {"a.wav": '12" inch', "b.wav": '12" inch', "c.wav": "low, dark"}
+
+
+def test_a_comma_without_quotes_drops_no_words(tmp_path):
+    line = refusal(tmp_path, "file,label\na.wav,bass, drum\n")
+    assert line.startswith("line 2: 3 cells for 2 columns; want ")
+
+
+@pytest.mark.parametrize("character", ["\x1b[31m", "\x07", "\u2028", "\x85", "\t"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_control_characters_in_a_table_are_refused(tmp_path, character, column):
+    row = ["a.wav", "kick", "60"]
+    row[column] = f"{row[column][:1]}{character}{row[column][1:]}"
+    line = refusal(tmp_path, f"file,label,midi\n{','.join(row)}\n")
+    assert line.startswith("line 2: ") and "control character" in line
+
+
+@pytest.mark.parametrize(
+    "label", ["cafe\u0301", "\u200bcafé", "café\u200d", "café\xa0", "\ufeffcafé", "\u2060 café"]
+)
+def test_labels_that_look_the_same_are_one_class(tmp_path, label):
+    (tmp_path / "t.csv").write_text(f"file,label\na,café\nb,{label}\na,{label}\n", "utf-8")
+    assert {label for label, _ in read_labels(tmp_path / "t.csv").values()} == {"café"}
+
+
+@pytest.mark.parametrize(
+    "text, midi",
+    {
+        **{"0": 0, "127": 127, "60.5": 60.5, '"60,5"': 60.5, "60.": 60},
+        **{"C4": 60, "c4": 60, "F#3": 54, "Bb2": 46, "A4": 69, "C-1": 0, "G9": 127, "E♭4": 63},
+    }.items(),
+)
+def test_pitches_are_numbers_or_notes(tmp_path, text, midi):
+    (tmp_path / "t.csv").write_text(f"file,label,midi\na.wav,k,{text}\n", encoding="utf-8")
+    assert read_labels(tmp_path / "t.csv") == {"a.wav": ("k", midi)}
+
+
+@pytest.mark.parametrize(
+    "text", "inf -inf nan NaN n/a 1e400 440 127.5 -3 1_0 0x3c ６０ C4x H4 Cb-1 G#9 C".split()
+)
+def test_what_is_no_pitch_is_refused(tmp_path, text):
+    assert refusal(tmp_path, f"file,label,midi\na.wav,k,{text}\n") == (
+        f"line 2: midi is {text!r}; want a MIDI number from 0 to 127, such as 60, "
+        "or a note such as C4"
+    )
+
+
+def test_long_cells_are_shortened_in_messages(tmp_path):
+    long = 90_000 * "x"
+    for row in (f",{long},", f"{long},,", f"a,b,{long}", f"{long},b,\n{long},c,"):
+        refusal(tmp_path, f"file,label,midi\n{row}\n")
+
+
+def test_a_table_that_is_not_there_names_the_argument(kit, tmp_path):
+    for path, why in ((tmp_path, "Is a directory"), (tmp_path / "no.csv", "No such file")):
+        with pytest.raises(OSError) as refused:
+            load_folder(kit, labels=path)
+        line = str(refused.value)
+        assert line.startswith(f"labels: {path}: {why}") and "want a CSV file with" in line
+
+
+def test_files_that_a_table_does_not_name_are_counted(kit, tmp_path):
+    save(kit / "kick" / "c.wav", i=9)
+    (kit / "readme.txt").write_text("x")
+    (kit / "kick" / "z.wav").symlink_to(kit / "kick" / "a.wav")  # the same file
+    (tmp_path / "t.csv").write_text("file,label\nkick/a.wav,boom\n")
+    such = "sound files that it doesn't name, left out: 2, such as kick/Größe b.wav"
+    assert load_folder(kit, labels=tmp_path / "t.csv").notes == (f"{tmp_path / 't.csv'}: {such}",)
+
+
 @pytest.mark.parametrize(
     "text, complaint",
     {
+        "file,label\n": "t.csv: it has no rows; want one",
+        "file,label,label\na.wav,b,c\n": "line 1: 2 columns 'label'; want",
         "file,label\n,boom\n": "line 2: .*no file",
         "file,label\na.wav,\n": "line 2: a.wav has no label",
         "file,label,midi\na.wav,b,high\n": "line 2: .*high",
@@ -499,6 +636,21 @@ def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
         60,
     ]
     assert set(train.group).isdisjoint(held_out["held out"].group)
+
+
+@pytest.mark.parametrize("midi", [("", "60"), ("60", ""), ("60", "60"), ("60", "72")])
+def test_copies_have_one_pitch(tmp_path, midi):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        save(tmp_path / name, i=name == "c.wav")
+    rows = f"a.wav,hum,{midi[0]}\nb.wav,hum,{midi[1]}\nc.wav,hum,\n"
+    (tmp_path / "t.csv").write_text("file,label,midi\n" + rows)
+    if midi == ("60", "72"):
+        complaint = r"a.wav \(60\) and b.wav \(72\) are copies with different pitches; want one"
+        with pytest.raises(ValueError, match=complaint):
+            load_folder(tmp_path, labels=tmp_path / "t.csv")
+        return
+    sounds = load_folder(tmp_path, labels=tmp_path / "t.csv")
+    np.testing.assert_equal(sounds.midi, [60, 60, math.nan])
 
 
 def test_a_sound_in_two_classes_never_empties_one(tmp_path):

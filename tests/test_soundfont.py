@@ -8,7 +8,8 @@ import pytest
 
 from audiogen.metrics import estimate_f0_hz, pitch_error_cents
 from audiogen.sounds import load_soundfont, split_sounds
-from audiogen.support.soundfonts import FLUIDR3, sample_zones
+from audiogen.support import soundfonts
+from audiogen.support.soundfonts import FLUIDR3, open_soundfont, sample_zones
 
 pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
 pytest.importorskip("sf2utils", reason="pip install sf2utils")
@@ -57,3 +58,50 @@ def test_a_zone_is_one_recording_and_is_held_out_whole(notes):
     train, held_out = split_sounds(replace(piano, classes=("piano",)))
     assert set(train.group).isdisjoint(held_out["zones"].group)
     assert set(train.midi).isdisjoint(held_out["pitches"].midi)
+
+
+@pytest.mark.parametrize("size", [12, 1_000_000, -10])
+def test_a_soundfont_that_is_cut_is_refused_in_one_line(tmp_path, size):
+    data = Path(FLUIDR3).read_bytes()
+    (tmp_path / "cut.sf2").write_bytes(data[:size])
+    complaint = "^.*cut.sf2: not a whole soundfont .*; want a General MIDI .sf2 file$"
+    for read in (load_soundfont, sample_zones):
+        with pytest.raises(ValueError, match=complaint):
+            read(tmp_path / "cut.sf2")
+
+
+def test_another_riff_file_is_no_soundfont(tmp_path):
+    (tmp_path / "w.sf2").write_bytes(b"RIFF\4\0\0\0WAVEfmt ")
+    for read in (load_soundfont, open_soundfont, sample_zones):
+        with pytest.raises(ValueError, match="w.sf2: not a soundfont; want a General MIDI"):
+            read(tmp_path / "w.sf2")
+
+
+@pytest.mark.parametrize(
+    "odd, complaint",
+    [
+        (dict(keys=()), r"keys is \(\); want whole numbers from 0 to 127"),
+        (dict(keys=(60.5,)), r"keys is \(60.5,\); want"),
+        (dict(keys=(60, 128)), r"keys is \(60, 128\); want"),
+        (dict(keys=60), "keys is 60; want"),
+        (dict(per_family=0), "per_family is 0; want"),
+        (dict(per_family=9), "per_family is 9; want 1 to 8"),
+        (dict(duration=0), "duration is 0 s; want"),
+        (dict(duration=float("nan")), "duration is nan s; want"),
+        (dict(duration=1e6), "2,160 notes of 1e[+]06 s needs 552,960.0 GB"),
+        (dict(keys=(60,), per_family=1, duration=1e-4), "silent at these keys; want"),
+    ],
+)
+def test_notes_that_cannot_be_asked_for_are_refused(odd, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        load_soundfont(**odd)
+
+
+def test_instruments_that_a_soundfont_lacks_are_left_out(monkeypatch):
+    zones = sample_zones(FLUIDR3)
+    monkeypatch.setattr(soundfonts, "sample_zones", lambda path: {56: zones[56], 120: zones[120]})
+    notes = load_soundfont(keys=(60, 64), per_family=2)
+    assert notes.details["program"].tolist() == [56, 56]
+    monkeypatch.setattr(soundfonts, "sample_zones", lambda path: {120: zones[120]})
+    with pytest.raises(ValueError, match="none of the instruments; want"):
+        load_soundfont()

@@ -8,14 +8,15 @@ __all__ = ['FLUIDR3', 'FAMILIES', 'OCTAVES_BELOW', 'sample_zones', 'open_soundfo
 # %% ../../nbs/support/soundfonts.ipynb #fonts-02
 import os
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .checks import quiet
+from .checks import check_count, check_memory, quiet
 from .folders import fade_out
-from ..waveform import resample
+from ..waveform import resample, seconds_to_samples
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-05
 FLUIDR3 = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
@@ -38,6 +39,30 @@ OCTAVES_BELOW = {
     "B3": 1,
     "Rock Organ": 1,
 }  # recordings of FluidR3 that sound octaves below their keys, by how their names begin
+
+# %% ../../nbs/support/soundfonts.ipynb #fonts-16
+def check_soundfont(path):
+    "Refuse a file that isn't there, or doesn't begin as a soundfont does."
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; "
+            "elsewhere, give the path of a General MIDI .sf2 file"
+        )
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise ValueError(f"{path}: not a soundfont; want a General MIDI .sf2 file")
+
+
+@contextmanager
+def reading(path):
+    "Say in one line that a soundfont is cut or broken, whatever a library raises."
+    check_soundfont(path)
+    try:
+        yield
+    except Exception as e:
+        why = f"not a whole soundfont ({e})"
+        raise ValueError(f"{path}: {why}; want a General MIDI .sf2 file") from None
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-07
 def sounding_pitch(key, zone):
@@ -71,7 +96,7 @@ def sample_zones(
             key: zone.sample.name for bag, zone in bags[::-1] for key in keys(bag) & keys(zone)
         }  # of two channels, the first
 
-    with quiet("sf2utils"), open(soundfont, "rb") as file:  # it has remarks on many a loop
+    with reading(soundfont), quiet("sf2utils"), open(soundfont, "rb") as file:  # remarks on loops
         return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-12
@@ -79,11 +104,7 @@ def open_soundfont(
     path: str | os.PathLike[str],  # an .sf2 file
 ) -> Any:  # a tinysoundfont.Synth
     "Load a soundfont; say what is missing, if something is."
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"{path}: no such soundfont; on Debian or Ubuntu, apt-get install fluid-soundfont-gm; "
-            "elsewhere, give the path of a General MIDI .sf2 file"
-        )
+    check_soundfont(path)
     try:
         import sf2utils  # noqa: F401
         import tinysoundfont
@@ -91,11 +112,9 @@ def open_soundfont(
         raise ValueError(
             f"{e.name} is missing; pip install sf2utils && pip install --no-deps tinysoundfont"
         ) from None
-    with open(path, "rb") as file:
-        if file.read(4) != b"RIFF":
-            raise ValueError(f"{path}: not a soundfont; want a General MIDI .sf2 file")
     synth = tinysoundfont.Synth(samplerate=48000)
-    synth.sfload(str(path))
+    with reading(path):
+        synth.sfload(str(path))
     return synth
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-13
@@ -122,6 +141,32 @@ def render_notes(
         notes.append(np.append(held, play(0.25 * duration)))
     return resample(np.stack(notes), from_hz=48000, to_hz=sample_rate)
 
+# %% ../../nbs/support/soundfonts.ipynb #fonts-17
+def check_keys(keys):
+    "Refuse what isn't a list of MIDI keys, with at least one."
+
+    def is_key(key):
+        return isinstance(key, (int, np.integer)) and 0 <= key <= 127
+
+    given = tuple(keys) if np.iterable(keys) else ()
+    if not given or not all(map(is_key, given)):
+        wanted = "whole numbers from 0 to 127, at least one, such as (60, 64, 67)"
+        raise ValueError(f"keys is {repr(keys)[:60]}; want {wanted}")
+    return given
+
+
+def check_notes(keys, per_family, sample_rate, duration):
+    "Refuse notes that can't be asked for; the keys as a tuple."
+    keys = check_keys(keys)
+    if check_count(per_family, "per_family") > 8:
+        raise ValueError(f"per_family is {per_family}; want 1 to 8 instruments of each family")
+    samples = seconds_to_samples(duration, sample_rate=sample_rate)
+    if round(12000 * duration) < 1 or samples < 1:
+        raise ValueError(f"duration is {duration} s; want more, such as 1.0")
+    count = len(FAMILIES) * per_family * len(keys)
+    check_memory(16 * count * samples, f"a set of {count:,} notes of {duration:g} s")
+    return keys
+
 # %% ../../nbs/support/soundfonts.ipynb #fonts-14
 def render_soundfont(
     path: str | os.PathLike[str],  # a General MIDI .sf2 file
@@ -132,14 +177,21 @@ def render_soundfont(
     duration: float,  # length of a note (s)
 ) -> dict[str, Any]:  # waveforms, labels, classes, midi, group, details
     "What a SoundSet holds, from a soundfont; silent keys, out of an instrument's range, are left out."
+    keys = check_notes(keys, per_family, sample_rate, duration)
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
-    for program in (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family)):
+    programs = (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family))
+    programs = [program for program in programs if program in zones]
+    if not programs:
+        raise ValueError(f"{path}: it has none of the instruments; want a General MIDI .sf2 file")
+    for program in programs:
         notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))
-        rows += [(program, key, zones.get(program, {}).get(key, "")) for key in keys]
+        rows += [(program, key, zones[program].get(key, "")) for key in keys]
     x = fade_out(np.concatenate(notes), sample_rate=sample_rate)
     program, key, zone = map(np.array, zip(*rows))
     loudest = np.abs(x).max(-1, keepdims=True)
     kept = loudest[:, 0] > 1e-3
+    if not kept.any():
+        raise ValueError(f"{path}: silent at these keys; want others, or a longer duration")
     group = np.unique(zone, return_inverse=True)[1]
     return dict(
         waveforms=(0.9 * x / np.maximum(loudest, 1e-3))[kept],

@@ -140,7 +140,7 @@ def parse_row(row):
     if not file:
         raise ValueError(f"there is no file for {label[:40]!r}; want one in each line")
     if not label:
-        raise ValueError(f"{file[:200]} has no label; want one in each line")
+        raise ValueError(f"{file[-100:]} has no label; want one in each line")
     return file, (label, parse_midi(midi))
 
 
@@ -148,7 +148,7 @@ def add_row(table, file, row):
     "Add a file's (label, midi) to what is known of it; refuse a contradiction."
     label, midi = row
     known_label, known_midi = table.get(file, row)
-    name = plain_name(file)[:200]
+    name = plain_name(file)[-100:]
     if label != known_label:
         both = f"{known_label[:40]!r} and {label[:40]!r}"
         raise ValueError(f"{name} is both {both}; want one label for each file")
