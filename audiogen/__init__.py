@@ -149,6 +149,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.checks import *
     from .support.clips import *
     from .support.evaluation import *
+    from .support.docs import *
     from .support.figures import *
     from .support.files import *
     from .support.folders import *
