@@ -516,7 +516,7 @@ def test_a_recipe_of_ones_own(audiogen, tones, tmp_path, monkeypatch):
 def test_what_fit_leaves_is_a_model_too(audiogen, tmp_path):
     from audiogen.sounds import make_sounds
     from audiogen.spectral import recipe
-    from audiogen.training import fit
+    from audiogen.support.fitting import fit
 
     sounds = make_sounds(("kick", "hat"), per_class=16, sample_rate=8000, duration=0.1)
     fit(recipe, sounds, out=tmp_path / "run", steps=2)
