@@ -307,7 +307,7 @@ def train(
     """Train a model by a rule; by a loss, it gets a moving average of its weights.
 
     Args:
-        model: the model to train, in place; it gets the variables that the rule's state has under "model"
+        model: the model to train; it gets the variables that the rule's state has under "model"
         rule: has init(model) and step(state, batch, key); a plain loss means Supervised(loss)
         batches: batches[step] has arrays with examples on axis 0; each process gives its own part
         out: the run's folder

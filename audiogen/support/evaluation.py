@@ -127,11 +127,12 @@ def set_figures(train, held_out, generated, sample_rate, seed):
     def some(k, n):
         return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
 
+    # as many training clips, of the same classes
     real = train[
         np.concatenate(
             [some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))]
         )
-    ]  # as many training clips, of the same classes
+    ]
 
     def frechet(clips):
         return frechet_distance(features(clips), reference) if len(reference) > 1 else None

@@ -35,11 +35,8 @@ FAMILIES = (
     "lead",
     "pad",
 )
-OCTAVES_BELOW = {
-    "Drawbar Organ": 2,
-    "B3": 1,
-    "Rock Organ": 1,
-}  # recordings of FluidR3 that sound octaves below their keys, by how their names begin
+# recordings of FluidR3 that sound octaves below their keys, by how their names begin
+OCTAVES_BELOW = {"Drawbar Organ": 2, "B3": 1, "Rock Organ": 1}
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-16
 def check_soundfont(path):
@@ -101,9 +98,8 @@ def sample_zones(soundfont: str | os.PathLike[str]) -> dict[int, dict[int, str]]
             for zone in bag.instrument.bags
             if zone.sample
         ]
-        return {
-            key: zone.sample.name for bag, zone in bags[::-1] for key in keys(bag) & keys(zone)
-        }  # of two channels, the first
+        # of two channels, the first
+        return {key: zone.sample.name for bag, zone in bags[::-1] for key in keys(bag) & keys(zone)}
 
     with reading(soundfont), quiet("sf2utils"), open(soundfont, "rb") as file:  # remarks on loops
         return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
