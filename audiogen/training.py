@@ -161,7 +161,7 @@ class Supervised:
         state = state | dict(model=average, weights=weights, optimizer=memory, count=count)
         return state, dict(loss=loss, parts=parts, gradient_norm=norm, learning_rate=rate)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_rates(self.learning_rate, self.max_grad_norm, self.ema_decay)
 
 # %% ../nbs/07_training.ipynb #rule0002

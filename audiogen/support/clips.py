@@ -74,7 +74,7 @@ class SoundSet:
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n = len(self.waveforms)
         if not n:
             raise ValueError("got no clips; want at least one")

@@ -8,7 +8,7 @@ __all__ = ['Recipe', 'fit']
 # %% ../../nbs/support/fitting.ipynb #fitting-03
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ..generator import AudioModel
+from ..generator import AudioModel, check_answers, save_model
 from .clips import SoundSet
+from .models import check_savable
 from .runs import read_log
 from ..training import Supervised, as_rule, train
 
@@ -28,26 +29,29 @@ class Recipe:
     """How a kind of model is made from sounds.
 
     Attributes:
-        build: build(sounds, *, rngs, **settings) -> a model for a SoundSet
-        targets: targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
-        rule: a loss(model, batch, key) -> (scalar, parts), or a rule
-        finish: finish(model, arrays), at each checkpoint and at the end
-        batch_size: clips a step
-        learning_rate: of the first step, where the rule is a loss
+        build: function build(sounds, *, rngs, **settings) -> a model for these sounds
+        targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
+        rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
+        finish: function finish(model, arrays), called at each checkpoint and at the end
+        batch_size: clips in a batch
+        learning_rate: learning rate of the first step, where the rule is a loss
         seconds: how long to train, if nobody says (s)
-        enough: enough(sounds) -> steps that seconds don't go beyond, or None
+        enough: function enough(sounds) -> steps that seconds don't go beyond, or None
+
+    Raises:
+        ValueError: when build or targets is no function, or rule is neither a loss nor a rule
     """
 
-    build: Callable
-    targets: Callable
+    build: Callable[..., AudioModel]
+    targets: Callable[..., Mapping[str, Any]]
     rule: Any
-    finish: Callable | None = None
+    finish: Callable[..., object] | None = None
     batch_size: int = 32
     learning_rate: float = 2e-3
     seconds: float = 60.0
-    enough: Callable | None = None
+    enough: Callable[[SoundSet], int | None] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("build", "targets"):
             if not callable(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)!r:.40}; want a function")
@@ -134,9 +138,7 @@ def fit(
             diverges
         OSError: when the folder can't be written
     """
-    from audiogen.generator import check_answers, save_model
     from audiogen.sounds import batch_source
-    from audiogen.support.models import check_savable
 
     out, rule, sounds = Path(out), recipe_rule(recipe, learning_rate), with_copies(sounds)
     model = recipe.build(sounds, rngs=nnx.Rngs(seed))
