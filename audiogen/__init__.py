@@ -30,12 +30,14 @@ _chosen = {
         generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
     "support.figures": "visualize_spectrogram",
     "demo": "main sliders slider_latent",
-    "sounds": """VOICES DRUMS TONES make_sounds load_sounds load_folder load_soundfont split_sounds detune
-        batch_source midi_to_hz hz_to_midi""",
+    "sounds": "VOICES DRUMS TONES make_sounds load_sounds load_folder split_sounds detune batch_source",
+    "support.soundfonts": "load_soundfont",
+    "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
-    "metrics": "estimate_f0_hz pitch_error_cents frechet_distance diversity memorization",
+    "metrics": "frechet_distance diversity memorization",
     "support.evaluation": "evaluate evaluate_sounds metrics_table",
-    "training": "Recipe Supervised fit train plot_losses",
+    "training": "Supervised train plot_losses",
+    "support.fitting": "Recipe fit",
     "spectral": "SpectralGenerator",
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE resynthesize",
@@ -152,11 +154,14 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.docs import *
     from .support.figures import *
     from .support.files import *
+    from .support.fitting import *
     from .support.folders import *
+    from .support.judge import *
     from .support.learning import *
     from .support.levels import *
     from .support.midi import *
     from .support.models import *
+    from .support.pitch import *
     from .support.recordings import *
     from .support.runs import *
     from .support.soundfonts import *
@@ -164,6 +169,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.store import *
     from .support.streams import *
     from .support.tables import *
+    from .support.voices import *
     from .support.words import *
     from .training import *
     from .vae import *

@@ -31,6 +31,7 @@ from .stft import num_frames
 from .support.blocks import in_blocks
 from .support.checks import check_count
 from .support.conditions import check_conditions
+from .support.fitting import Recipe
 from audiogen.support.learning import (
     conditional_loss,
     conditional_targets,
@@ -40,7 +41,6 @@ from audiogen.support.learning import (
 )
 from .support.models import check_latent, check_rngs, signed
 from .support.words import WORDS, check_words, sample_styles
-from .training import Recipe
 from .vae import feature_means
 from .waveform import seconds_to_samples
 

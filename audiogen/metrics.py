@@ -4,28 +4,22 @@
 
 # %% auto #0
 __all__ = ['log_spectra', 'pairwise_distance', 'resampled_nearest_pitch', 'nearest_distance', 'distance_baselines',
-           'self_similarity', 'first_peak', 'estimate_f0_hz', 'pitch_error_cents', 'pitch_accuracy', 'log_mel_features',
-           'Judge', 'train_judge', 'judge_accuracy', 'frechet_distance', 'diversity', 'memorization']
+           'pitch_accuracy', 'judge_accuracy', 'frechet_distance', 'diversity', 'memorization']
 
 # %% ../nbs/06_metrics.ipynb #0007
-import inspect
-from functools import partial
+from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
+from numpy.typing import ArrayLike
 
 from audiogen.stft import (
     amplitude_to_db,
-    frames,
     full_scale,
-    magnitude,
-    mel_spectrogram,
     multi_resolution_stft_distance,
     spectrogram,
 )
-from .support.checks import check_count, check_memory, check_sample_rate, largest
+from .support.checks import check_memory
 from audiogen.support.clips import (
     SoundSet,
     check_batch,
@@ -36,11 +30,14 @@ from audiogen.support.clips import (
     same_class,
     training_clips,
 )
-from .support.models import relu
+from .support.judge import Judge, log_mel_features
+from .support.pitch import estimate_f0_hz, pitch_error_cents
 from .waveform import repitch
 
 # %% ../nbs/06_metrics.ipynb #0018
 def _log_spectra(x, window_sizes, floor_db):
+    "Log-spectra of a batch, side by side, each scaled to count equally."
+
     def levels(n):
         S = spectrogram(x, window_size=n, hop_size=max(1, n // 4))
         return amplitude_to_db(S, ref=full_scale(n), top_db=-floor_db).reshape(len(x), -1)
@@ -50,23 +47,32 @@ def _log_spectra(x, window_sizes, floor_db):
     return jnp.concatenate([part * (total / len(parts) / part.shape[1]) for part in parts], axis=1)
 
 # %% ../nbs/06_metrics.ipynb #0019
-def log_spectra(waveforms, *, window_sizes=(256, 512, 1024), floor_db=-60.0):
+def log_spectra(
+    waveforms: ArrayLike,
+    *,
+    window_sizes: Sequence[int] = (256, 512, 1024),
+    floor_db: float = -60.0,
+) -> np.ndarray:
     """Rows whose mean absolute difference is the `multi_resolution_stft_distance` of the clips.
 
     Args:
-        waveforms: (n, t)
-        window_sizes: samples per frame, one transform each
-        floor_db: levels below this count as this (dBFS)
+        waveforms: clips, (n, t)
+        window_sizes: samples per frame, for one transform each
+        floor_db: lowest level; what is below counts as this (dBFS)
 
     Returns:
-        (n, numbers of all spectrograms of a clip), float32
+        one row for each clip, (n, size of its spectrograms), float32
+
+    Raises:
+        ValueError: when waveforms aren't a batch of finite samples, or their spectrograms need
+            more memory than is free
     """
     x = check_batch(waveforms, "log_spectra")
     check_memory(40 * x.size * len(window_sizes), f"the spectrograms of {len(x):,} clips")
     return in_batches(_log_spectra, x, window_sizes=tuple(window_sizes), floor_db=floor_db)
 
 # %% ../nbs/06_metrics.ipynb #0020
-def pairwise_distance(a, b):
+def pairwise_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The distance of each clip to each other.
 
     Args:
@@ -74,24 +80,31 @@ def pairwise_distance(a, b):
         b: other rows, (m, d)
 
     Returns:
-        (n, m), dB
+        distances (dB), (n, m)
     """
     from scipy.spatial.distance import cdist
 
     return cdist(a, b, "cityblock") / a.shape[1]
 
 # %% ../nbs/06_metrics.ipynb #0025
-def resampled_nearest_pitch(train, wanted, *, sample_rate, seed=0):
-    """What a sampler plays: the clip of the class (and group) nearest in pitch, resampled; any of the class for clips without pitch.
+def resampled_nearest_pitch(
+    train: SoundSet, wanted: SoundSet, *, sample_rate: int, seed: int = 0
+) -> np.ndarray:
+    """What a sampler plays: the clip of the class (and group) nearest in pitch, resampled.
+
+    Where no pitch is known, any clip of the class.
 
     Args:
-        train: SoundSet of training clips
-        wanted: SoundSet to imitate: its labels, midi and group are used
+        train: training clips
+        wanted: clips to imitate, of which only labels, midi and group are used
         sample_rate: samples per second (Hz)
-        seed: chooses among equals
+        seed: decides among clips that are equally near
 
     Returns:
         waveforms, (len(wanted), t)
+
+    Raises:
+        ValueError: when samples aren't finite, or a wanted class has no training clip
     """
     rng, train = np.random.default_rng(seed), check_clips(train, "train")
 
@@ -109,15 +122,18 @@ def resampled_nearest_pitch(train, wanted, *, sample_rate, seed=0):
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
 # %% ../nbs/06_metrics.ipynb #0027
-def nearest_distance(clips, train):
+def nearest_distance(clips: SoundSet, train: SoundSet) -> np.ndarray:
     """How far it is from each clip to the nearest training clip of its class.
 
     Args:
-        clips: SoundSet
-        train: SoundSet
+        clips: clips to measure
+        train: training clips
 
     Returns:
-        (len(clips),), dB
+        distances (dB), (len(clips),)
+
+    Raises:
+        ValueError: when samples aren't finite, lengths differ, or a class has no training clip
     """
     train = check_clips(train, "train")
     clips, answer = check_clips(clips, "clips", like=train), np.zeros(len(clips))
@@ -127,16 +143,21 @@ def nearest_distance(clips, train):
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0028
-def distance_baselines(train, held_out, *, sample_rate) -> dict:
+def distance_baselines(
+    train: SoundSet, held_out: SoundSet, *, sample_rate: int
+) -> dict[str, float]:
     """What silence, averages, copies and a sampler get.
 
     Args:
-        train: SoundSet of training clips
-        held_out: SoundSet that the model never saw
+        train: training clips
+        held_out: clips that the model never saw
         sample_rate: samples per second (Hz)
 
     Returns:
         {baseline: mean distance to the held-out clips (dB)}
+
+    Raises:
+        ValueError: when samples aren't finite, lengths differ, or a class has no training clip
     """
     train = check_clips(train, "train")
     held_out = check_clips(held_out, "held_out", like=train)
@@ -155,115 +176,22 @@ def distance_baselines(train, held_out, *, sample_rate) -> dict:
         answer["resampled nearest pitch"] = distances.mean()
     return {name: float(d) for name, d in answer.items()}
 
-# %% ../nbs/06_metrics.ipynb #0036
-def self_similarity(pieces, *, num_lags, finer=4):
-    """How well a piece fits itself, shifted; 1 is perfectly.
-
-    Args:
-        pieces: pieces of waveforms, (..., n)
-        num_lags: shifts 0 … num_lags, in samples
-        finer: points to a sample
-
-    Returns:
-        c(τ), (..., finer · num_lags)
-    """
-    pieces = jnp.asarray(pieces)
-    n, kept = pieces.shape[-1], slice(0, finer * num_lags)
-    spectrum = jnp.fft.rfft(pieces, 2 * n)  # twice the length, or the ends would meet
-    power = jnp.square(magnitude(spectrum))
-    overlap = finer * jnp.fft.irfft(power, 2 * n * finer)[..., kept]
-    energy = jnp.repeat(jnp.square(pieces), finer, axis=-1) / finer
-
-    def before(e):
-        return (jnp.cumsum(e, -1) - e)[..., kept]  # energy before each place
-
-    both = 2 * energy.sum(-1, keepdims=True) - before(energy) - before(energy[..., ::-1])
-    return 2 * overlap / jnp.maximum(both, 1e-12)
-
-# %% ../nbs/06_metrics.ipynb #0039
-def first_peak(c, *, start, share=0.9):
-    """The first peak that is nearly as high as the highest.
-
-    Args:
-        c: a curve, (..., points)
-        start: first point considered, 1 or more
-        share: "nearly as high": of the highest peak
-
-    Returns:
-        place and height, (...); height 0 where there is none
-    """
-    c = jnp.asarray(c)
-    left, middle, right = c[..., start - 1 : -2], c[..., start:-1], c[..., start + 1 :]
-    peaks = jnp.where((middle < left) | (middle <= right), 0, middle)  # of NaN both are false
-    top = largest(peaks, axis=-1)
-    at = jnp.argmax((peaks > 0) & (peaks >= share * top[..., None]), axis=-1, keepdims=True)
-    a, b, c = (jnp.take_along_axis(curve, at, -1)[..., 0] for curve in (left, middle, right))
-    place = start + at[..., 0] + 0.5 * (a - c) / jnp.minimum(a - 2 * b + c, -1e-9)
-    return place, jnp.where(top > 0, b, top)
-
-# %% ../nbs/06_metrics.ipynb #0042
-def _frame_pitch(x, window_size, num_lags, start, finer):
-    pieces = frames(x, window_size=window_size, hop_size=window_size // 4, center=False)
-    c = self_similarity(pieces, num_lags=num_lags, finer=finer)
-    place, clarity = first_peak(c, start=start)
-    return finer / place, clarity, jnp.mean(jnp.square(pieces), -1)
-
-# %% ../nbs/06_metrics.ipynb #0043
-def estimate_f0_hz(waveforms, *, sample_rate, min_midi=36, max_midi=96, min_clarity=0.8):
-    """The pitch of each clip, by autocorrelation.
-
-    Args:
-        waveforms: (n, t)
-        sample_rate: samples per second (Hz)
-        min_midi: lowest pitch looked for (65 Hz)
-        max_midi: highest (2093 Hz)
-        min_clarity: frames that fit themselves worse have no pitch
-
-    Returns:
-        fundamental frequencies (Hz), (n,); NaN where there is no pitch
-    """
-    x, rate, finer = check_batch(waveforms, "estimate_f0_hz"), check_sample_rate(sample_rate), 4
-    shortest, longest = (rate / 440 * 2 ** ((69 - m) / 12) for m in (max_midi + 1, min_midi - 1))
-    window_size, start = 4 * int(longest + 1), int(finer * shortest)
-    if start < 1 or shortest >= longest or min_midi >= max_midi:
-        raise ValueError(
-            f"got pitches from {min_midi} to {max_midi} at {rate} Hz; want min_midi < max_midi, and less than half the rate"
-        )
-    if x.shape[1] < window_size:
-        raise ValueError(
-            f"got clips of {x.shape[1]} samples; want at least {window_size}, four periods of MIDI {min_midi - 1}; raise min_midi or use longer clips"
-        )
-    settings = dict(window_size=window_size, num_lags=int(longest + 3), start=start, finer=finer)
-    f, clarity, power = in_batches(_frame_pitch, x, **settings)
-    loudest = power.max(1, keepdims=True)
-    heard = (clarity >= min_clarity) & (power > 0.01 * loudest)  # within 20 dB of the loudest
-    return np.array([np.median(a[ok]) * rate if ok.any() else np.nan for a, ok in zip(f, heard)])
-
-# %% ../nbs/06_metrics.ipynb #0045
-def pitch_error_cents(f0_hz, midi):
-    """1200·log₂(f0 / wanted frequency).
-
-    Args:
-        f0_hz: frequencies found (Hz), any shape
-        midi: pitches wanted, same shape
-
-    Returns:
-        signed errors (cents); NaN where either is
-    """
-    return 1200 * np.log2(np.asarray(f0_hz) / 440) - 100 * (np.asarray(midi) - 69)
-
 # %% ../nbs/06_metrics.ipynb #0053
-def pitch_accuracy(waveforms, midi, *, sample_rate) -> dict:
-    """Are the clips in tune?
+def pitch_accuracy(waveforms: ArrayLike, midi: ArrayLike, *, sample_rate: int) -> dict[str, float]:
+    """How well are the clips in tune?
 
     Args:
-        waveforms: (n, t)
-        midi: pitch asked of each, (n,); NaN for none
+        waveforms: clips, (n, t)
+        midi: pitch asked of each, in MIDI numbers, (n,); NaN for none
         sample_rate: samples per second (Hz)
 
     Returns:
         {"cents": median error of those found, "within_50_cents": share of all}; empty where no
         pitch was asked
+
+    Raises:
+        ValueError: when waveforms aren't a batch of finite samples, or there isn't one number in
+            midi for each
     """
     x, midi = check_batch(waveforms, "pitch_accuracy"), np.asarray(midi, float)
     check_each(midi, len(x), "midi", "pitch_accuracy")
@@ -275,123 +203,48 @@ def pitch_accuracy(waveforms, midi, *, sample_rate) -> dict:
     median = {"cents": float(np.nanmedian(error))} if np.isfinite(error).any() else {}
     return median | {"within_50_cents": float((error < 50).mean())}
 
-# %% ../nbs/06_metrics.ipynb #0057
-def _mel_levels(x, sample_rate, num_mels):
-    S = jnp.sqrt(mel_spectrogram(x, sample_rate, num_mels=num_mels))
-    return amplitude_to_db(S, ref=full_scale(), top_db=80.0)
-
-# %% ../nbs/06_metrics.ipynb #0058
-def log_mel_features(waveforms, *, sample_rate, num_mels=32, num_pools=4):
-    """Levels of a log-mel spectrogram, averaged over stretches of time.
-
-    Args:
-        waveforms: (n, t)
-        sample_rate: samples per second (Hz)
-        num_mels: bands
-        num_pools: stretches of time
-
-    Returns:
-        (n, num_mels · num_pools), dB
-    """
-    x = check_batch(waveforms, "log_mel_features")
-    rate = check_sample_rate(sample_rate)
-    levels = in_batches(_mel_levels, x, sample_rate=rate, num_mels=num_mels)
-    edges = np.arange(num_pools + 1) * levels.shape[-1] / num_pools
-    stretches = [slice(int(a), max(int(a) + 1, int(b))) for a, b in zip(edges, edges[1:])]
-    return np.stack([levels[..., s].mean(-1) for s in stretches], axis=-1).reshape(len(x), -1)
-
-# %% ../nbs/06_metrics.ipynb #0061
-class Judge(nnx.Module):
-    "A classifier of log-mel features."
-
-    def __init__(self, mean, num_classes, *, sample_rate, rngs):
-        self.sample_rate, self.mean = sample_rate, nnx.Variable(mean)
-        self.net = nnx.Sequential(
-            nnx.Linear(len(mean), 64, rngs=rngs), relu, nnx.Linear(64, num_classes, rngs=rngs)
-        )
-
-    def __call__(self, features):  # (n, d) -> logits (n, classes)
-        return self.net((features - self.mean[...]) / 10)  # tens of decibels: about −1 … 1
-
-
-Judge.__signature__ = inspect.signature(Judge.__init__.__get__(0))  # flax shows (*args, **kwargs)
-
-# %% ../nbs/06_metrics.ipynb #0062
-@partial(jax.jit, static_argnames=("graphdef", "steps"))
-def _fit(graphdef, weights, rest, features, labels, steps):
-    import optax
-
-    optimizer = optax.adamw(3e-3, weight_decay=1e-2)
-
-    def loss(weights):
-        logits = nnx.merge(graphdef, weights, rest)(features)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-    def step(carry, _):
-        weights, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(weights), state, weights)
-        return (optax.apply_updates(weights, updates), state), None
-
-    return jax.lax.scan(step, (weights, optimizer.init(weights)), length=steps)[0][0]
-
-# %% ../nbs/06_metrics.ipynb #0063
-def train_judge(
-    waveforms, labels, *, sample_rate, num_classes, semitones=(-2, -1, 1, 2), seed=0, steps=300
-) -> Judge:
-    """Teach a small network to tell the classes apart.
-
-    Args:
-        waveforms: clips that the generator never saw, (n, t)
-        labels: class of each, (n,)
-        sample_rate: samples per second (Hz)
-        num_classes: how many classes there are
-        semitones: it is also shown copies, played so much higher
-        seed: of its weights
-        steps: of gradient descent
-    """
-    check_count(num_classes, "num_classes")
-    labels = check_labels(labels, len(waveforms), "train_judge", num_classes)
-    copies = [repitch(waveforms, s, sample_rate=sample_rate) for s in semitones]
-    x = log_mel_features(np.concatenate([waveforms, *copies]), sample_rate=sample_rate)
-    labels = np.tile(labels, 1 + len(copies))
-    judge = Judge(x.mean(0), num_classes, sample_rate=sample_rate, rngs=nnx.Rngs(seed))
-    graphdef, weights, rest = nnx.split(judge, nnx.Param, ...)
-    nnx.update(judge, _fit(graphdef, weights, rest, x, labels, check_count(steps, "steps")))
-    return judge
-
 # %% ../nbs/06_metrics.ipynb #0064
-def judge_accuracy(judge: Judge, waveforms, labels) -> float:
+def judge_accuracy(judge: Judge, waveforms: ArrayLike, labels: ArrayLike) -> float:
     """How many clips does the judge take for what they should be?
 
     Args:
-        judge: from train_judge
-        waveforms: (n, t)
+        judge: classifier from train_judge
+        waveforms: clips, (n, t)
         labels: class that each should be, (n,)
 
     Returns:
-        share judged right
+        share judged right, 0 to 1
+
+    Raises:
+        ValueError: when samples aren't finite, or there isn't one known class for each clip
     """
     logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
     labels = check_labels(labels, len(logits), "judge_accuracy", logits.shape[1])
     return float((np.asarray(logits).argmax(1) == labels).mean())
 
 # %% ../nbs/06_metrics.ipynb #0071
-def frechet_distance(features, reference) -> float:
+def frechet_distance(features: ArrayLike, reference: ArrayLike) -> float:
     """Fréchet distance of two sets of features, each taken for a Gaussian.
 
+    Source: Dowson & Landau (1982).
+
     Args:
-        features: of one set, (n, d)
-        reference: of another, (m, d)
+        features: features of one set, (n, d)
+        reference: features of the other, (m, d)
 
     Returns:
         squared distance, in the features' unit squared
+
+    Raises:
+        ValueError: when a set has fewer than two clips, or the sets differ in features
     """
     from scipy.linalg import svdvals
 
     a, b = np.asarray(features, float), np.asarray(reference, float)
     if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
-            f"got features of shapes {a.shape} and {b.shape}; want (n, d) and (m, d), at least two clips in each"
+            f"got features of shapes {a.shape} and {b.shape}; "
+            "want (n, d) and (m, d), at least two clips in each"
         )
     A, B = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
     shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
@@ -407,24 +260,31 @@ def spread(clips, name, *, max_clips, seed):
         chosen = rng.permutation(np.flatnonzero(clips.labels == label))[:max_clips]
         if len(chosen) < 2:
             raise ValueError(
-                f"{name}: class {label} has one clip; want at least two of each class; make more, or leave it out"
+                f"{name}: class {label} has one clip; "
+                "want at least two of each class; make more, or leave it out"
             )
         rows = log_spectra(clips.waveforms[chosen])
         answer[label] = pdist(rows, "cityblock").mean() / rows.shape[1]
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0081
-def diversity(generated, reference, *, max_clips=30, seed=0) -> float:
+def diversity(
+    generated: SoundSet, reference: SoundSet, *, max_clips: int = 30, seed: int = 0
+) -> float:
     """Mean distance between clips of a class, as a multiple of the reference's.
 
     Args:
-        generated: SoundSet
-        reference: SoundSet of real clips
-        max_clips: of each class that are compared with each other
-        seed: chooses them
+        generated: clips that a model made
+        reference: real clips
+        max_clips: clips of each class that are compared with each other, at most
+        seed: decides which clips those are
 
     Returns:
         0: one prototype a class; 1: as different as the reference
+
+    Raises:
+        ValueError: when samples aren't finite, when a class has fewer than two clips or isn't in
+            the reference, or when all clips of the reference are alike
     """
     generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
     classes, known = (np.unique(s.labels).tolist() for s in (generated, reference))
@@ -438,17 +298,21 @@ def diversity(generated, reference, *, max_clips=30, seed=0) -> float:
     return sum(ours.values()) / sum(theirs.values())
 
 # %% ../nbs/06_metrics.ipynb #0086
-def memorization(generated, held_out, train) -> dict:
+def memorization(generated: SoundSet, held_out: SoundSet, train: SoundSet) -> dict[str, float]:
     """Are generated clips nearer to training clips than new clips are?
 
     Args:
-        generated: SoundSet
-        held_out: SoundSet that the model never saw
-        train: SoundSet that it learned from
+        generated: clips that the model made
+        held_out: clips that it never saw
+        train: clips that it learned from
 
     Returns:
         {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer
         than 95 % of the held-out}
+
+    Raises:
+        ValueError: when samples aren't finite, lengths differ, no generated class is held out, or
+            a class has no training clip
     """
     generated = check_clips(generated, "generated", like=train)
     held_out = check_clips(held_out, "held_out", like=train)

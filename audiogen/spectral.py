@@ -23,8 +23,8 @@ from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory, check_sample_rate
 from .support.clips import SoundSet
+from .support.fitting import Recipe
 from .support.models import check_latent, check_rngs, signed
-from .training import Recipe
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012

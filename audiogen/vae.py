@@ -28,8 +28,8 @@ from audiogen.spectral import (
 )
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory
+from .support.fitting import Recipe
 from .support.models import check_rngs, signed
-from .training import Recipe
 
 # %% ../nbs/09_vae.ipynb #0008
 def gaussian_kl(mean, log_var):

@@ -20,6 +20,7 @@ from .generator import AudioModel
 from .spectral import as_tuple, class_condition, draw_classes
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory, check_sample_rate
+from .support.fitting import Recipe
 from audiogen.support.levels import (
     code_levels,
     draw_codes,
@@ -28,7 +29,6 @@ from audiogen.support.levels import (
     mu_law_encode,
 )
 from .support.models import check_latent, check_rngs, signed
-from .training import Recipe
 from .waveform import seconds_to_samples
 
 # %% ../nbs/12_wavenet.ipynb #0016

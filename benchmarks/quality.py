@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.support.evaluation import evaluate
+from audiogen.support.fitting import fit as fit_model
 from audiogen.support.recipes import load_recipe
 from audiogen.support.run_settings import DEFAULTS, load_data
 from audiogen.support.runs import read_log
-from audiogen.training import fit as fit_model
 
 from .common import Section
 

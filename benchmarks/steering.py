@@ -11,9 +11,9 @@ from swift_f0 import SwiftF0
 
 from audiogen.conditional import encode_styles, sound_blocks
 from audiogen.generator import load_model, synthesize
-from audiogen.metrics import estimate_f0_hz, pitch_error_cents
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.support.evaluation import evaluate
+from audiogen.support.pitch import estimate_f0_hz, pitch_error_cents
 from audiogen.support.words import sample_styles
 from audiogen.waveform import repitch
 

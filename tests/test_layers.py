@@ -20,6 +20,10 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "folders": "waveform",
     "soundfonts": "waveform",
     "recordings": "stft",
+    "pitch": "stft",
+    "voices": "stft",
+    "judge": "stft",
+    "fitting": "training",
     "evaluation": "training",
     "learning": "source_filter",
 }
@@ -29,7 +33,7 @@ LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}
     | {
-        f"support.{name}": CHAPTERS[chapter] + (i + 1) / 10
+        f"support.{name}": CHAPTERS[chapter] + (i + 1) / 100
         for i, (name, chapter) in enumerate(BEHIND.items())
     }
     | {f"support.{name}": 100 + i for i, name in enumerate(ABOVE)}

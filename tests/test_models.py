@@ -14,7 +14,6 @@ from flax import nnx
 
 from audiogen import (
     conditional,
-    metrics,
     song,
     source_filter,
     spectral,
@@ -36,6 +35,7 @@ from audiogen.generator import (
 from audiogen.sounds import detune, make_sounds
 from audiogen.support.evaluation import evaluate
 from audiogen.support.levels import mu_law_encode
+from audiogen.support.pitch import estimate_f0_hz, first_peak, pitch_error_cents, self_similarity
 from audiogen.support.store import shipped_models
 from audiogen.support.words import sample_styles, traits
 
@@ -76,8 +76,8 @@ WAVEFORM_FUNCTIONS = {
     "crossfade": lambda x: variation.crossfade(x, NAN[1]),
     "log_magnitude": spectral.log_magnitude,
     "to_waveform": lambda x: spectral.to_waveform(spectral.log_magnitude(x), num_samples=2048),
-    "self_similarity": lambda x: metrics.self_similarity(x, num_lags=100),
-    "first_peak": lambda x: metrics.first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
+    "self_similarity": lambda x: self_similarity(x, num_lags=100),
+    "first_peak": lambda x: first_peak(x + jnp.sin(jnp.arange(2048.0)), start=1)[1],
     "pulse_train": lambda x: source_filter.pulse_train(1000 * x, sample_rate=16000),
     "soft_limit": lambda x: song.soft_limit(np.asarray(x)),
     "comb": lambda x: source_filter.comb(1000 * x[:, 0], 512, 16000),
@@ -208,8 +208,8 @@ def test_one_value_for_each_sound():
     x = synthesize(model, z, label=labels, pitch=pitches, loudness=levels)
     found = source_filter.loudness(x, sample_rate=model.sample_rate)
     np.testing.assert_allclose(found, levels, atol=0.1)
-    f0_hz = metrics.estimate_f0_hz(x[::2], sample_rate=model.sample_rate)
-    cents = metrics.pitch_error_cents(f0_hz, np.array([60.5, 55]))
+    f0_hz = estimate_f0_hz(x[::2], sample_rate=model.sample_rate)
+    cents = pitch_error_cents(f0_hz, np.array([60.5, 55]))
     assert np.abs(cents).max() < 20
     organ = synthesize(model, z, label="organ", pitch=60.5, loudness=-12)
     np.testing.assert_array_equal(x[0], organ[0])
@@ -304,7 +304,7 @@ class Siren(AudioModel):
 def test_a_model_of_one_class_plays_melodies():
     notes = song.score("", "0 69, 0.5 81, 1 69", seconds=0.2)
     played = np.concatenate([*song.play_notes(Siren(), [*notes, song.Note(1.5, 9, "", 60)])])
-    f0_hz = metrics.estimate_f0_hz(
+    f0_hz = estimate_f0_hz(
         np.stack([played[i : i + 1500] for i in (0, 4000, 12000)]), sample_rate=8000
     )
     np.testing.assert_allclose(f0_hz, [440, 880, 261.63], rtol=0.01)
@@ -536,7 +536,7 @@ def test_a_model_that_predicts_is_no_wavenet_for_that():
 # ---- lists and arrays
 
 TAKE_LISTS = WAVEFORM_FUNCTIONS | {
-    "first_peak": lambda x: metrics.first_peak(x, start=1)[1],
+    "first_peak": lambda x: first_peak(x, start=1)[1],
     "pulse_train": lambda f0_hz: source_filter.pulse_train(f0_hz, sample_rate=16000),
 }
 for no_waveform in ("decibels", "comb", "partial_weights", "soft_limit"):

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from flax import nnx
 from audiogen.generator import AudioModel, Condition
-from audiogen.training import Recipe
+from audiogen import Recipe
 
 @dataclass(frozen=True)
 class Config:

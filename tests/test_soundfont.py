@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogen.metrics import estimate_f0_hz, pitch_error_cents
-from audiogen.sounds import load_soundfont, split_sounds
+from audiogen.sounds import split_sounds
 from audiogen.support import soundfonts
-from audiogen.support.soundfonts import FLUIDR3, open_soundfont, sample_zones
+from audiogen.support.pitch import estimate_f0_hz, pitch_error_cents
+from audiogen.support.soundfonts import FLUIDR3, load_soundfont, open_soundfont, sample_zones
 
 pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
 pytest.importorskip("sf2utils", reason="pip install sf2utils")

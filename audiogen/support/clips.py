@@ -50,15 +50,18 @@ class SoundSet:
     """Clips of one length and rate, with what is known of each.
 
     Attributes:
-        waveforms: (n, t), float32, in [-1, 1]
-        labels: (n,), which of the classes; whole numbers from 0
-        classes: their names; () if they have none
+        waveforms: clips, (n, t), float32, in [-1, 1]
+        labels: class of each clip, (n,); whole numbers from 0
+        classes: names of the classes; () if they have none
         sample_rate: samples per second (Hz)
         midi: pitch in MIDI numbers, (n,); NaN where there is none, or if left out
-        group: which recording a clip was made from, (n,); None: unknown
-        details: what else is known: (n,) each
+        group: number of the recording that a clip was made from, (n,); None if unknown
+        details: what else is known, {name: (n,)}
         skipped: one line for each file that was left out
         notes: one line for whatever else a reader should know
+
+    Raises:
+        ValueError: when there is no clip, or there isn't one label, pitch or detail for each
     """
 
     waveforms: np.ndarray
@@ -71,7 +74,7 @@ class SoundSet:
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n = len(self.waveforms)
         if not n:
             raise ValueError("got no clips; want at least one")
@@ -91,21 +94,25 @@ class SoundSet:
     def __len__(self) -> int:
         return len(self.waveforms)
 
-    def __getitem__(self, index: slice | ArrayLike) -> "SoundSet":  # a mask, a slice, numbers
+    def __getitem__(self, index: slice | ArrayLike) -> "SoundSet":
+        "The clips that a mask, a slice or numbers choose."
         arrays = {name: getattr(self, name) for name in ("waveforms", "labels", "midi", "group")}
         kept = {name: np.asarray(a)[index] for name, a in arrays.items() if a is not None}
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
 # %% ../../nbs/support/clips.ipynb #clips-14
 def choose_classes(sounds: SoundSet, classes: Sequence[str]) -> SoundSet:
-    """Only the sounds of these classes.
+    """Keep only the sounds of some classes.
 
     Args:
         sounds: any clips
-        classes: names, in the order of their new numbers
+        classes: names of those classes, in the order of their new numbers
 
     Returns:
-        fewer clips
+        the clips of those classes, with new labels
+
+    Raises:
+        ValueError: when a class isn't among the sounds', or has no clips
     """
     if odd := set(classes) - set(sounds.classes):
         known = ", ".join(sounds.classes)
@@ -161,6 +168,7 @@ def same_class(clips, train):
 # %% ../../nbs/support/clips.ipynb #clips-12
 @partial(jax.jit, static_argnames=("function", "settings"))
 def apply(function, x, settings):
+    "function(x, **settings), compiled once for each function, settings and shape."
     return function(x, **dict(settings))
 
 

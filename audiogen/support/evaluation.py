@@ -7,11 +7,13 @@ __all__ = ['FIGURES', 'JUDGED', 'evaluate_sounds', 'metrics_table', 'evaluate']
 
 # %% ../../nbs/support/evaluation.ipynb #eval-02
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from ..generator import AudioModel, model_classes, render, sample_latents
 from audiogen.metrics import (
@@ -19,10 +21,8 @@ from audiogen.metrics import (
     diversity,
     frechet_distance,
     judge_accuracy,
-    log_mel_features,
     memorization,
     pitch_accuracy,
-    train_judge,
 )
 from ..stft import multi_resolution_stft_distance
 from audiogen.support.clips import (
@@ -34,6 +34,7 @@ from audiogen.support.clips import (
     choose_classes,
 )
 from .conditions import part_of
+from .judge import log_mel_features, train_judge
 
 # %% ../../nbs/support/evaluation.ipynb #eval-05
 def figure_with(name, value, beside):
@@ -126,11 +127,12 @@ def set_figures(train, held_out, generated, sample_rate, seed):
     def some(k, n):
         return rng.choice(c := np.flatnonzero(train.labels == k), n, replace=len(c) < n)
 
+    # as many training clips, of the same classes
     real = train[
         np.concatenate(
             [some(k, n) for k, n in zip(*np.unique(generated.labels, return_counts=True))]
         )
-    ]  # as many training clips, of the same classes
+    ]
 
     def frechet(clips):
         return frechet_distance(features(clips), reference) if len(reference) > 1 else None
@@ -173,30 +175,34 @@ def check_generated(train, held_out, waveforms, labels, midi, num_classes):
 
 # %% ../../nbs/support/evaluation.ipynb #eval-12
 def evaluate_sounds(
-    train,
-    held_out,
+    train: SoundSet,
+    held_out: SoundSet,
     *,
-    sample_rate,
-    reconstructions=None,
-    generated=None,
-    generated_labels=None,
-    generated_midi=None,
-    seed=0,
-) -> dict:
-    """All figures of the chapter on metrics, each with its baselines.
+    sample_rate: int,
+    reconstructions: ArrayLike | None = None,
+    generated: ArrayLike | None = None,
+    generated_labels: ArrayLike | None = None,
+    generated_midi: ArrayLike | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Measure a model's sounds by all metrics, each with its baselines.
 
     Args:
-        train: SoundSet that the model learned from
-        held_out: SoundSet that it never saw
+        train: clips that the model learned from
+        held_out: clips that it never saw
         sample_rate: samples per second (Hz)
         reconstructions: the held-out clips as the model renders them, (len(held_out), t)
         generated: sounds that it made up, (m, t)
-        generated_labels: the class asked of each, (m,)
-        generated_midi: the pitch asked of each, (m,), NaN for none
-        seed: of the judge and of all random choices
+        generated_labels: the class asked of each, (m,); zeros, if the model has no classes
+        generated_midi: the pitch asked of each, in MIDI numbers, (m,), NaN for none
+        seed: decides the judge and all random choices
 
     Returns:
-        {figure: number}, {figure/baseline: number}
+        {figure: number} and {figure/baseline: number}
+
+    Raises:
+        ValueError: when samples aren't finite, when clips differ in length or number, or when a
+            class has too few clips, or none in train
     """
     train = check_clips(train, "train")
     held_out = check_clips(held_out, "held_out", like=train)
@@ -236,14 +242,14 @@ FIGURES = {  # key: (title, format)
 }
 
 # %% ../../nbs/support/evaluation.ipynb #eval-15
-def metrics_table(figures: dict) -> str:
-    """The figures as a table, with their baselines.
+def metrics_table(figures: Mapping[str, float]) -> str:
+    """Write figures as a table, with their baselines.
 
     Args:
-        figures: from evaluate_sounds
+        figures: {figure: number} and {figure/baseline: number}, as evaluate_sounds returns them
 
     Returns:
-        Markdown
+        a table in Markdown
     """
     rows = ["| figure | value | beside it |", "|---|---|---|"]
     for key, (title, form) in FIGURES.items():
@@ -340,17 +346,29 @@ def some_clips(sounds, most, *, seed):
 JUDGED = {"train": 200, "held out": 100}  # clips of a class that figures come from, at most
 
 
-def evaluate(model: AudioModel, train, held_out, *, per_class=20, seed=0) -> dict:
-    """All figures of the chapter on metrics for a model, for each set of sounds held out.
+def evaluate(
+    model: AudioModel,
+    train: SoundSet,
+    held_out: Mapping[str, SoundSet],
+    *,
+    per_class: int = 20,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Measure a model by all metrics, on each set of sounds held out.
 
     Args:
-        train: SoundSet that it learned from, or could have
-        held_out: {name: SoundSet} that it never saw
-        per_class: sounds to make up; fewer, if there are more than 50 classes
-        seed: of their latent vectors, of the clips that are chosen, and of the judge
+        model: the model to measure; it is asked for new sounds, and for reconstructions if it can
+        train: clips that it learned from, or could have
+        held_out: {name: clips} that it never saw
+        per_class: sounds to make up of each class; fewer, if there are more than 50 classes
+        seed: decides their latent vectors, the clips that are chosen, and the judge
 
     Returns:
-        {name: figures}
+        {name: figures}, for each set held out what evaluate_sounds returns
+
+    Raises:
+        ValueError: when the clips have another rate or length than the model's sounds, or a class
+            has too few clips
     """
     train, held_out = clips_to_judge(model, train, held_out, seed=seed)
     classes, rng = model_classes(model) or [None], np.random.default_rng(seed)

@@ -31,7 +31,7 @@ def walk_files(folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
         folder: where to look
 
     Returns:
-        paths of all files beneath it, sorted; a line for each folder that can't be read
+        paths of all files beneath it, sorted; and a line for each folder that can't be read
     """
     files, skipped = [], []
 
@@ -110,10 +110,15 @@ def find_clips(
 
     Args:
         folder: where the files are
-        labels: a CSV file; the names of sub-folders if None
+        labels: a CSV file with columns file, label and, if known, midi; if None, the names of
+            sub-folders are the labels
 
     Returns:
         {path: (label, midi)}; a line for each folder that can't be read; lines about the rest
+
+    Raises:
+        ValueError: when the table of labels can't be used, or names no file of the folder
+        OSError: when the table can't be read
     """
     folder = Path(folder)
     if labels is not None:
@@ -171,10 +176,10 @@ def fade_out(x: np.ndarray, *, sample_rate: int, seconds: float = 0.005) -> np.n
     Args:
         x: waveforms, (..., t)
         sample_rate: samples per second (Hz)
-        seconds: length of the fade
+        seconds: length of the fade (s)
 
     Returns:
-        the same, ending in silence
+        the same waveforms, (..., t), ending in silence, float32
     """
     return (x * np.minimum(1, np.arange(x.shape[-1])[::-1] / (seconds * sample_rate))).astype(
         np.float32
@@ -182,15 +187,18 @@ def fade_out(x: np.ndarray, *, sample_rate: int, seconds: float = 0.005) -> np.n
 
 # %% ../../nbs/support/folders.ipynb #folders-20
 def fit_clip(x: np.ndarray, num_samples: int, *, sample_rate: int) -> np.ndarray:
-    """Cut with a short fade, or append silence, and bring to one level.
+    """Bring a waveform to one length, by a cut with a short fade or by silence, and to one level.
 
     Args:
         x: waveform, (t,)
-        num_samples: length wanted
+        num_samples: length that it shall have
         sample_rate: samples per second (Hz)
 
     Returns:
         waveform of peak 0.9, (num_samples,)
+
+    Raises:
+        ValueError: when it is silent in the part that is used
     """
     if len(x) > num_samples:
         x = fade_out(x[:num_samples], sample_rate=sample_rate)
@@ -239,11 +247,11 @@ def load_clips(paths, num_samples, sample_rate):
 
 # %% ../../nbs/support/folders.ipynb #folders-24
 def same_recordings(waveforms: np.ndarray, *, tolerance: float = 0.002) -> np.ndarray:
-    """Which clips are copies of one another, or of a copy?
+    """Find which clips are copies of one another, or of a copy.
 
     Args:
         waveforms: clips, brought to one level, (n, t)
-        tolerance: how much samples of copies may differ
+        tolerance: how much samples of copies may differ, at most
 
     Returns:
         numbers of the recordings, (n,), from 0 in the order of the clips
@@ -333,13 +341,18 @@ def read_folder(
 
     Args:
         folder: holds sound files, in sub-folders named after their class
-        labels: a CSV file with columns file, label and, if known, midi; the names of sub-folders if
-            None
+        labels: a CSV file with columns file, label and, if known, midi; if None, the names of
+            sub-folders are the labels
         sample_rate: samples per second (Hz)
         duration: length of a clip (s)
 
     Returns:
-        waveforms, labels, classes, midi, group, details, skipped, notes
+        arguments of a SoundSet, {name: value}, but for the sample rate
+
+    Raises:
+        FileNotFoundError: when the folder isn't there
+        ValueError: when it holds no sound, the table of labels can't be used, copies have different
+            pitches, or the clips need more memory than is free
     """
     folder = Path(folder)
     if not folder.is_dir():

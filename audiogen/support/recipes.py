@@ -69,7 +69,7 @@ def load_recipe(kind):
     Returns:
         its Recipe
     """
-    from audiogen.training import Recipe
+    from audiogen.support.fitting import Recipe
 
     module, _, name = shipped_recipes().get(kind, kind).partition(":")
     if not name.isidentifier():

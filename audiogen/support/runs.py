@@ -15,6 +15,7 @@ import zlib
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,14 +24,18 @@ from .checks import atomic_path
 from .states import check_finite, check_forms, check_number, named_leaves, shapes
 
 # %% ../../nbs/support/runs.ipynb #runs-05
-def read_log(path) -> list:
-    """The log of a run, without a last line that was torn.
+def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Read the log of a run, without a last line that was torn.
 
     Args:
         path: a run's folder, or its log.jsonl
 
     Returns:
         a dictionary for each step
+
+    Raises:
+        ValueError: when a line is no JSON
+        OSError: when there is no log, or it can't be read
     """
     path = Path(path)
     records, lines = [], (path / "log.jsonl" if path.is_dir() else path).read_bytes().split(b"\n")
@@ -319,7 +324,7 @@ def show_progress(bar, progress, record):
 
 # %% ../../nbs/support/runs.ipynb #runs-34
 def follow(made_steps, folder, *, checkpoint, state, done, trained, save_every):
-    "Log and show steps as they are made; call checkpoint at both ends, now and then, and on a stop."
+    "Log and show steps as they are made; call checkpoint at both ends, at times, and on a stop."
     saved = trained
     with progress_bar() as bar, noting_interrupts() as interrupted:
         checkpoint(state, done, trained)
@@ -348,11 +353,14 @@ def follow(made_steps, folder, *, checkpoint, state, done, trained, save_every):
             stop_run(interrupted.pop(), done, folder)
 
 # %% ../../nbs/support/runs.ipynb #runs-31
-def join_hosts(*, cluster=False):
+def join_hosts(*, cluster: bool = False) -> None:
     """Become one of several processes that train together, if the environment says so.
 
     Args:
         cluster: ask SLURM, Kubernetes, … instead, as JAX detects them
+
+    Raises:
+        ValueError: when only some of the three variables that say so are set, or they make no sense
     """
     address, *numbers = (
         os.environ.get(f"JAX_{name}")

@@ -7,6 +7,7 @@ __all__ = ['named_leaves']
 
 # %% ../../nbs/support/states.ipynb #states-02
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,15 @@ import numpy as np
 from flax import nnx
 
 # %% ../../nbs/support/states.ipynb #states-05
-def named_leaves(tree):
-    "The arrays of a nested structure under names such as 'params.layers.0.kernel'."
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """The arrays of a nested structure under names such as 'params.layers.0.kernel'.
+
+    Args:
+        tree: nested dictionaries, lists or nnx states
+
+    Returns:
+        {name: array}
+    """
     paths = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 # %% ../../nbs/support/tables.ipynb #tables-05
 def decode_text(data: bytes) -> tuple[str, str]:
-    """Text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252.
+    """Decode text in UTF-16 with a mark, UTF-8 with or without, or else Windows-1252.
 
     Args:
-        data: of a text file, or of a file's name
+        data: bytes of a text file, or of a file's name
 
     Returns:
         the text, and the name of its encoding
@@ -193,13 +193,18 @@ def read_table(path):
 
 # %% ../../nbs/support/tables.ipynb #tables-12
 def read_labels(path: str | os.PathLike[str]) -> dict[str, tuple[str, float]]:
-    """Labels from a table, as spreadsheets write them.
+    """Read labels from a table, as spreadsheets write them.
 
     Args:
         path: a CSV file with columns file, label and, if known, midi
 
     Returns:
-        {file: (label, midi)}
+        {file: (label, midi)}; midi is NaN where it is empty
+
+    Raises:
+        ValueError: when the table has no columns file and label or no rows, when a row can't be
+            understood, or when two rows contradict each other
+        OSError: when it can't be read
     """
     return read_table(path)[0]
 

@@ -63,7 +63,8 @@ def train_run(settings, out, *, resume=False):
     from audiogen.generator import load_model, save_model
     from audiogen.support.evaluation import evaluate
     from audiogen.support.figures import figure_png
-    from audiogen.training import fit, plot_losses
+    from audiogen.support.fitting import fit
+    from audiogen.training import plot_losses
 
     folder = Path(out)
     sounds, held_out = load_data(settings)
