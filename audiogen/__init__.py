@@ -40,8 +40,8 @@ _chosen = {
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE resynthesize",
     "support.words": "WORDS",
-    "wavenet": "WaveNet stream bits_per_sample",
-    "support.levels": "mu_law_encode mu_law_decode",
+    "wavenet": "WaveNet stream",
+    "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "explorer": "explore",
     "song": "Note play_notes read_midi",
 }
@@ -147,6 +147,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
+    from .support.classes import *
     from .support.clips import *
     from .support.evaluation import *
     from .support.figures import *
@@ -154,6 +155,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.folders import *
     from .support.learning import *
     from .support.levels import *
+    from .support.loudness import *
     from .support.midi import *
     from .support.models import *
     from .support.recordings import *
