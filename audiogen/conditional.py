@@ -8,7 +8,6 @@ __all__ = ['recipe', 'source_filter_recipe', 'ConditionalConfig', 'ConditionalVA
            'sound_blocks', 'enough_steps']
 
 # %% ../nbs/11_conditional.ipynb #0005
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +31,7 @@ from .spectral import Clouds, Fixed
 from .stft import num_frames
 from .support.blocks import in_blocks
 from .support.checks import check_count
-from audiogen.support.classes import (
-    as_tuple,
-    check_enough_clips,
-    check_length,
-    remember,
-    settings_of,
-)
+from .support.classes import as_tuple, basics_of, check_enough_clips, check_length, remember
 from .support.clips import SoundSet
 from audiogen.support.learning import (
     conditional_loss,
@@ -93,7 +86,6 @@ class ConditionalConfig(FilterConfig):
 
     @property
     def num_features(self) -> int:
-        "Pooled log-magnitudes of a sound, in bands."
         return -(-self.picture[0] // self.pool) * self.bands
 
 # %% ../nbs/11_conditional.ipynb #0041
@@ -307,7 +299,7 @@ def conditional_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> C
     midi = np.nan_to_num(sounds.midi)
     check_enough_clips(labels, classes)
     pitched = tuple(bool((midi[labels == c] > 0).all()) for c in range(len(classes)))
-    model = ConditionalVAE(rngs=rngs, pitched=pitched, **settings_of(sounds), **settings)
+    model = ConditionalVAE(rngs=rngs, pitched=pitched, **basics_of(sounds), **settings)
     some = [jnp.asarray(waveforms[labels == c][:64]) for c in range(len(classes))]
     model.steady[...] = jnp.stack(
         [steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)]
@@ -398,11 +390,7 @@ def enough_steps(sounds: SoundSet) -> int | None:
 
 
 recipe = Recipe(
-    conditional_model,
-    conditional_targets,
-    conditional_loss,
-    finish=fit_styles,
-    enough=enough_steps,
+    conditional_model, conditional_targets, conditional_loss, finish=fit_styles, enough=enough_steps
 )
 source_filter_recipe = Recipe(
     conditional_model, source_filter_targets, source_filter_loss, finish=fit_styles

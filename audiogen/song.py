@@ -9,7 +9,7 @@ __all__ = ['LONGEST_SONG', 'PERCUSSION', 'STAND_INS', 'Note', 'score', 'song_sty
 # %% ../nbs/19_song.ipynb #0005
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -221,7 +221,7 @@ def soft_limit(x: np.ndarray, *, knee: float = 0.7) -> np.ndarray:
 LONGEST_SONG = 24 * 3600  # seconds
 
 
-def song_seconds(model: AudioModel, notes: Iterable[Note]) -> float:
+def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
     """The length of a song, if it is one that can be played.
 
     Args:

@@ -9,7 +9,6 @@ __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_wav
 # %% ../nbs/08_spectral.ipynb #0005
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -21,16 +20,16 @@ from numpy.typing import ArrayLike
 from .generator import AudioModel, Condition, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.blocks import in_blocks
-from .support.checks import check_count, check_memory
+from .support.checks import check_memory
 from audiogen.support.classes import (
-    as_tuple,
+    as_counts,
+    basics_of,
     check_enough_clips,
     check_length,
     class_condition,
     draw_classes,
     remember,
-    set_checked,
-    settings_of,
+    set_fields,
 )
 from .support.clips import SoundSet
 from .support.models import check_latent, check_rngs, signed
@@ -83,10 +82,8 @@ class SpectralConfig:
 
     def __post_init__(self):
         counts = "latent_dim", "rank", "window_size", "hop_size", "pool", "remembered"
-        widths = as_tuple(
-            self.hidden_dims, "hidden_dims", partial(check_count, name="a hidden width")
-        )
-        set_checked(self, *counts, hidden_dims=widths)
+        widths = as_counts(self.hidden_dims, "hidden_dims", "a hidden width")
+        set_fields(self, *counts, hidden_dims=widths)
         sizes, known = self.layer_sizes, len(self.classes) * (self.latent_dim + self.remembered)
         n = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
         n += (self.num_features + known) * self.latent_dim
@@ -94,12 +91,10 @@ class SpectralConfig:
 
     @property
     def num_samples(self) -> int:
-        "Samples in a waveform."
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
     def framing(self) -> dict[str, int]:
-        "The keywords of an STFT."
         return dict(window_size=self.window_size, hop_size=self.hop_size)
 
     @property
@@ -114,7 +109,6 @@ class SpectralConfig:
 
     @property
     def num_features(self) -> int:
-        "Pooled log-magnitudes of a sound."
         return -(-self.picture[0] // self.pool) * self.picture[1]
 
 # %% ../nbs/08_spectral.ipynb #0024
@@ -123,8 +117,7 @@ def steady_phases(
 ) -> jax.Array:
     """Phases of partials that keep on turning, each at the frequency of the power nearby.
 
-    That frequency is the centre of gravity of five bins. Source of the first phases: Schroeder
-    (1970).
+    Source of the phases in the first frame: Schroeder (1970).
 
     Args:
         magnitudes: magnitudes, (..., bin, frame)
@@ -323,7 +316,6 @@ class SpectralGenerator(AudioModel):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        "What the model can be told: a class."
         return (class_condition(self.config.classes),)
 
     def sample_latents(
@@ -360,7 +352,7 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
             dimensions, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
-    model = SpectralGenerator(rngs=rngs, **settings_of(sounds), **settings)
+    model = SpectralGenerator(rngs=rngs, **basics_of(sounds), **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
     return model
 

@@ -29,7 +29,7 @@ from audiogen.spectral import (
 )
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory
-from .support.classes import check_enough_clips, check_length, settings_of
+from .support.classes import basics_of, check_enough_clips, check_length
 from .support.clips import SoundSet
 from .support.models import check_rngs, signed
 from .training import Recipe
@@ -159,7 +159,7 @@ def vae_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> AudioVAE:
         ValueError: when a class has fewer than two clips, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
-    return AudioVAE(rngs=rngs, **settings_of(sounds), **settings)
+    return AudioVAE(rngs=rngs, **basics_of(sounds), **settings)
 
 # %% ../nbs/09_vae.ipynb #0022
 def vae_targets(model: AudioVAE, sounds: SoundSet) -> dict[str, np.ndarray]:

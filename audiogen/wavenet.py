@@ -20,20 +20,13 @@ from jax.typing import ArrayLike
 
 from .generator import AudioModel, Condition
 from .support.checks import check_count, check_memory
-from audiogen.support.classes import (
-    as_tuple,
-    class_condition,
-    draw_classes,
-    set_checked,
-    settings_of,
-)
+from .support.classes import as_counts, basics_of, class_condition, draw_classes, set_fields
 from .support.clips import SoundSet
 from audiogen.support.levels import (
-    bits_per_sample,
+    bit_figures,
     code_levels,
     draw_codes,
     draw_noise,
-    histogram_bits,
     mixture_log_prob,
     mu_law_decode,
     mu_law_encode,
@@ -91,8 +84,7 @@ class WaveNetConfig:
         dilations: how far back each layer looks (samples)
         logistics: how many logistics the mixture has
         crop: samples of a clip that a training step uses
-        jitter: training adds noise of up to this standard deviation to what the network sees
-            (levels)
+        jitter: largest deviation of the noise that training adds to what the network sees (levels)
     """
 
     sample_rate: int = 16000
@@ -106,15 +98,14 @@ class WaveNetConfig:
     jitter: float = 0.08
 
     def __post_init__(self):
-        dilations = as_tuple(self.dilations, "dilations", partial(check_count, name="a dilation"))
+        dilations = as_counts(self.dilations, "dilations", "a dilation")
         checked = dict(jitter=float(self.jitter), dilations=dilations)
-        set_checked(self, "taps", "channels", "logistics", "crop", **checked)
+        set_fields(self, "taps", "channels", "logistics", "crop", **checked)
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter is {self.jitter}; want 0 to 1, such as 0.08")
-        numbers = (
-            5 * self.channels * len(self.dilations) + self.receptive_field + 3 * self.logistics
-        )
-        check_memory(4 * self.channels * numbers, "a WaveNet of this size")
+        layers = 5 * self.channels * len(self.dilations)
+        numbers = self.channels * (layers + self.receptive_field + 3 * self.logistics)
+        check_memory(4 * numbers, "a WaveNet of this size")
 
     @property
     def latent_dim(self) -> int:
@@ -123,26 +114,22 @@ class WaveNetConfig:
 
     @property
     def num_samples(self) -> int:
-        "Samples in a sound."
         return seconds_to_samples(self.duration, sample_rate=self.sample_rate)
 
     @property
     def receptive_field(self) -> int:
-        "How many past samples a prediction depends on."
-        return self.taps + sum(self.dilations)
+        return self.taps + sum(self.dilations)  # past samples
 
 # %% ../nbs/12_wavenet.ipynb #0033
 def clock_features(time: ArrayLike, config: WaveNetConfig) -> jax.Array:
-    """How long a sound has been going on, and how long it still has to, as ten exponentials.
-
-    Five each, with time constants of 2 ms to half a second.
+    """How long a sound has been going on, and how long it still has to, as five numbers each.
 
     Args:
         time: samples since the sound began, (...)
         config: settings with the sample rate and the duration
 
     Returns:
-        features from 0 to 1, (..., 10)
+        exponentials with time constants of 2 ms to half a second, from 0 to 1, (..., 10)
     """
     left = jnp.maximum(config.num_samples - time, 0)
     seconds = jnp.stack([time, left], axis=-1)[..., None] / config.sample_rate
@@ -188,10 +175,7 @@ class WaveNet(AudioModel):
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
     def predict(self, levels: jax.Array, classes: jax.Array, start: ArrayLike = 0) -> jax.Array:
-        """Mixtures, (b, t, 3 logistics), for each of the levels, (b, t), from those before it.
-
-        The classes are (b, classes); `start`, () or (b, 1), is the time of the first level.
-        """
+        "Mixtures (b, t, 3 logistics) of levels (b, t), from those before and classes (b, classes)."
         taps = range(self.config.taps, 0, -1)
         window = jnp.concatenate([delayed(levels[..., None], d) for d in taps], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
@@ -209,7 +193,6 @@ class WaveNet(AudioModel):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        "What the model can be told: a class."
         return (class_condition(self.config.classes),)
 
     def sample_latents(self, key: jax.Array, count: int, label: Any = None) -> jax.Array:
@@ -220,12 +203,7 @@ class WaveNet(AudioModel):
 
     def figures(self, train: SoundSet, held_out: SoundSet) -> dict[str, float]:
         "Bits per sample of held-out clips, and by tables of counts of the training clips."
-        counted, codes = (np.asarray(mu_law_encode(x.waveforms)) for x in (train, held_out))
-        found = {"bits": float(bits_per_sample(self, held_out.waveforms, held_out.labels).mean())}
-        for order in (1, 0):
-            bits = histogram_bits(counted, codes, order=order)
-            found[f"bits/order-{order} histogram"] = bits
-        return found
+        return bit_figures(self, train, held_out)
 
 # %% ../nbs/12_wavenet.ipynb #0040
 def wavenet_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> WaveNet:
@@ -242,7 +220,7 @@ def wavenet_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> WaveN
     Raises:
         ValueError: when a setting is out of range
     """
-    return WaveNet(rngs=rngs, **settings_of(sounds), **settings)
+    return WaveNet(rngs=rngs, **basics_of(sounds), **settings)
 
 # %% ../nbs/12_wavenet.ipynb #0041
 def wavenet_targets(model: WaveNet, sounds: SoundSet) -> dict[str, np.ndarray]:
@@ -318,22 +296,16 @@ def strike(state: Mapping[str, jax.Array], z: ArrayLike) -> dict[str, jax.Array]
     """
     z, count = jnp.asarray(z, jnp.float32), len(state["window"])
     if z.ndim != 2 or len(z) != count:
-        raise ValueError(
-            f"got z of shape {z.shape}; want ({count}, latent_dim), a row for each sound of the state"
-        )
-    return state | dict(
-        classes=z[:, :-1],
-        seed=jax.lax.bitcast_convert_type(z[:, -1], jnp.uint32),
-        time=jnp.int32(0),
-    )
+        wanted = f"({count}, latent_dim), a row for each sound of the state"
+        raise ValueError(f"got z of shape {z.shape}; want {wanted}")
+    seed = jax.lax.bitcast_convert_type(z[:, -1], jnp.uint32)
+    return state | dict(classes=z[:, :-1], seed=seed, time=jnp.int32(0))
 
 # %% ../nbs/12_wavenet.ipynb #0055
 def predict_next(
     model: WaveNet, state: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The network for one sample.
-
-    A layer's input of long ago comes out of its queue, today's goes in.
+    """The network for one sample: a layer's input of long ago comes out of its queue.
 
     Args:
         model: the WaveNet that writes
@@ -395,9 +367,8 @@ def sample(
         raise ValueError("the state is of no sound yet; call strike(state, z) first")
     if not 0 <= temperature < np.inf:
         raise ValueError(f"temperature is {temperature}; want 0 or more, such as 1")
-    state, codes = _write(
-        *nnx.split(model), state, check_count(num_samples, "num_samples"), temperature
-    )
+    num_samples = check_count(num_samples, "num_samples")
+    state, codes = _write(*nnx.split(model), state, num_samples, temperature)
     return state, codes.T
 
 # %% ../nbs/12_wavenet.ipynb #0070

@@ -7,6 +7,7 @@ __all__ = ['class_condition', 'draw_classes', 'check_length', 'check_enough_clip
 
 # %% ../../nbs/support/classes.ipynb #classes-03
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,8 +25,13 @@ def as_tuple(values, name, convert):
         raise ValueError(f"{name} is {str(values)[:60]}; want a list of 1 to 100")
     return tuple(map(convert, values))
 
+
+def as_counts(values, name, each):
+    "A tuple of up to 100 whole numbers from 1 on, from a list or a tuple."
+    return as_tuple(values, name, partial(check_count, name=each))
+
 # %% ../../nbs/support/classes.ipynb #classes-07
-def set_checked(config, *counts, **values):
+def set_fields(config, *counts, **values):
     "Set checked fields of a frozen config; `counts` are names of whole numbers from 1 on."
     basics = dict(
         sample_rate=check_sample_rate(config.sample_rate),
@@ -39,7 +45,7 @@ def set_checked(config, *counts, **values):
     check_count(config.num_samples, f"the number of samples in {length}")
 
 
-def settings_of(sounds):
+def basics_of(sounds):
     "The settings by which a model makes sounds like those of a SoundSet."
     return dict(
         sample_rate=sounds.sample_rate,
