@@ -42,8 +42,8 @@ _chosen = {
     "vae": "AudioVAE",
     "conditional": "ConditionalVAE resynthesize",
     "support.words": "WORDS",
-    "wavenet": "WaveNet stream bits_per_sample",
-    "support.levels": "mu_law_encode mu_law_decode",
+    "wavenet": "WaveNet stream",
+    "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "explorer": "explore",
     "song": "Note play_notes read_midi",
 }
@@ -149,9 +149,10 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
+    from .support.classes import *
     from .support.clips import *
-    from .support.evaluation import *
     from .support.docs import *
+    from .support.evaluation import *
     from .support.figures import *
     from .support.files import *
     from .support.fitting import *
@@ -159,6 +160,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.judge import *
     from .support.learning import *
     from .support.levels import *
+    from .support.loudness import *
     from .support.midi import *
     from .support.models import *
     from .support.pitch import *

@@ -7,13 +7,17 @@ __all__ = ['LONGEST_SONG', 'PERCUSSION', 'STAND_INS', 'Note', 'score', 'song_sty
            'play_notes', 'note_class', 'read_midi']
 
 # %% ../nbs/19_song.ipynb #0005
+import os
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from .generator import AudioModel
 from .support.checks import check_memory
@@ -52,7 +56,7 @@ class Note:
             raise ValueError(f"a note's velocity is {self.velocity}; want a number from 0 to 1")
 
 # %% ../nbs/19_song.ipynb #0085
-def score(label, text, *, seconds=0.5) -> list:
+def score(label: str, text: str, *, seconds: float = 0.5) -> list[Note]:
     """Notes of one class, written in a line.
 
     Args:
@@ -62,7 +66,10 @@ def score(label, text, *, seconds=0.5) -> list:
         seconds: how long each is held (s)
 
     Returns:
-        of Note
+        the notes, in the order of the text
+
+    Raises:
+        ValueError: when something between two commas is neither START PITCH nor START
     """
     fields = [part.split() for part in text.split(",")]
     for field in fields:
@@ -99,12 +106,16 @@ def check_kinds(model, note):
     pitch = condition(model, "pitch")
     if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
         raise ValueError(
-            f"{note.label or 'the model'} has a pitch, and a note of it has none; want Note(…, midi=60), for one"
+            f"{note.label or 'the model'} has a pitch, and a note of it has none; "
+            "want Note(…, midi=60), for one"
         )
 
 # %% ../nbs/19_song.ipynb #song-04
-def told_of_notes(model, notes):  # -> {(label, midi): {name of a condition: number}}
-    "What a model is told for each note; an error for notes that it can't play."
+def told_of_notes(model, notes):
+    """What a model is told for each note; an error for notes that it can't play.
+
+    {(label, midi): {name of a condition: number}}
+    """
     firsts, midis, told = {}, defaultdict(list), {}
     for note in notes:
         firsts.setdefault((note.label, note.midi), note)
@@ -121,16 +132,22 @@ def told_of_notes(model, notes):  # -> {(label, midi): {name of a condition: num
     return told
 
 # %% ../nbs/19_song.ipynb #0079
-def song_style(model: AudioModel, note, seed, words):
-    """The style in which all notes of a class are played, at home near the pitch of its first note.
+def song_style(model: AudioModel, note: Note, seed: int, words: str) -> jax.Array:
+    """The latent vector, or style, with which all notes of a class are played.
+
+    It is one that was learned near the pitch of the first note.
 
     Args:
-        note: the first Note of a class
-        seed: of the song
-        words: for all styles, if the model can be told words
+        model: the model that plays
+        note: the first note of a class
+        seed: seed of the song
+        words: some of WORDS, for a model that can be told words; "" for any style
 
     Returns:
-        style, (1, latent_dim)
+        latent vector, (1, latent_dim)
+
+    Raises:
+        ValueError: when a word is unknown, or the model can't be told what the note has
     """
     fitting = words if note.midi else words_without_pitch(words)
     asked = dict(label=note.label or None, pitch=note.midi or None, words=fitting or None)
@@ -140,18 +157,29 @@ def song_style(model: AudioModel, note, seed, words):
     return model.sample_latents(key, 1, **part_of(model, "latents", asked))
 
 # %% ../nbs/19_song.ipynb #0080
-def sound_note(model: AudioModel, z, note: Note, key, *, release=0.05, parts=None, told=None):
+def sound_note(
+    model: AudioModel,
+    z: ArrayLike,
+    note: Note,
+    key: jax.Array,
+    *,
+    release: float = 0.05,
+    parts: tuple[Any, Any] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> np.ndarray:
     """The sound of one note, with a release if it has a pitch.
 
     Args:
-        z: style, (1, latent_dim)
-        key: of the noise
+        model: the model that plays
+        z: latent vector, (1, latent_dim), from song_style
+        note: the note
+        key: for the noise
         release: how long it fades when it is let go (s)
         parts: nnx.split(model), if it is at hand
         told: {name of a condition: number}; from the note if None
 
     Returns:
-        waveform, (t,)
+        waveform, (t,), in [-1, 1]
     """
     if told is None:
         told = model.resolve(label=note.label or None, pitch=note.midi or None)
@@ -176,15 +204,15 @@ def sound_of_length(lengths, graphdef, state, z, told, key):
     return nnx.merge(graphdef, state).perform(z, key, **told, **dict(lengths))
 
 # %% ../nbs/19_song.ipynb #0083
-def soft_limit(x, *, knee=0.7):
+def soft_limit(x: np.ndarray, *, knee: float = 0.7) -> np.ndarray:
     """Bend what is too loud, instead of cutting it off.
 
     Args:
-        x: waveform, (t,)
-        knee: below this amplitude nothing changes
+        x: waveform of any level, (t,)
+        knee: amplitude below which nothing changes
 
     Returns:
-        waveform in [-1, 1], (t,)
+        waveform, (t,), in [-1, 1]
     """
     over = np.maximum(np.abs(x) - knee, 0)
     return np.sign(x) * (np.minimum(np.abs(x), knee) + (1 - knee) * np.tanh(over / (1 - knee)))
@@ -193,14 +221,18 @@ def soft_limit(x, *, knee=0.7):
 LONGEST_SONG = 24 * 3600  # seconds
 
 
-def song_seconds(model: AudioModel, notes) -> float:
+def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
     """The length of a song, if it is one that can be played.
 
     Args:
-        notes: of Note, in any order
+        model: the model that plays
+        notes: notes of the song, in any order
 
     Returns:
-        the last sound has ended by then (s)
+        the time by which the last sound has ended (s)
+
+    Raises:
+        ValueError: when the song is longer than a day, or a note needs more memory than is free
     """
     end = max((note.start + note.seconds for note in notes), default=0.0)
     if end > LONGEST_SONG:
@@ -214,18 +246,28 @@ def song_seconds(model: AudioModel, notes) -> float:
     return end + model.duration
 
 # %% ../nbs/19_song.ipynb #0077
-def play_notes(model: AudioModel, notes, *, seed=0, words="", gain=0.5):
+def play_notes(
+    model: AudioModel,
+    notes: Iterable[Note],
+    *,
+    seed: int = 0,
+    words: str = "",
+    gain: float = 0.5,
+) -> Iterator[np.ndarray]:
     """Play notes with a model, in the memory that a few of them take.
 
     Args:
-        model: that can be told what the notes have
-        notes: of Note, in any order
-        seed: of the styles, one for each class, and of the noise
-        words: for all styles, if the model can be told words
-        gain: of a note of velocity 1
+        model: a model that can be told what the notes have
+        notes: notes of the song, in any order
+        seed: seed of the styles, one for each class, and of the noise
+        words: some of WORDS, for all styles; "" for any
+        gain: amplitude of a note of velocity 1
 
-    Returns:
-        yields waveforms, (t,); put together they are the song
+    Yields:
+        waveforms, (t,), in [-1, 1], of up to a second; put together they are the song
+
+    Raises:
+        ValueError: when the model can't play a note, or the song is too long
     """
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
@@ -249,11 +291,7 @@ def play_notes(model: AudioModel, notes, *, seed=0, words="", gain=0.5):
 
 # %% ../nbs/19_song.ipynb #songplyr
 def check_player(model, name):
-    """Refuse a model that can't play notes.
-
-    Args:
-        name: how it was asked for, for the message
-    """
+    "Refuse a model that can't play notes."
     if not (condition(model, "class") or condition(model, "pitch")):
         raise ValueError(
             f"{name}: can't play notes, since it can be told neither a class nor a pitch; "
@@ -288,18 +326,20 @@ def is_percussion(channel) -> bool:
     return channel % 16 == 9
 
 # %% ../nbs/19_song.ipynb #0089
-def note_class(channel, key, program, classes, label):
-    """The class that plays a note; None if there is none.
+def note_class(
+    channel: int, key: int, program: int, classes: Sequence[str], label: str | None
+) -> str | None:
+    """The class that plays a note of a MIDI file.
 
     Args:
-        channel: 0 to 15 of the first port, 16 to 31 of the second, …
-        key: MIDI number
-        program: of the channel, 0 to 127
-        classes: that the model knows
+        channel: 0 to 15 for the first port's channels, 16 to 31 for the second's, …
+        key: MIDI number of the key, 0 to 127
+        program: the channel's program, 0 to 127
+        classes: names of the classes that the model knows
         label: class for all notes but drums; by program if None
 
     Returns:
-        name of a class
+        name of the class, "" for a model without classes; None if no class plays the note
     """
     if is_percussion(channel):
         name = PERCUSSION.get(key)
@@ -314,16 +354,7 @@ def note_class(channel, key, program, classes, label):
 
 # %% ../nbs/19_song.ipynb #mid1song
 def song_notes(presses, classes, label) -> list:
-    """The notes that the classes can play, each as loud as its channel is beside the loudest one.
-
-    Args:
-        presses: (start, seconds, Press), from pressed_keys
-        classes: that the model knows
-        label: class for all notes but drums; by program if None
-
-    Returns:
-        of Note
-    """
+    "The notes that the classes can play, each as loud as its channel is beside the loudest one."
     played = []
     for start, seconds, press in presses:
         name = note_class(press.channel, press.key, press.program, classes, label)
@@ -338,7 +369,9 @@ def song_notes(presses, classes, label) -> list:
     return notes
 
 # %% ../nbs/19_song.ipynb #0088
-def read_midi(path, classes, *, label=None) -> tuple:
+def read_midi(
+    path: str | os.PathLike[str], classes: Sequence[str], *, label: str | None = None
+) -> tuple[list[Note], int]:
     """Notes of a MIDI file, with its tempo changes, programs and volumes.
 
     A note's velocity is scaled by (volume/127)²·(expression/127)² of its channel when it begins,
@@ -347,11 +380,14 @@ def read_midi(path, classes, *, label=None) -> tuple:
 
     Args:
         path: a Standard MIDI File (.mid, .rmi)
-        classes: that the model knows
+        classes: names of the classes that the model knows
         label: class for all notes but drums; by the file's programs if None
 
     Returns:
-        list of Note, in order; number of notes left out
+        the notes, in order of time, and how many were left out
+
+    Raises:
+        ValueError: when the class is unknown, or the file can't be read as MIDI
     """
     if label is not None and label not in classes:
         raise ValueError(f"no class is called {label!r}; want one of {', '.join(classes)}")
@@ -366,7 +402,8 @@ def read_midi(path, classes, *, label=None) -> tuple:
             begin += length
     except ValueError as e:
         raise ValueError(
-            f"{path}: not a MIDI file that can be read: {e}; want a Standard MIDI File, .mid or .rmi"
+            f"{path}: not a MIDI file that can be read: {e}; "
+            "want a Standard MIDI File, .mid or .rmi"
         ) from None
     notes = song_notes(found, classes, label)
     return sorted(notes, key=lambda note: (note.start, note.midi)), len(found) - len(notes)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['pulse_train', 'band_weights', 'partial_weights', 'noise_source', 'steadiness', 'FilterConfig', 'conditions',
-           'FilterDecoder', 'bent_pulses', 'move_filter', 'shape_sources', 'stretch', 'loudness', 'at_loudness', 'comb',
-           'predict_picture', 'powers']
+           'FilterDecoder', 'bent_pulses', 'move_filter', 'shape_sources', 'stretch', 'comb', 'predict_picture']
 
 # %% ../nbs/10_source_filter.ipynb #sf-06
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,17 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import ArrayLike
 
 from .generator import mlp
 from .spectral import LOUDEST, SpectralConfig, steady_phases
 from .stft import full_scale, get_window, hz_to_mel, istft, stft
-from .support.checks import check_count, largest
+from .support.checks import check_count
 from .support.models import relu, signed
 
 # %% ../nbs/10_source_filter.ipynb #sf-turns
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def turns(f0_hz, sample_rate):  # (..., t) -> turns of the phase, less whole ones, (..., t)
-    "The sum of all that has passed, in double precision: rounding would add up, too."
+def turns(f0_hz, sample_rate):
+    "Turns of the phase, less whole ones, (..., t); in double precision, since rounding adds up."
     with jax.enable_x64(True):
         total = jnp.cumsum(f0_hz.astype(jnp.float64), -1) / sample_rate
         return (total - jnp.floor(total)).astype(jnp.float32)
@@ -36,89 +37,88 @@ def _(sample_rate, f0_hz, change):
     return turns(*f0_hz, sample_rate), jnp.cumsum(*change, -1) / sample_rate
 
 # %% ../nbs/10_source_filter.ipynb #sf-0008
-def pulse_train(f0_hz, *, sample_rate):
+def pulse_train(f0_hz: ArrayLike, *, sample_rate: float) -> jax.Array:
     """All harmonics below 95 % of the Nyquist frequency, each a sine of amplitude 1.
+
+    Source: Winham & Steiglitz (1970).
 
     Args:
         f0_hz: fundamental frequency at each sample (Hz), (..., t)
         sample_rate: samples per second (Hz)
 
     Returns:
-        waveform, (..., t)
+        waveform, (..., t), beyond [-1, 1] where many harmonics add up
     """
     f0_hz = jnp.asarray(f0_hz, jnp.float32)
     half = jnp.pi * turns(f0_hz, sample_rate)  # half of the fundamental's phase
     count = jnp.floor(0.95 * sample_rate / 2 / f0_hz.max(-1, keepdims=True))
     s = jnp.sin(half)
     between = jnp.abs(s) <= 1e-4  # where θ is 0 the sum is 0, and the formula 0/0
-    return jnp.where(
-        between, 0, (jnp.cos(half) - jnp.cos((2 * count + 1) * half)) / jnp.where(between, 1, 2 * s)
-    )
+    total = jnp.cos(half) - jnp.cos((2 * count + 1) * half)
+    return jnp.where(between, 0, total / jnp.where(between, 1, 2 * s))
 
 # %% ../nbs/10_source_filter.ipynb #sf-0011
-def band_weights(bands, bins, sample_rate):
+def band_weights(bands: int, bins: int, sample_rate: float) -> np.ndarray:
     """The matrix that draws a curve through points evenly spaced in mel, by straight lines.
 
     Args:
         bands: points of the curve
-        bins: frequencies wanted, from 0 to the Nyquist frequency
+        bins: how many frequencies, from 0 to the Nyquist frequency
         sample_rate: samples per second (Hz)
 
     Returns:
-        NumPy array, (bands, bins)
+        weights of the points in each bin, (bands, bins)
     """
     mel = np.asarray(hz_to_mel(np.linspace(0, sample_rate / 2, bins)))
-    return np.maximum(
-        0, 1 - np.abs(mel / mel[-1] * (bands - 1) - np.arange(bands)[:, None])
-    ).astype(np.float32)
+    distance = np.abs(mel / mel[-1] * (bands - 1) - np.arange(bands)[:, None])
+    return np.maximum(0, 1 - distance).astype(np.float32)
 
 # %% ../nbs/10_source_filter.ipynb #sf-54aa7133
-def partial_weights(midi, partials, bins, sample_rate):
-    """The matrix that gives each bin the gain of the partial nearest to it, if that is one of the first.
+def partial_weights(midi: jax.Array, partials: int, bins: int, sample_rate: float) -> jax.Array:
+    """The matrix that gives each bin the gain of its nearest partial, if that is one of the first.
 
     Args:
         midi: pitch in MIDI numbers, (...)
         partials: how many have a gain of their own
-        bins: frequencies wanted, from 0 to the Nyquist frequency
+        bins: how many frequencies, from 0 to the Nyquist frequency
         sample_rate: samples per second (Hz)
 
     Returns:
-        (..., partials, bins)
+        1 where a partial is the nearest to a bin, else 0, (..., partials, bins)
     """
     f0 = 440 * 2 ** ((midi[..., None] - 69) / 12)
     nearest = jnp.floor(np.linspace(0, sample_rate / 2, bins, dtype=np.float32) / f0 + 0.5)
-    return (
-        jax.nn.one_hot(jnp.maximum(nearest, 1).astype(int) - 1, partials, axis=-2)
-        + 0 * midi[..., None, None]
-    )  # NaN stays NaN
+    weights = jax.nn.one_hot(jnp.maximum(nearest, 1).astype(int) - 1, partials, axis=-2)
+    return weights + 0 * midi[..., None, None]  # NaN stays NaN
 
 # %% ../nbs/10_source_filter.ipynb #sf-0016
-def noise_source(key, shape, **framing):
+def noise_source(key: jax.Array, shape: tuple[int, ...], **framing: int) -> jax.Array:
     """The STFT of white noise; the mean of its log-magnitudes is 0.
 
+    Source: Wahba (1980).
+
     Args:
-        key: of the noise
+        key: for the noise
         shape: of the waveform, (..., t)
-        **framing: window_size and hop_size
+        **framing: window_size and hop_size, in samples
 
     Returns:
-        (..., frame, bin), complex
+        complex spectrum, (..., frame, bin)
     """
-    W = stft(jax.random.normal(key, shape), **framing).swapaxes(-1, -2) / jnp.linalg.norm(
-        get_window("hann", framing["window_size"])
-    )
+    W = stft(jax.random.normal(key, shape), **framing).swapaxes(-1, -2)
+    W = W / jnp.linalg.norm(get_window("hann", framing["window_size"]))
     return W * jnp.exp(0.5772157 / 2)  # E log|W|² is log E|W|² less Euler's constant
 
 # %% ../nbs/10_source_filter.ipynb #sf-0019
-def steadiness(x, **framing):
+def steadiness(x: ArrayLike, **framing: int) -> jax.Array:
     """How steadily the phase of each bin advances: about 0 in white noise, 1 in a steady tone.
 
     Args:
         x: waveforms of one class, (n, t)
-        **framing: window_size and hop_size
+        **framing: window_size and hop_size, in samples
 
     Returns:
-        (bin,), from 0 to 1
+        steadiness of each bin, from 0 to 1, (bin,)
     """
     S = stft(x, **framing)
     advance = S[..., 1:] * S[..., :-1].conj()
@@ -136,10 +136,18 @@ class FilterConfig(SpectralConfig):
         hidden_dims: widths of the hidden layers
         bands: points of the harmonics' filter; the noise's has twice as many
         partials: how many harmonics have a gain of their own
+        sample_rate: samples per second (Hz)
+        duration: length of a waveform (s)
+        rank: brush strokes in a filter: its rank as a matrix
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
+        pool: frames that are averaged before a sound is encoded
+        remembered: latent vectors kept of each class
+        classes: names of the classes of sound
     """
 
     latent_dim: int = 12
-    hidden_dims: tuple = (128, 256)
+    hidden_dims: tuple[int, ...] = (128, 256)
     bands: int = 64
     partials: int = 16
 
@@ -149,29 +157,34 @@ class FilterConfig(SpectralConfig):
             object.__setattr__(self, name, check_count(getattr(self, name), name))
 
     @property
-    def num_conditions(self):
+    def num_conditions(self) -> int:
+        "How many numbers tell the class and the pitch."
         return len(self.classes) + 3
 
     @property
-    def stroke_sizes(self):  # two over time, two over frequency
+    def stroke_sizes(self) -> tuple[int, ...]:
+        "Points of the strokes: two over time, two over frequency."
         frames = self.picture[0]
         return frames, frames, self.bands + self.partials, 2 * self.bands
 
     @property
-    def layer_sizes(self):
+    def layer_sizes(self) -> tuple[int, ...]:
+        "Widths of the network, from its inputs to the strokes and the bend."
         strokes = self.rank * sum(self.stroke_sizes) + self.picture[0]
         return self.latent_dim + self.num_conditions, *self.hidden_dims, strokes
 
 # %% ../nbs/10_source_filter.ipynb #sf-0026
-def conditions(c, midi, num_classes):
-    """What the networks are told of a class and a pitch.
+def conditions(c: jax.Array, midi: jax.Array, num_classes: int) -> jax.Array:
+    """A class and a pitch as the networks are told them.
 
     Args:
         c: number of the class, (...)
         midi: pitch in MIDI numbers, 0 for none, (...)
+        num_classes: how many classes there are
 
     Returns:
-        (..., num_classes + 3)
+        one-hot class, a flag for the pitch, octaves above middle C and half their square, (...,
+        num_classes + 3)
     """
     pitched = (midi > 0).astype(jnp.float32)
     octaves = pitched * (midi - 60) / 12
@@ -182,15 +195,23 @@ def conditions(c, midi, num_classes):
 # %% ../nbs/10_source_filter.ipynb #sf-0029
 @signed
 class FilterDecoder(nnx.Module):
-    "A feed-forward network from latent vector, class and pitch to the curves that shape a source."
+    """A network from latent vector, class and pitch to the curves that shape a source.
 
-    def __init__(self, config, rngs):
+    Args:
+        config: a `FilterConfig`
+    """
+
+    def __init__(self, config: FilterConfig, rngs: nnx.Rngs) -> None:
         self.config, self.net = config, nnx.Sequential(*mlp(config.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(3 * config.bands, -6.0))
 
     def __call__(
-        self, z, c, midi, key=None
-    ):  # -> strokes over time (..., rank, frame), over frequency (..., rank, points); bend, in semitones (..., 1, frame)
+        self, z: jax.Array, c: jax.Array, midi: jax.Array, key: jax.Array | None = None
+    ) -> tuple[jax.Array, ...]:
+        """Two strokes over time (..., rank, frame), two over frequency (..., rank, points).
+
+        And the bend (semitones), (..., 1, frame). With a key, some units are switched off.
+        """
         k = self.config
         x = jnp.concatenate([z, conditions(c, midi, len(k.classes))], -1)
         for i, layer in enumerate(self.net.layers):
@@ -202,34 +223,39 @@ class FilterDecoder(nnx.Module):
         a, b, v, w = jnp.split(strokes, np.cumsum(k.stroke_sizes)[:-1], axis=-1)
         return a, b, v, w, jnp.tanh(bend / 5)[..., None, :] / 2
 
-    def paint(self, strokes, midi, bins, frames=slice(None)):  # -> H, N (..., frame, bin)
+    def paint(
+        self,
+        strokes: Sequence[jax.Array],
+        midi: jax.Array,
+        bins: int,
+        frames: slice | np.ndarray = slice(None),
+    ) -> tuple[jax.Array, jax.Array]:
+        "The filters of the harmonics and of the rest, H and N: logarithms, (..., frame, bin)."
         (a, b, v, w, _), k = strokes, self.config
-        coarse, fine = (
-            band_weights(count, bins, k.sample_rate) for count in (k.bands, 2 * k.bands)
-        )
+        coarse = band_weights(k.bands, bins, k.sample_rate)
+        fine = band_weights(2 * k.bands, bins, k.sample_rate)
         v, own = jnp.split(v, [k.bands], axis=-1)
 
         def filter(over, along, base):
             return jnp.minimum(over[..., frames].swapaxes(-1, -2) @ along + base, LOUDEST)
 
-        H = filter(
-            a,
-            v @ coarse + own @ partial_weights(midi, k.partials, bins, k.sample_rate),
-            self.base[: k.bands] @ coarse,
-        )
+        along = v @ coarse + own @ partial_weights(midi, k.partials, bins, k.sample_rate)
+        H = filter(a, along, self.base[: k.bands] @ coarse)
         return H, filter(b, w @ fine, self.base[k.bands :] @ fine)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0031
 FLOOR = 1e-3  # −60 dBFS, as in log_magnitude
 
 # %% ../nbs/10_source_filter.ipynb #sf-0032
-def bent_pulses(midi, bend, num_samples, *, sample_rate, hop_size):
+def bent_pulses(
+    midi: jax.Array, bend: jax.Array, num_samples: int, *, sample_rate: float, hop_size: int
+) -> jax.Array:
     """The pulse train for a pitch that bends; silence, where there is no pitch.
 
     Args:
         midi: pitch in MIDI numbers, 0 for none, (...)
-        bend: semitones at each frame, (..., 1, frame)
-        num_samples: length wanted
+        bend: how much the pitch departs at each frame (semitones), (..., 1, frame)
+        num_samples: length wanted (samples)
         sample_rate: samples per second (Hz)
         hop_size: samples between frames
 
@@ -240,12 +266,11 @@ def bent_pulses(midi, bend, num_samples, *, sample_rate, hop_size):
     left, part = at // hop_size, (at % hop_size / hop_size).astype(np.float32)
     right = np.minimum(left + 1, bend.shape[-1] - 1)
     semitones = midi[..., None] - 69 + (1 - part) * bend[..., 0, left] + part * bend[..., 0, right]
-    return jnp.where(
-        midi[..., None] > 0, pulse_train(440 * 2 ** (semitones / 12), sample_rate=sample_rate), 0
-    )
+    pulses = pulse_train(440 * 2 ** (semitones / 12), sample_rate=sample_rate)
+    return jnp.where(midi[..., None] > 0, pulses, 0)
 
 # %% ../nbs/10_source_filter.ipynb #sf-movefilt
-def move_filter(H, semitones):
+def move_filter(H: jax.Array, semitones: ArrayLike) -> jax.Array:
     """The same gains for the same harmonics, at other frequencies.
 
     Args:
@@ -256,9 +281,8 @@ def move_filter(H, semitones):
         log-gains of the other pitch's harmonics, (..., frame, bin)
     """
     last = H.shape[-1] - 1
-    at = jnp.minimum(
-        np.arange(last + 1) * 2 ** (-jnp.asarray(semitones)[..., None, None] / 12), last
-    )
+    ratio = 2 ** (-jnp.asarray(semitones)[..., None, None] / 12)
+    at = jnp.minimum(np.arange(last + 1) * ratio, last)
     left = jnp.minimum(at.astype(int), last - 1)
 
     def gains(bins):
@@ -267,17 +291,25 @@ def move_filter(H, semitones):
     return (1 - (at - left)) * gains(left) + (at - left) * gains(left + 1)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0035
-def shape_sources(decoder: FilterDecoder, steady, strokes, midi, num_samples, key, moved=0.0):
+def shape_sources(
+    decoder: FilterDecoder,
+    steady: jax.Array,
+    strokes: Sequence[jax.Array],
+    midi: jax.Array,
+    num_samples: int,
+    key: jax.Array,
+    moved: ArrayLike = 0.0,
+) -> jax.Array:
     """Sound for a decoder's strokes: filtered pulses, partials and noise.
 
     Args:
-        steady: which bins ring, (..., bin)
-        strokes: from the decoder
+        decoder: the network that drew the strokes
+        steady: how much each bin rings, from 0 to 1, (..., bin)
+        strokes: strokes and bend, from the decoder
         midi: pitch in MIDI numbers, 0 for none, (...)
-        num_samples: length wanted
-        key: of the noise
-        moved: how much higher this is than the pitch that the strokes were drawn for (semitones),
-            (...)
+        num_samples: length wanted (samples)
+        key: for the noise
+        moved: how much higher the pitch is than the one that the strokes were drawn for (semitones)
 
     Returns:
         waveform, (..., num_samples)
@@ -285,74 +317,36 @@ def shape_sources(decoder: FilterDecoder, steady, strokes, midi, num_samples, ke
     k, framing = decoder.config, decoder.config.framing
     H, N = decoder.paint(strokes, midi - moved, k.picture[1])
     gain_h, gain_n = jnp.exp(move_filter(H, moved)), jnp.maximum(jnp.exp(N) - FLOOR, 0)
-    pulses = bent_pulses(
-        midi, strokes[-1], num_samples, sample_rate=k.sample_rate, hop_size=k.hop_size
-    )
-    phases = steady_phases(jax.lax.stop_gradient(gain_n).swapaxes(-1, -2), **framing).swapaxes(
-        -1, -2
-    )
+    rates = dict(sample_rate=k.sample_rate, hop_size=k.hop_size)
+    pulses = bent_pulses(midi, strokes[-1], num_samples, **rates)
+    phases = steady_phases(jax.lax.stop_gradient(gain_n).swapaxes(-1, -2), **framing)
+    phases = phases.swapaxes(-1, -2)
     s, W = steady[..., None, :], noise_source(key, (*midi.shape, num_samples), **framing)
     S = stft(pulses, **framing).swapaxes(-1, -2) * gain_h
     S += full_scale(k.window_size) * gain_n * (s * jnp.exp(1j * phases) + jnp.sqrt(1 - s**2) * W)
     return istft(S.swapaxes(-1, -2), length=num_samples, **framing)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0043
-def stretch(x, frames):
+def stretch(x: jax.Array, frames: int) -> jax.Array:
     """Change how long a curve takes, but not how it begins and ends.
 
     Args:
         x: curves over time, (..., frame)
-        frames: frames wanted
+        frames: how many frames are wanted
 
     Returns:
-        (..., frames)
+        curves over time, (..., frames)
     """
     have = x.shape[-1]
     edge = min(have // 4, (frames - 1) // 2)
-    at = np.interp(
-        np.arange(frames),
-        [0, edge, frames - 1 - edge, frames - 1],
-        [0, edge, have - 1 - edge, have - 1],
-    )
+    new, old = ([0, edge, n - 1 - edge, n - 1] for n in (frames, have))
+    at = np.interp(np.arange(frames), new, old)
     left = np.minimum(at.astype(int), have - 2)
     part = (at - left).astype(np.float32)
     return (1 - part) * x[..., left] + part * x[..., left + 1]
 
-# %% ../nbs/10_source_filter.ipynb #sf-0069
-def loudness(x, *, sample_rate, seconds=0.05):
-    """Level of the loudest moment.
-
-    Args:
-        x: waveforms, (..., t)
-        sample_rate: samples per second (Hz)
-        seconds: length of the stretch that counts
-
-    Returns:
-        dBFS, (...)
-    """
-    x = jnp.asarray(x)
-    n = min(round(seconds * sample_rate), x.shape[-1])
-    energy = jnp.cumsum(jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(1, 0)]), -1)
-    return 10 * jnp.log10(largest(energy[..., n:] - energy[..., :-n], axis=-1) / n + 1e-10)
-
-# %% ../nbs/10_source_filter.ipynb #sf-0070
-def at_loudness(x, level, *, sample_rate):
-    """Waveforms of a loudness, or as near to it as they can get without clipping.
-
-    Args:
-        x: waveforms, (..., t)
-        level: level wanted (dBFS)
-        sample_rate: samples per second (Hz)
-
-    Returns:
-        waveforms, (..., t)
-    """
-    x = jnp.asarray(x)
-    gain = 10 ** ((level - loudness(x, sample_rate=sample_rate)) / 20)
-    return x * jnp.minimum(gain, 1 / (jnp.abs(x).max(-1) + 1e-9))[..., None]
-
 # %% ../nbs/10_source_filter.ipynb #sf-0037
-def comb(f0_hz, window_size, sample_rate):
+def comb(f0_hz: jax.Array, window_size: int, sample_rate: float) -> jax.Array:
     """The magnitude spectrum of a pulse train, through a Hann window.
 
     Args:
@@ -361,31 +355,34 @@ def comb(f0_hz, window_size, sample_rate):
         sample_rate: samples per second (Hz)
 
     Returns:
-        (..., bin), 1 at each harmonic, 0.001 where there is none
+        magnitudes, (..., bin); 1 at each harmonic, 0.001 where there is none
     """
-    f, f0 = (
-        np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32),
-        f0_hz[..., None],
-    )
+    f = np.linspace(0, sample_rate / 2, window_size // 2 + 1, dtype=np.float32)
+    f0 = f0_hz[..., None]
     k = jnp.maximum(jnp.round(f / f0), 1)  # the nearest harmonic
     square = jnp.square((f - k * f0) * (window_size / sample_rate))
-    lobe = jnp.where(
-        (square >= 4) | (k * f0 >= 0.95 * sample_rate / 2),
-        0,
-        jnp.square(1 - square / 4) * (1 - square / 10),
-    )
-    return jnp.maximum(lobe, 1e-3)
+    lobe = jnp.square(1 - square / 4) * (1 - square / 10)
+    beyond = (square >= 4) | (k * f0 >= 0.95 * sample_rate / 2)
+    return jnp.maximum(jnp.where(beyond, 0, lobe), 1e-3)
 
 # %% ../nbs/10_source_filter.ipynb #sf-0040
-def predict_picture(decoder: FilterDecoder, steady, strokes, midi, zoom, frames):
-    """The log-spectrogram that the strokes let one expect.
+def predict_picture(
+    decoder: FilterDecoder,
+    steady: jax.Array,
+    strokes: Sequence[jax.Array],
+    midi: jax.Array,
+    zoom: int,
+    frames: np.ndarray,
+) -> jax.Array:
+    """The log-spectrogram of the sound that strokes would make, without making it.
 
     Args:
-        steady: which bins ring, (..., bin)
-        strokes: from the decoder
+        decoder: the network that drew the strokes
+        steady: how much each bin rings, from 0 to 1, (..., bin)
+        strokes: strokes and bend, from the decoder
         midi: pitch in MIDI numbers, 0 for none, (...)
-        zoom: how many times longer the window and the hop are
-        frames: numbers of the frames wanted
+        zoom: how many times longer than usual the window and the hop are
+        frames: numbers of the frames wanted, (frame,)
 
     Returns:
         log-magnitudes, (..., frame, bin)
@@ -396,28 +393,5 @@ def predict_picture(decoder: FilterDecoder, steady, strokes, midi, zoom, frames)
     C = jnp.where(midi[..., None, None] > 0, comb(f0, size, decoder.config.sample_rate), 0)
     s = jnp.repeat(steady, zoom, -1)[..., None, : size // 2 + 1]
     quieter = jnp.sqrt(s**2 + (1 - s**2) / zoom)
-    return jnp.log(
-        C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5
-    )  # the floor gets no quieter
-
-# %% ../nbs/10_source_filter.ipynb #sf-13
-def powers(decoder: FilterDecoder, strokes, learned, midi):
-    """The power at each place of a picture.
-
-    Args:
-        strokes: drawn for a pitch that was learned
-        learned: that pitch in MIDI numbers, 0 for none, (...)
-        midi: the pitch that is played, (...)
-
-    Returns:
-        of the harmonics, of the rest, (..., frame, bin)
-    """
-    k = decoder.config
-    H, N = decoder.paint(strokes, learned, k.picture[1])
-    H, N = jnp.exp(move_filter(H, midi - learned)), jnp.exp(N)
-    f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, :]) / 12)
-    C = jnp.where(midi[..., None, None] > 0, comb(f0, k.window_size, k.sample_rate), 0)
-    return jnp.square(C * H), jnp.square(jnp.maximum(N - FLOOR, 0))
-
-
-FilterDecoder.powers = powers
+    # the floor gets no quieter
+    return jnp.log(C * jnp.exp(H) + quieter * jnp.exp(N) + (1 - quieter) * FLOOR + 1e-5)

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_waveform', 'Fixed', 'Clouds', 'LatentSpace',
-           'remember', 'pooled', 'fit_latents', 'class_condition', 'draw_classes', 'SpectralGenerator', 'check_length',
-           'spectral_model', 'check_enough_clips', 'spectral_targets', 'spectral_loss']
+           'pooled', 'fit_latents', 'SpectralGenerator', 'spectral_model', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +17,20 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from .generator import AudioModel, Condition, mlp, model_classes
+from .generator import AudioModel, Condition, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.blocks import in_blocks
-from .support.checks import check_count, check_memory, check_sample_rate
+from .support.checks import check_memory
+from audiogen.support.classes import (
+    as_counts,
+    basics_of,
+    check_enough_clips,
+    check_length,
+    class_condition,
+    draw_classes,
+    remember,
+    set_fields,
+)
 from .support.clips import SoundSet
 from .support.fitting import Recipe
 from .support.models import check_latent, check_rngs, signed
@@ -29,15 +38,15 @@ from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
 def log_magnitude(x: ArrayLike, *, window_size: int = 512, hop_size: int = 128) -> jax.Array:
-    """Natural logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001).
+    """Logarithm of the spectrogram, with a floor of −60 dBFS: log(|S| / full scale + 0.001).
 
     Args:
-        x: waveform, (..., t)
+        x: waveform, (..., t), in [-1, 1]
         window_size: samples per frame (32 ms at 16 kHz)
         hop_size: samples between frames (8 ms at 16 kHz)
 
     Returns:
-        (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
+        log-magnitudes, (..., frame, window_size // 2 + 1); 0 is a full-scale sine, −6.9 is silence
     """
     S = spectrogram(x, window_size=window_size, hop_size=hop_size) / full_scale(window_size)
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
@@ -52,9 +61,9 @@ class SpectralConfig:
         duration: length of a waveform (s)
         latent_dim: size of the latent vector
         hidden_dims: widths of the hidden layers
-        rank: brush strokes in a spectrogram
-        window_size: samples per frame
-        hop_size: samples between frames
+        rank: brush strokes in a spectrogram: its rank as a matrix
+        window_size: samples per frame (32 ms at 16 kHz)
+        hop_size: samples between frames (8 ms at 16 kHz)
         pool: frames that are averaged before a sound is encoded
         remembered: latent vectors kept of each class
         classes: names of the classes of sound
@@ -72,23 +81,9 @@ class SpectralConfig:
     classes: tuple[str, ...] = ("sound",)
 
     def __post_init__(self):
-        checked = dict(
-            sample_rate=check_sample_rate(self.sample_rate),
-            duration=float(self.duration),
-            classes=as_tuple(self.classes, "classes", str),
-            hidden_dims=as_tuple(
-                self.hidden_dims, "hidden_dims", lambda d: check_count(d, "a hidden width")
-            ),
-        )
-        counts = {
-            name: check_count(getattr(self, name), name)
-            for name in ("latent_dim", "rank", "window_size", "hop_size", "pool", "remembered")
-        }
-        for name, value in (checked | counts).items():
-            object.__setattr__(self, name, value)
-        check_count(
-            self.num_samples, f"the number of samples in {self.duration} s at {self.sample_rate} Hz"
-        )
+        counts = "latent_dim", "rank", "window_size", "hop_size", "pool", "remembered"
+        widths = as_counts(self.hidden_dims, "hidden_dims", "a hidden width")
+        set_fields(self, *counts, hidden_dims=widths)
         sizes, known = self.layer_sizes, len(self.classes) * (self.latent_dim + self.remembered)
         n = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
         n += (self.num_features + known) * self.latent_dim
@@ -103,32 +98,29 @@ class SpectralConfig:
         return dict(window_size=self.window_size, hop_size=self.hop_size)
 
     @property
-    def picture(self) -> tuple[int, int]:  # frames, bins
+    def picture(self) -> tuple[int, int]:
+        "Frames and bins of a spectrogram."
         return num_frames(self.num_samples, **self.framing), self.window_size // 2 + 1
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
+        "Widths of the network, from the latent vector to the strokes."
         return (self.latent_dim, *self.hidden_dims, self.rank * sum(self.picture))
 
     @property
     def num_features(self) -> int:
         return -(-self.picture[0] // self.pool) * self.picture[1]
 
-# %% ../nbs/08_spectral.ipynb #0022
-def as_tuple(values, name, convert):
-    "A tuple of up to 100 converted values, from a list or a tuple."
-    if not isinstance(values, (tuple, list)) or not 1 <= len(values) <= 100:
-        raise ValueError(f"{name} is {str(values)[:60]}; want a list of 1 to 100")
-    return tuple(map(convert, values))
-
 # %% ../nbs/08_spectral.ipynb #0024
 def steady_phases(
     magnitudes: jax.Array, *, window_size: int = 512, hop_size: int = 128
 ) -> jax.Array:
-    """Phases of partials that keep on turning, each at the frequency where the power nearby has its centre.
+    """Phases of partials that keep on turning, each at the frequency of the power nearby.
+
+    Source of the phases in the first frame: Schroeder (1970).
 
     Args:
-        magnitudes: (..., bin, frame)
+        magnitudes: magnitudes, (..., bin, frame)
         window_size: samples per frame
         hop_size: samples between frames
 
@@ -142,9 +134,8 @@ def steady_phases(
         a = jnp.pad(a, [(0, 0)] * (a.ndim - 2) + [(2, 2), (0, 0)])
         return sum(a[..., i : i + K, :] for i in range(5))
 
-    turns = (
-        nearby(k * power) / nearby(power) * hop_size / window_size
-    )  # of each partial, from one frame to the next
+    # of each partial, from one frame to the next
+    turns = nearby(k * power) / nearby(power) * hop_size / window_size
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
 
 # %% ../nbs/08_spectral.ipynb #loudest
@@ -154,11 +145,13 @@ LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponent
 def to_waveform(
     L: jax.Array, *, num_samples: int, window_size: int = 512, hop_size: int = 128
 ) -> jax.Array:
-    """Sound for a picture: steady phases, 32 rounds of Griffin and Lim, no clipping.
+    """The sound of log-magnitudes: steady phases, 32 rounds of Griffin and Lim, no clipping.
+
+    Source: Griffin & Lim (1984).
 
     Args:
         L: log-magnitudes, (..., frame, bin), as from log_magnitude
-        num_samples: length wanted
+        num_samples: length wanted (samples)
         window_size: samples per frame
         hop_size: samples between frames
 
@@ -173,19 +166,31 @@ def to_waveform(
 
 # %% ../nbs/08_spectral.ipynb #0030
 class Fixed(nnx.Variable):
-    "Numbers that belong to a model but aren't trained."
+    """Numbers that belong to a model but aren't trained.
+
+    Args:
+        *args: the numbers, an array
+        **kwargs: metadata, as for any `nnx.Variable`
+    """
 
 # %% ../nbs/08_spectral.ipynb #0031
 @signed
 class Clouds(nnx.Module):
-    "Where the latent vectors of each class lie: a mean, a spread, and some that are remembered."
+    """Where the latent vectors of each class lie: a mean, a spread, and some that are remembered.
 
-    def __init__(self, classes, remembered, latent_dim):
+    Args:
+        classes: how many classes
+        remembered: latent vectors to keep of each class
+        latent_dim: size of a latent vector
+    """
+
+    def __init__(self, classes: int, remembered: int, latent_dim: int) -> None:
         self.means = Fixed(jnp.zeros((classes, latent_dim)))
         self.spreads = Fixed(jnp.tile(jnp.eye(latent_dim), (classes, 1, 1)))
         self.known = Fixed(jnp.zeros((classes, remembered, latent_dim)))
 
-    def fit(self, z: np.ndarray, labels: np.ndarray) -> None:  # (n, latent_dim), (n,)
+    def fit(self, z: np.ndarray, labels: np.ndarray) -> None:
+        "Fit the clouds to latent vectors, (n, latent_dim), and the numbers of their classes, (n,)."
         clouds = [z[labels == c] for c in range(len(self.means))]
         self.means[...] = np.stack([cloud.mean(0) for cloud in clouds])
         self.spreads[...] = np.stack(
@@ -194,8 +199,14 @@ class Clouds(nnx.Module):
         self.known[...] = remember(z, labels, self.known.shape[:2])
 
     def sample(
-        self, key, c, *, which=None, bandwidth=0.2
-    ):  # numbers of classes, (count,) -> (count, latent_dim)
+        self,
+        key: jax.Array,
+        c: jax.Array,
+        *,
+        which: jax.Array | None = None,
+        bandwidth: float = 0.2,
+    ) -> jax.Array:
+        "New latent vectors, (count, latent_dim), for numbers of classes, (count,)."
         draw, how = jax.random.split(key)
         if which is None:
             which = jax.random.randint(draw, c.shape, 0, self.known.shape[1])
@@ -206,37 +217,27 @@ class Clouds(nnx.Module):
 # %% ../nbs/08_spectral.ipynb #0033
 @signed
 class LatentSpace(Clouds):
-    "Latent vectors of sounds: principal components of pooled log-spectrograms, and the cloud of each class."
+    """A map from sounds to latent vectors, and the cloud of each class there.
 
-    def __init__(self, config):
+    The latent numbers are principal components of pooled log-spectrograms.
+
+    Args:
+        config: a `SpectralConfig`
+    """
+
+    def __init__(self, config: SpectralConfig) -> None:
         super().__init__(len(config.classes), config.remembered, config.latent_dim)
         self.config = config
         self.centre = Fixed(jnp.zeros(config.num_features))
         self.directions = Fixed(jnp.zeros((config.num_features, config.latent_dim)))
 
-    def features(self, waveforms: ArrayLike) -> jax.Array:  # (..., t) -> (..., num_features)
+    def features(self, waveforms: ArrayLike) -> jax.Array:
+        "Pooled log-magnitudes: (..., t) -> (..., num_features)."
         return pooled(log_magnitude(waveforms, **self.config.framing), self.config.pool)
 
-    def encode(self, waveforms: ArrayLike) -> jax.Array:  # (..., t) -> (..., latent_dim)
+    def encode(self, waveforms: ArrayLike) -> jax.Array:
+        "Latent vectors of sounds: (..., t) -> (..., latent_dim)."
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
-
-# %% ../nbs/08_spectral.ipynb #0034
-def remember(values: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Some rows of each class, always the same; again and again, if it has too few.
-
-    Args:
-        values: one row a clip, (n, ...)
-        labels: numbers of their classes, (n,)
-        shape: classes, rows to keep of each
-
-    Returns:
-        (classes, rows, ...)
-    """
-    kept = [
-        np.resize(np.random.default_rng(0).permutation(np.flatnonzero(labels == c)), shape[1])
-        for c in range(shape[0])
-    ]
-    return np.stack([values[rows] for rows in kept])
 
 # %% ../nbs/08_spectral.ipynb #0035
 def pooled(L: jax.Array, pool: int) -> jax.Array:
@@ -247,7 +248,7 @@ def pooled(L: jax.Array, pool: int) -> jax.Array:
         pool: frames to average
 
     Returns:
-        (..., blocks of frames × bins)
+        means, (..., blocks of frames × bins)
     """
     L = jnp.pad(L, [(0, 0)] * (L.ndim - 2) + [(0, -L.shape[-2] % pool), (0, 0)], mode="edge")
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
@@ -257,16 +258,20 @@ def fit_latents(space: LatentSpace, waveforms: ArrayLike, labels: np.ndarray) ->
     """Find the directions of a latent space, and the cloud of each class in it.
 
     Args:
-        space: is changed
-        waveforms: (n, t)
+        space: the latent space, which is changed
+        waveforms: clips to learn from, (n, t)
         labels: numbers of their classes, (n,)
+
+    Raises:
+        ValueError: when there are no more clips than latent dimensions
     """
     from scipy.sparse.linalg import svds
 
     n, features = space.config.latent_dim, in_blocks(LatentSpace.features, space, waveforms)
     if len(features) <= n:
         raise ValueError(
-            f"got {len(features)} clips for a latent space of {n} dimensions; want more clips, or a smaller latent_dim"
+            f"got {len(features)} clips for a latent space of {n} dimensions; "
+            "want more clips, or a smaller latent_dim"
         )
     centre = features.mean(0)
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
@@ -278,34 +283,6 @@ def fit_latents(space: LatentSpace, waveforms: ArrayLike, labels: np.ndarray) ->
     space.centre[...], space.directions[...] = centre, directions
     space.fit((features - centre) @ directions, labels)
 
-# %% ../nbs/08_spectral.ipynb #ifdrawcl
-def class_condition(classes: Sequence[str]) -> Condition:
-    """What a model declares whose latent vectors belong to classes.
-
-    Args:
-        classes: names
-    """
-    return Condition("label", "class", "the class of sound", ("latents",), choices=classes)
-
-
-def draw_classes(
-    model: AudioModel, key: jax.Array, count: int, label: ArrayLike | None = None
-) -> jax.Array:
-    """The classes that latent vectors are wanted for.
-
-    Args:
-        model: with classes
-        key: of the choice, where there is one
-        count: how many
-        label: a name, or one for each; random ones if None
-
-    Returns:
-        numbers of classes, (count,)
-    """
-    if label is None:
-        return jax.random.randint(key, count, 0, len(model_classes(model)))
-    return jnp.broadcast_to(model.resolve(label=label)["label"], count)
-
 # %% ../nbs/08_spectral.ipynb #0040
 @signed
 class SpectralGenerator(AudioModel):
@@ -314,31 +291,28 @@ class SpectralGenerator(AudioModel):
     Config = SpectralConfig
     encodes = True
 
-    def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:  # settings of SpectralConfig
+    def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = SpectralConfig(**settings)
         self.latents = LatentSpace(c)
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, check_rngs(rngs)).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
-    def draw(
-        self, z: jax.Array
-    ) -> jax.Array:  # (..., latent_dim) -> log-magnitudes (..., frame, bin)
+    def draw(self, z: jax.Array) -> jax.Array:
+        "Log-magnitudes for latent vectors: (..., latent_dim) -> (..., frame, bin)."
         frames, bins = self.config.picture
         strokes = self.generator(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
         u, v = jnp.split(strokes, [frames], axis=-1)  # (..., rank, frame), (..., rank, bin)
         return self.base[...] + u.swapaxes(-1, -2) @ v
 
-    def __call__(self, z: ArrayLike) -> jax.Array:  # (..., latent_dim) -> (..., num_samples)
-        return to_waveform(
-            self.draw(check_latent(z, self)),
-            num_samples=self.config.num_samples,
-            **self.config.framing,
-        )
+    def __call__(self, z: ArrayLike) -> jax.Array:
+        "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
+        L = self.draw(check_latent(z, self))
+        return to_waveform(L, num_samples=self.config.num_samples, **self.config.framing)
 
-    def encode(self, waveforms: ArrayLike) -> np.ndarray:  # (n, num_samples) -> (n, latent_dim)
-        return in_blocks(
-            LatentSpace.encode, check_fitted(self.latents), check_length(waveforms, self.config)
-        )
+    def encode(self, waveforms: ArrayLike) -> np.ndarray:
+        "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
+        space = check_fitted(self.latents)
+        return in_blocks(LatentSpace.encode, space, check_length(waveforms, self.config))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -346,25 +320,18 @@ class SpectralGenerator(AudioModel):
 
     def sample_latents(
         self, key: jax.Array, count: int, label: ArrayLike | None = None
-    ) -> jax.Array:  # (count, latent_dim)
+    ) -> jax.Array:
+        "Random latent vectors, (count, latent_dim), of a class, or of one class for each."
         which, how = jax.random.split(key)
         return self.latents.sample(how, draw_classes(self, which, count, label))
-
-# %% ../nbs/08_spectral.ipynb #0041
-def check_length(waveforms, config):
-    "Refuse waveforms of another length than the model's."
-    if np.ndim(waveforms) != 2 or np.shape(waveforms)[1] != config.num_samples:
-        raise ValueError(
-            f"got waveforms of shape {np.shape(waveforms)}; want (n, {config.num_samples}), the model's {config.duration} s"
-        )
-    return waveforms
 
 # %% ../nbs/08_spectral.ipynb #chkfittd
 def check_fitted(space):
     "Refuse a latent space without directions."
     if not np.any(space.directions[...]):
         raise ValueError(
-            "the latent space is not fitted, so no sound has a place in it; build the model by spectral_model, or call fit_latents, or load a trained one"
+            "the latent space is not fitted, so no sound has a place in it; "
+            "build the model by spectral_model, or call fit_latents, or load a trained one"
         )
     return space
 
@@ -373,51 +340,42 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
     """An untrained generator whose latent space is fitted to a set of sounds.
 
     Args:
-        sounds: SoundSet to learn from
+        sounds: clips to learn from, two or more of each class
         rngs: source of randomness for the weights
-        **settings: further settings of SpectralConfig
+        **settings: further settings of `SpectralConfig`
+
+    Returns:
+        a generator of the clips' length, rate and classes
+
+    Raises:
+        ValueError: when a class has fewer than two clips, there are no more clips than latent
+            dimensions, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
-    model = SpectralGenerator(
-        sample_rate=sounds.sample_rate,
-        duration=sounds.waveforms.shape[-1] / sounds.sample_rate,
-        classes=tuple(sounds.classes),
-        rngs=rngs,
-        **settings,
-    )
+    model = SpectralGenerator(rngs=rngs, **basics_of(sounds), **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
     return model
-
-# %% ../nbs/08_spectral.ipynb #0044
-def check_enough_clips(labels, classes):
-    "Refuse classes of fewer than two clips."
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    if min(counts) < 2:
-        raise ValueError(
-            f"class {classes[counts.index(min(counts))]!r} has {min(counts)} clip{'s' * (min(counts) != 1)}; want two or more of each class"
-        )
 
 # %% ../nbs/08_spectral.ipynb #0045
 def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np.ndarray]:
     """What the generator learns from.
 
     Args:
-        model: its latent space is fitted
-        sounds: SoundSet to learn from
+        model: a generator whose latent space is fitted
+        sounds: clips to learn from
 
     Returns:
-        {"z": (n, latent_dim), "L": (n, frame, bin), float16}
+        "z", latent vectors, (n, latent_dim), and "L", log-magnitudes, (n, frame, bin), in half
+        precision
     """
     waveforms = sounds.waveforms
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
 
 # %% ../nbs/08_spectral.ipynb #halfpict
-def half_picture(model, x, *, zoom=1):  # of a window and a hop so many times longer
-    "Log-magnitudes as a model draws them, in half precision."
-    k = model.config
-    return log_magnitude(x, window_size=zoom * k.window_size, hop_size=zoom * k.hop_size).astype(
-        jnp.float16
-    )
+def half_picture(model, x, *, zoom=1):
+    "Log-magnitudes in half precision, through a window `zoom` times longer than a model's."
+    framing = {name: zoom * samples for name, samples in model.config.framing.items()}
+    return log_magnitude(x, **framing).astype(jnp.float16)
 
 # %% ../nbs/08_spectral.ipynb #0046
 def spectral_loss(
@@ -426,11 +384,12 @@ def spectral_loss(
     """Mean square plus 0.3 × mean absolute difference of log-magnitudes.
 
     Args:
-        batch: from spectral_targets
+        model: the generator that is trained
+        batch: rows of spectral_targets
         key: for the noise on z
 
     Returns:
-        scalar, {part: scalar}
+        the loss, and its parts: "square" and "decibels" (dB)
     """
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
     difference = model.draw(z) - batch["L"]

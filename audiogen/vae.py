@@ -8,50 +8,55 @@ __all__ = ['recipe', 'gaussian_kl', 'reparameterize', 'VAEConfig', 'AudioVAE', '
 
 # %% ../nbs/09_vae.ipynb #0005
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import ArrayLike
 
 from .generator import mlp
 from audiogen.spectral import (
     Clouds,
     SpectralConfig,
     SpectralGenerator,
-    check_enough_clips,
-    check_length,
     half_picture,
     log_magnitude,
     pooled,
 )
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory
+from .support.classes import basics_of, check_enough_clips, check_length
+from .support.clips import SoundSet
 from .support.fitting import Recipe
 from .support.models import check_rngs, signed
 
 # %% ../nbs/09_vae.ipynb #0008
-def gaussian_kl(mean, log_var):
+def gaussian_kl(mean: ArrayLike, log_var: ArrayLike) -> jax.Array:
     """Kullback–Leibler divergence from N(0, I): ½ Σ (mean² + variance − 1 − log variance).
 
     Args:
-        mean: of a Gaussian with independent components, (..., d)
+        mean: means of Gaussians with independent components, (..., d)
         log_var: logarithms of their variances, (..., d)
 
     Returns:
-        (...), nats
+        divergence of each Gaussian (nats), (...)
     """
     return 0.5 * jnp.sum(jnp.square(mean) + jnp.exp(log_var) - 1 - log_var, axis=-1)
 
 # %% ../nbs/09_vae.ipynb #0014
-def reparameterize(key, mean, log_var):
-    """Draw from a Gaussian so that gradients reach its mean and variance: mean + standard deviation × noise.
+def reparameterize(key: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Array:
+    """Draw from a Gaussian so that gradients reach it: mean + standard deviation × noise.
+
+    Source: Kingma & Welling (2013).
 
     Args:
         key: for the noise
-        mean: (..., d)
-        log_var: (..., d)
+        mean: means of the components, (..., d)
+        log_var: logarithms of their variances, (..., d)
 
     Returns:
         a draw, (..., d)
@@ -69,11 +74,17 @@ class VAEConfig(SpectralConfig):
         rank: brush strokes in a spectrogram
         pool: frames that are averaged before a sound is encoded
         encoder_dim: width of the encoder's hidden layer
-        beta: price of a nat, in units of the mean square (of log-magnitudes)
+        beta: price of a nat, in units of the mean square of log-magnitudes
+        sample_rate: samples per second (Hz)
+        duration: length of a waveform (s)
+        window_size: samples per frame
+        hop_size: samples between frames
+        remembered: latent vectors kept of each class
+        classes: names of the classes of sound
     """
 
     latent_dim: int = 16
-    hidden_dims: tuple = (128, 256)
+    hidden_dims: tuple[int, ...] = (128, 256)
     rank: int = 3
     pool: int = 32
     encoder_dim: int = 96
@@ -90,72 +101,77 @@ class VAEConfig(SpectralConfig):
             raise ValueError(f"beta is {self.beta}; want a number from 0, such as 0.0005")
 
     @property
-    def encoder_sizes(self):
+    def encoder_sizes(self) -> tuple[int, ...]:
         return (self.num_features, self.encoder_dim, 2 * self.latent_dim)
 
 # %% ../nbs/09_vae.ipynb #0019
 @signed
 class AudioVAE(SpectralGenerator):
-    "A `SpectralGenerator` as decoder, and an encoder from a sound to a Gaussian over latent vectors."
+    """A variational autoencoder whose decoder is a `SpectralGenerator`.
+
+    Its encoder goes from a sound to a Gaussian over latent vectors.
+
+    Source: Kingma & Welling (2013).
+    """
 
     Config = VAEConfig
 
-    def __init__(self, *, rngs, **settings):  # settings of VAEConfig
+    def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = VAEConfig(**settings)
         self.latents = Clouds(len(c.classes), c.remembered, c.latent_dim)
         self.encoder = nnx.Sequential(*mlp(c.encoder_sizes, check_rngs(rngs)).layers[:-1])
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))
 
-    def posterior(
-        self, features
-    ):  # (..., num_features) -> mean and log variance, (..., latent_dim) each
-        mean, log_var = jnp.split(
-            self.encoder((features + 4) / 2), 2, axis=-1
-        )  # log-magnitudes go from −7 to 0
+    def posterior(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        "Means and log variances, (..., latent_dim) each, for pooled log-magnitudes."
+        centred = (features + 4) / 2  # log-magnitudes go from −7 to 0
+        mean, log_var = jnp.split(self.encoder(centred), 2, axis=-1)
         return mean, log_var - 2
 
-    def encode(self, waveforms):  # (n, num_samples) -> means, (n, latent_dim)
+    def encode(self, waveforms: ArrayLike) -> np.ndarray:
+        "The means of the posteriors of sounds: (n, num_samples) -> (n, latent_dim)."
         return in_blocks(posterior_means, self, check_length(waveforms, self.config))
 
-    def decode(self, z):  # another name for calling the model
+    def decode(self, z: ArrayLike) -> jax.Array:
+        "Another name for calling the model: (..., latent_dim) -> (..., num_samples)."
         return self(z)
 
 # %% ../nbs/09_vae.ipynb #postmean
-def posterior_means(model, waveforms):  # (..., num_samples) -> (..., latent_dim)
-    "The means of the posteriors of sounds."
-    return model.posterior(
-        pooled(log_magnitude(waveforms, **model.config.framing), model.config.pool)
-    )[0]
+def posterior_means(model, waveforms):
+    "The means of the posteriors of sounds: (..., num_samples) -> (..., latent_dim)."
+    L = log_magnitude(waveforms, **model.config.framing)
+    return model.posterior(pooled(L, model.config.pool))[0]
 
 # %% ../nbs/09_vae.ipynb #0020
-def vae_model(sounds, *, rngs: nnx.Rngs, **settings) -> AudioVAE:
+def vae_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> AudioVAE:
     """An untrained autoencoder for a set of sounds.
 
     Args:
-        sounds: SoundSet to learn from
+        sounds: clips to learn from, two or more of each class
         rngs: source of randomness for the weights
-        **settings: further settings of VAEConfig
-    """
-    check_enough_clips(sounds.labels, sounds.classes)
-    return AudioVAE(
-        sample_rate=sounds.sample_rate,
-        duration=np.shape(sounds.waveforms)[-1] / sounds.sample_rate,
-        classes=tuple(sounds.classes),
-        rngs=rngs,
-        **settings,
-    )
-
-# %% ../nbs/09_vae.ipynb #0022
-def vae_targets(model: AudioVAE, sounds) -> dict:
-    """What the autoencoder learns from: a sound as its encoder sees it, and as its decoder shall draw it.
-
-    Args:
-        model: its settings are used, not its weights
-        sounds: SoundSet to learn from
+        **settings: further settings of `VAEConfig`
 
     Returns:
-        {"features": (n, num_features), "L": (n, frame, bin), both float16, "label": (n,)}
+        an autoencoder of the clips' length, rate and classes
+
+    Raises:
+        ValueError: when a class has fewer than two clips, or a setting is out of range
+    """
+    check_enough_clips(sounds.labels, sounds.classes)
+    return AudioVAE(rngs=rngs, **basics_of(sounds), **settings)
+
+# %% ../nbs/09_vae.ipynb #0022
+def vae_targets(model: AudioVAE, sounds: SoundSet) -> dict[str, np.ndarray]:
+    """What the autoencoder learns from: a sound as its encoder sees it and its decoder draws it.
+
+    Args:
+        model: only its settings are used, not its weights
+        sounds: clips to learn from
+
+    Returns:
+        "features", (n, num_features), and "L", (n, frame, bin), log-magnitudes in half precision;
+        "label", (n,)
     """
     L = in_blocks(half_picture, model, sounds.waveforms)
     return {
@@ -165,40 +181,39 @@ def vae_targets(model: AudioVAE, sounds) -> dict:
     }
 
 # %% ../nbs/09_vae.ipynb #halfpool
-def half_pooled(model, L):  # (b, frame, bin) -> (b, num_features)
-    "Means over blocks of frames, in half precision."
+def half_pooled(model, L):
+    "Means over blocks of frames, in half precision: (b, frame, bin) -> (b, num_features)."
     return pooled(L.astype(jnp.float32), model.config.pool).astype(jnp.float16)
 
 # %% ../nbs/09_vae.ipynb #0023
-def vae_loss(model: AudioVAE, batch, key):
-    """The loss of chapter 08, with z drawn from the posterior, plus β × KL.
+def vae_loss(
+    model: AudioVAE, batch: Mapping[str, jax.Array], key: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss of a `SpectralGenerator`, with z drawn from the posterior, plus β × KL.
+
+    Source: Higgins et al., β-VAE (2017).
 
     Args:
-        batch: from vae_targets
+        model: the autoencoder that is trained
+        batch: rows of vae_targets
         key: for the latent vectors
 
     Returns:
-        scalar, {part: scalar}
+        the loss, and its parts: "square", "decibels" (dB) and "nats"
     """
     mean, log_var = model.posterior(batch["features"].astype(jnp.float32))
     difference = model.draw(reparameterize(key, mean, log_var)) - batch["L"]
-    square, absolute, nats = (
-        jnp.mean(jnp.square(difference)),
-        jnp.mean(jnp.abs(difference)),
-        jnp.mean(gaussian_kl(mean, log_var)),
-    )
-    return square + 0.3 * absolute + model.config.beta * nats, {
-        "square": square,
-        "decibels": absolute * 20 / np.log(10),
-        "nats": nats,
-    }
+    square, absolute = jnp.mean(jnp.square(difference)), jnp.mean(jnp.abs(difference))
+    nats = jnp.mean(gaussian_kl(mean, log_var))
+    parts = {"square": square, "decibels": absolute * 20 / np.log(10), "nats": nats}
+    return square + 0.3 * absolute + model.config.beta * nats, parts
 
 # %% ../nbs/09_vae.ipynb #0025
-def fit_prior(model: AudioVAE, arrays):
+def fit_prior(model: AudioVAE, arrays: Mapping[str, np.ndarray]) -> None:
     """Find where each class lies in the latent space, as the encoder has it now.
 
     Args:
-        model: the clouds of its latents are changed
+        model: its `latents` are changed
         arrays: from vae_targets
     """
     model.latents.fit(
@@ -206,8 +221,8 @@ def fit_prior(model: AudioVAE, arrays):
     )
 
 # %% ../nbs/09_vae.ipynb #featmean
-def feature_means(model, features, *conditions):  # (b, num_features), … -> (b, latent_dim)
-    "The means of the posteriors of features."
+def feature_means(model, features, *conditions):
+    "The means of the posteriors of features: (b, num_features), … -> (b, latent_dim)."
     return model.posterior(features.astype(jnp.float32), *conditions)[0]
 
 # %% ../nbs/09_vae.ipynb #recipe9c

@@ -18,11 +18,10 @@ from audiogen.generator import load_model, save_model
 from audiogen.sounds import make_sounds
 from audiogen.support.evaluation import evaluate
 from audiogen.support.files import audio_writer
-from audiogen.support.levels import code_levels, draw_codes
+from audiogen.support.levels import code_levels, draw_codes, draw_noise
 from audiogen.wavenet import (
     WaveNet,
     clock_features,
-    draw_noise,
     sample,
     silence,
     stream,

@@ -13,18 +13,20 @@ import audiogen
 REPO = Path(__file__).resolve().parents[1]
 CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
 # What guards and carries stands beneath the chapters, in this order …
-BENEATH = """checks windows compiled cache streams containers files tables figures conditions models blocks store
-    states runs midi words levels docs""".split()
+BENEATH = """checks windows compiled cache streams containers files tables figures conditions pitches models blocks
+    store states runs midi levels loudness docs""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "clips": "waveform",
     "folders": "waveform",
     "soundfonts": "waveform",
+    "classes": "generator",
     "recordings": "stft",
     "pitch": "stft",
     "voices": "stft",
     "judge": "stft",
     "fitting": "training",
     "evaluation": "training",
+    "words": "source_filter",
     "learning": "source_filter",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.

@@ -34,7 +34,8 @@ from audiogen.generator import (
 )
 from audiogen.sounds import detune, make_sounds
 from audiogen.support.evaluation import evaluate
-from audiogen.support.levels import mu_law_encode
+from audiogen.support.levels import bits_per_sample, mu_law_encode
+from audiogen.support.loudness import at_loudness, loudness
 from audiogen.support.pitch import estimate_f0_hz, first_peak, pitch_error_cents, self_similarity
 from audiogen.support.store import shipped_models
 from audiogen.support.words import sample_styles, traits
@@ -82,8 +83,8 @@ WAVEFORM_FUNCTIONS = {
     "soft_limit": lambda x: song.soft_limit(np.asarray(x)),
     "comb": lambda x: source_filter.comb(1000 * x[:, 0], 512, 16000),
     "partial_weights": lambda x: source_filter.partial_weights(600 * x[:, 0], 16, 257, 16000),
-    "loudness": lambda x: source_filter.loudness(x, sample_rate=16000),
-    "at_loudness": lambda x: source_filter.at_loudness(x, -12, sample_rate=16000),
+    "loudness": lambda x: loudness(x, sample_rate=16000),
+    "at_loudness": lambda x: at_loudness(x, -12, sample_rate=16000),
 }
 
 
@@ -95,7 +96,7 @@ def test_nan_stays_nan(name):
 
 @pytest.mark.parametrize(
     "function",
-    [waveform.peak, waveform.rms, lambda x: source_filter.loudness(x, sample_rate=16000)],
+    [waveform.peak, waveform.rms, lambda x: loudness(x, sample_rate=16000)],
 )
 def test_one_nan_is_enough(function):
     nan, sound = np.asarray(function(NAN.at[0].set(0.1).at[0, 700].set(jnp.nan)))
@@ -206,7 +207,7 @@ def test_one_value_for_each_sound():
     model, z = load_model("conditional"), np.zeros((3, 12), np.float32)
     labels, pitches, levels = ["organ", "kick", "pluck"], [60.5, np.nan, 55], [-12.0, -20.0, -30.0]
     x = synthesize(model, z, label=labels, pitch=pitches, loudness=levels)
-    found = source_filter.loudness(x, sample_rate=model.sample_rate)
+    found = loudness(x, sample_rate=model.sample_rate)
     np.testing.assert_allclose(found, levels, atol=0.1)
     f0_hz = estimate_f0_hz(x[::2], sample_rate=model.sample_rate)
     cents = pitch_error_cents(f0_hz, np.array([60.5, 55]))
@@ -379,7 +380,7 @@ def test_the_second_model_of_a_shape_compiles_nothing(kind):
         if recipe.finish:
             recipe.finish(model, arrays)
         if kind == "wavenet":
-            return wavenet.bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
+            return bits_per_sample(model, sounds.waveforms[:2], sounds.labels[:2])
         if kind == "conditional":
             return conditional.resynthesize(model, sounds.waveforms, sounds.labels, sounds.midi)
         return model.encode(sounds.waveforms)

@@ -15,7 +15,7 @@ from conftest import in_browser, watched
 import audiogen
 from audiogen.explorer import explorer_spec
 from audiogen.generator import load_model, synthesize
-from audiogen.source_filter import at_loudness
+from audiogen.support.loudness import at_loudness
 from audiogen.support.words import WORDS, sample_styles, traits
 from audiogen.variation import slerp
 from benchmarks.explorer import serve

@@ -42,7 +42,10 @@ def in_blocks(
     Returns:
         NumPy array, (n, ...)
     """
-    arrays, (graphdef, state) = [np.asarray(x) for x in arrays], nnx.split(model)
-    blocks = [[x[i : i + size] for x in arrays] for i in range(0, len(arrays[0]), size)]
+    arrays = [np.asarray(x) for x in arrays]
+    graphdef, state = nnx.split(model)
     apply = partial(apply_block, f, tuple(settings.items()), graphdef, state)
-    return np.concatenate([np.asarray(apply(*block)) for block in blocks])
+    found = []
+    for i in range(0, len(arrays[0]), size):
+        found.append(np.asarray(apply(*(x[i : i + size] for x in arrays))))
+    return np.concatenate(found)

@@ -7,49 +7,61 @@ __all__ = ['conditional_features', 'other_notes', 'conditional_targets', 'autoen
            'source_filter_targets', 'source_filter_loss']
 
 # %% ../../nbs/support/learning.ipynb #learn-03
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
+from jax.typing import ArrayLike
 
 from ..source_filter import FLOOR, band_weights, predict_picture, shape_sources
-from ..spectral import half_picture, log_magnitude, pooled
+from ..spectral import SpectralConfig, half_picture, log_magnitude, pooled
 from .blocks import in_blocks
+from .clips import SoundSet
 from ..vae import gaussian_kl, reparameterize
 
 # %% ../../nbs/support/learning.ipynb #learn-0046
-def conditional_features(x, config):
+def conditional_features(x: ArrayLike, config: SpectralConfig) -> jax.Array:
     """What the encoder reads: log-magnitudes, averaged in bands and blocks of frames.
 
     Args:
-        x: waveforms, (..., t)
-        config: ConditionalConfig
+        x: waveform, (..., t), in [-1, 1]
+        config: a `ConditionalConfig`
 
     Returns:
-        (..., num_features)
+        features, (..., num_features)
     """
     weights = band_weights(config.bands, config.picture[1], config.sample_rate).T
     return pooled(log_magnitude(x, **config.framing) @ (weights / weights.sum(0)), config.pool)
 
 # %% ../../nbs/support/learning.ipynb #learn-heardfea
-def heard_features(model, x):  # waveforms -> (..., num_features)
-    "What a model's encoder reads."
+def heard_features(model, x):
+    "What a model's encoder reads of waveforms: (..., num_features)."
     return conditional_features(x, model.config)
 
 # %% ../../nbs/support/learning.ipynb #learn-437cc99d
-def other_notes(midi, instruments, *, count=7, semitones=12, seed=0):
+def other_notes(
+    midi: np.ndarray,
+    instruments: np.ndarray,
+    *,
+    count: int = 7,
+    semitones: float = 12,
+    seed: int = 0,
+) -> np.ndarray:
     """Random clips by the instrument of each clip, not far from its pitch.
 
     Args:
         midi: pitches in MIDI numbers, 0 for none, (n,)
         instruments: numbers of the instruments that made the clips, (n,)
-        count: rows wanted
+        count: other clips wanted for each clip
         semitones: how far away another note may be
         seed: of the choice
 
     Returns:
-        rows, (n, count)
+        numbers of the other clips, (n, count)
     """
     rng, other = np.random.default_rng(seed), np.zeros((len(midi), count), int)
     for instrument in np.unique(instruments):
@@ -60,7 +72,7 @@ def other_notes(midi, instruments, *, count=7, semitones=12, seed=0):
 
 # %% ../../nbs/support/learning.ipynb #learn-ae02e4a0
 def encoding_targets(model, sounds):
-    "What every loss of this chapter needs: the clips that the encoder may hear, their pitches, and what the decoder is told."
+    "What every loss here needs: the clips that the encoder may hear, pitches, and labels."
     c, midi = np.asarray(sounds.labels, np.int32), np.nan_to_num(sounds.midi).astype(np.float32)
     instruments = sounds.details.get("program")  # if known
     heard = np.arange(len(midi))[:, None]
@@ -70,54 +82,57 @@ def encoding_targets(model, sounds):
     return dict(features=features[heard], heard=midi[heard], label=c, midi=midi)
 
 # %% ../../nbs/support/learning.ipynb #learn-0047
-def conditional_targets(model, sounds) -> dict:
+def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
     """What the model learns from: what its encoder hears, and two pictures.
 
     Args:
-        model: a ConditionalVAE
-        sounds: SoundSet to learn from; details "program" are numbers of instruments, if known
+        model: a `ConditionalVAE`
+        sounds: clips to learn from; their detail "program" is the number of the instrument, if
+            known
 
     Returns:
-        L1 and L2 (n, frame, bin), at two window sizes, and what encoding_targets returns
+        "L1" and "L2", log-magnitudes at two window sizes, (n, frame, bin); and "features", "heard",
+        "label" and "midi", what the encoder hears and what the decoder is told
     """
 
     def picture(zoom):
         return in_blocks(half_picture, model, sounds.waveforms, zoom=zoom)
 
-    return dict(
-        L1=picture(1),
-        L2=picture(2),
-        **encoding_targets(model, sounds),
-    )
+    return dict(L1=picture(1), L2=picture(2), **encoding_targets(model, sounds))
 
 # %% ../../nbs/support/learning.ipynb #learn-0049
-def autoencoding_loss(model, batch, key, compare, hear=lambda features: features):
+def autoencoding_loss(
+    model: nnx.Module,
+    batch: Mapping[str, Any],
+    key: jax.Array,
+    compare: Callable[[Any], Sequence[jax.Array]],
+    hear: Callable[[jax.Array], jax.Array] = lambda features: features,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean square plus 0.3 × mean absolute difference, plus β × the rate.
 
     Args:
-        model: a ConditionalVAE
+        model: a `ConditionalVAE`
         batch: from conditional_targets or source_filter_targets
-        key: of the latent vectors, of the two noises, of what is heard and of what is dropped
+        key: for the latent vectors, the two noises, and what is heard and dropped
         compare: a function: strokes -> mean square and mean absolute difference of log-magnitudes
         hear: what is done to the features before they are encoded
 
     Returns:
-        scalar, {part: scalar}
+        the loss, and its parts: "square", "decibels" (dB) and "nats"
     """
-    c, midi, (draw, grain, detune, choose) = batch["label"], batch["midi"], jax.random.split(key, 4)
+    c, midi = batch["label"], batch["midi"]
+    draw, grain, detune, choose = jax.random.split(key, 4)
     wrong = jax.random.normal(detune, midi.shape)
     own, other, drop = jax.random.split(choose, 3)
-    which = jax.random.bernoulli(own) * jax.random.randint(
-        other, (), 0, batch["heard"].shape[1]
-    )  # 0 is the clip itself
+    # 0 is the clip itself
+    which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])
     told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
     features = hear(batch["features"][:, which])
     features += 0.3 * jax.random.normal(grain, features.shape)
     mean, log_var = model.posterior(features, c, heard)
     known = batch["heard"].shape[1] > 1  # instruments, with a few recordings each
-    square, absolute = compare(
-        model.decoder(reparameterize(draw, mean, log_var), c, told, drop if known else None)
-    )
+    z = reparameterize(draw, mean, log_var)
+    square, absolute = compare(model.decoder(z, c, told, drop if known else None))
     rate = gaussian_kl(mean, log_var).mean()
     return square + 0.3 * absolute + model.config.beta * rate, {
         "square": square,
@@ -132,36 +147,38 @@ def differences(a, b):
 
 # %% ../../nbs/support/learning.ipynb #learn-b1cda5d5
 def random_curves(key, count, bands):
-    "Random filters: at 8 points, evenly spaced in mel, logarithms of standard deviation 0.5 (4.3 dB); between them straight lines, (count, bands)."
-    return (
-        0.5
-        * jax.random.normal(key, (count, 8))
-        @ np.maximum(0, 1 - np.abs(np.linspace(0, 7, bands) - np.arange(8)[:, None]))
-    )
+    """Random filters, (count, bands).
+
+    At 8 points, evenly spaced in mel, logarithms of standard deviation 0.5 (4.3 dB); between them
+    straight lines.
+    """
+    lines = np.maximum(0, 1 - np.abs(np.linspace(0, 7, bands) - np.arange(8)[:, None]))
+    return 0.5 * jax.random.normal(key, (count, 8)) @ lines
 
 
-def recolour(L, curves):  # (n, frame, point), (n, point) -> (n, frame, point)
-    "Log-magnitudes, filtered; their floor stays where it is."
-    return jnp.log(
-        jnp.maximum(jnp.exp(L.astype(jnp.float32)) - FLOOR, 0) * jnp.exp(curves)[:, None] + FLOOR
-    )
+def recolour(L, curves):
+    "Filter log-magnitudes (n, frame, point) by curves (n, point); their floor stays where it is."
+    above = jnp.maximum(jnp.exp(L.astype(jnp.float32)) - FLOOR, 0)
+    return jnp.log(above * jnp.exp(curves)[:, None] + FLOOR)
 
 # %% ../../nbs/support/learning.ipynb #learn-fb66962e
 def fourth_frames(key, count):
-    "Every fourth of some frames from a random one on, around the end; each is as likely as any other."
+    "Every fourth of some frames from a random one on, around the end; all are equally likely."
     return (jax.random.randint(key, (), 0, count) + 4 * np.arange(-(-count // 4))) % count
 
 # %% ../../nbs/support/learning.ipynb #learn-0052
-def conditional_loss(model, batch, key):
+def conditional_loss(
+    model: nnx.Module, batch: Mapping[str, Any], key: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Spectrogram loss on the predicted log-magnitudes, at a random one of two window sizes.
 
     Args:
-        model: a ConditionalVAE
+        model: a `ConditionalVAE`
         batch: from conditional_targets
-        key: of all that is random, the window, the frames and the filters among it
+        key: for all that is random, the window, the frames and the filters among it
 
     Returns:
-        scalar, {part: scalar}
+        the loss, and its parts: "square", "decibels" (dB) and "nats"
     """
     k = model.config
     steady = model.steady[batch["label"]]
@@ -190,34 +207,37 @@ def conditional_loss(model, batch, key):
     return autoencoding_loss(model, batch, draw, compare, hear)
 
 # %% ../../nbs/support/learning.ipynb #learn-0062
-def source_filter_targets(model, sounds) -> dict:
-    """What a model learns from that is compared by sound: what its encoder hears, and clips.
+def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
+    """What a model learns from whose sounds are compared: what its encoder hears, and the clips.
 
     Args:
-        model: a ConditionalVAE
-        sounds: SoundSet to learn from; details "program" are numbers of instruments, if known
+        model: a `ConditionalVAE`
+        sounds: clips to learn from; their detail "program" is the number of the instrument, if
+            known
 
     Returns:
-        waveform (n, t), and what encoding_targets returns
+        "waveform", (n, t); and "features", "heard", "label" and "midi", what the encoder hears and
+        what the decoder is told
     """
-    return dict(
-        waveform=np.asarray(sounds.waveforms, np.float16),
-        **encoding_targets(model, sounds),
-    )
+    waveform = np.asarray(sounds.waveforms, np.float16)
+    return dict(waveform=waveform, **encoding_targets(model, sounds))
 
 # %% ../../nbs/support/learning.ipynb #learn-0063
-def source_filter_loss(model, batch, key):
-    """The loss by sounds that are made, at three window sizes.
+def source_filter_loss(
+    model: nnx.Module, batch: Mapping[str, Any], key: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Spectrogram loss on the sounds that the model makes, at three window sizes.
 
     Args:
-        model: a ConditionalVAE
+        model: a `ConditionalVAE`
         batch: from source_filter_targets
-        key: of all that is random, the noise of the sounds among it
+        key: for all that is random, the noise of the sounds among it
 
     Returns:
-        scalar, {part: scalar}
+        the loss, and its parts: "square", "decibels" (dB) and "nats"
     """
-    x, k, (draw, hiss) = batch["waveform"].astype(jnp.float32), model.config, jax.random.split(key)
+    x, k = batch["waveform"].astype(jnp.float32), model.config
+    draw, hiss = jax.random.split(key)
 
     def compare(strokes):
         y = shape_sources(

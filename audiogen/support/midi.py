@@ -7,23 +7,17 @@ __all__ = ['LARGEST_MIDI', 'midi_bytes', 'midi_tracks', 'timed_events', 'pair_pr
 
 # %% ../../nbs/support/midi.ipynb #midi-03
 import io
+import os
 import struct
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1chunks
-def chunks(data, size_format):
-    """The chunks of a file.
-
-    Args:
-        data: of a MIDI file, or of a RIFF file behind its first 12 bytes
-        size_format: of the sizes, for struct: ">L" in MIDI, "<L" in RIFF
-
-    Returns:
-        yields name, size as the file says, content, which is shorter if the file was cut
-    """
+def chunks(data, size_format):  # ">L" in MIDI, "<L" in RIFF
+    "The chunks of a file: name, size as the file says, content, which is shorter if it was cut."
     at = 0
     while at + 8 <= len(data):
         size = struct.unpack(size_format, data[at + 4 : at + 8])[0]
@@ -36,14 +30,17 @@ def chunks(data, size_format):
 LARGEST_MIDI = 2**24  # bytes, for some four million notes
 
 
-def midi_bytes(path):
+def midi_bytes(path: str | os.PathLike[str]) -> bytes:
     """Read a whole MIDI file, but no other.
 
     Args:
         path: a Standard MIDI File, bare or in a RIFF file (.rmi); also a pipe
 
     Returns:
-        its bytes
+        the bytes of the Standard MIDI File in it
+
+    Raises:
+        ValueError: when the file is empty, is no MIDI file, or has more than 16.8 MB
     """
     with open(path, "rb") as file:
         first = file.read(12)
@@ -63,14 +60,17 @@ def midi_bytes(path):
     raise ValueError("it is a RIFF file without a chunk called data")
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1tracks
-def midi_tracks(data):
+def midi_tracks(data: bytes) -> tuple[int, int, list[bytes]]:
     """Take a MIDI file apart.
 
     Args:
         data: bytes of a Standard MIDI File
 
     Returns:
-        format (0, 1 or 2), division, list of the tracks' bytes
+        format (0, 1 or 2); division, which says how long a tick is; the bytes of each track
+
+    Raises:
+        ValueError: when the header is missing, the format is unknown, or a track is cut short
     """
     parts = [*chunks(data, ">L")]
     if not parts or parts[0][0] != b"MThd" or len(parts[0][2]) < 6:
@@ -90,13 +90,9 @@ def midi_tracks(data):
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1beat
 def read_division(division):
-    """How long a tick is. Frames have no tempo: there the beat is a second.
+    """Ticks per beat, microseconds per beat, and whether the tempo counts.
 
-    Args:
-        division: of a MIDI file, 16 bits
-
-    Returns:
-        ticks per beat, microseconds per beat, does the tempo count?
+    Frames have no tempo: there the beat is a second.
     """
     in_frames = division >= 0x8000
     frames, ticks = 256 - (division >> 8), division & (0xFF if in_frames else 0x7FFF)
@@ -116,25 +112,16 @@ PORT, END, TEMPO = 0x21, 0x2F, 0x51  # and of those that are not for instruments
 DATA_BYTES = {PROGRAM: 1, 0xD0: 1, 0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys(range(0xF4, 0xFF), 0)
 
 
-def take(stream, count) -> bytes:
-    """The next bytes of a track.
-
-    Args:
-        stream: io.BytesIO
-        count: bytes wanted
-    """
+def take(stream, count):
+    "The next bytes of a track."
     found = stream.read(count)
     if len(found) < count:
         raise ValueError("its last event is cut short")
     return found
 
 
-def take_number(stream) -> int:
-    """The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes.
-
-    Args:
-        stream: io.BytesIO
-    """
+def take_number(stream):
+    "The next number of a track: 7 bits a byte, the highest first, in up to 4 bytes."
     value = 0
     for _ in range(4):
         byte = take(stream, 1)[0]
@@ -145,13 +132,9 @@ def take_number(stream) -> int:
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1track
 def track_events(track):
-    """The events of a track that matter here.
+    """The events of a track that matter here; an END is the last.
 
-    Args:
-        track: bytes
-
-    Returns:
-        yields (ticks since the beginning, kind, channel + 16 · port, data); an END is the last
+    Yields (ticks since the beginning, kind, channel + 16 · port, data).
     """
     stream, ticks, running, port = io.BytesIO(track), 0, None, 0
     while stream.tell() < len(track):
@@ -183,15 +166,20 @@ def track_events(track):
     yield ticks, END, None, b""
 
 # %% ../../nbs/support/midi.ipynb #midi-mid1timed
-def timed_events(tracks, division):
+def timed_events(
+    tracks: Sequence[bytes], division: int
+) -> Iterator[tuple[float, int, int, int | None, Sequence[int]]]:
     """The events of tracks that are played together, in order of time.
 
     Args:
-        tracks: bytes of each
-        division: of the file
+        tracks: the bytes of each, from midi_tracks
+        division: of the file, from midi_tracks
 
-    Returns:
-        yields (seconds, track, kind, channel + 16 · port, data)
+    Yields:
+        time (s), number of the track from 1, kind of event, channel + 16 · port, data
+
+    Raises:
+        ValueError: when a track can't be read, or its ticks have no length
     """
     per_beat, tempo, tempo_counts = read_division(division)
     events = []
@@ -212,11 +200,8 @@ def timed_events(tracks, division):
 def match_presses(presses):
     """Let the first note-off end the first note, as long as there are as many of both.
 
-    Args:
-        presses: of one key, in order: (seconds, what was struck; None where let go)
-
-    Returns:
-        pairs (start, end, what was struck); ons and offs that don't match; offs without a note
+    Of `presses` of one key, (seconds, what was struck; None where let go), in order, come back
+    pairs (start, end, what was struck); ons and offs that don't match; offs without a note.
     """
     pairs, ons, offs, spare = [], [], [], []
     for seconds, struck in presses:
@@ -232,28 +217,28 @@ def match_presses(presses):
     return pairs, ons, offs, spare
 
 
-def first_after(moments, start, end) -> float:
-    """The first moment after the start.
-
-    Args:
-        moments: sorted (s)
-        start: s
-        end: if none is later (s)
-    """
+def first_after(moments, start, end):
+    "The first of sorted moments that is after the start; `end` if none is."
     later = bisect_right(moments, start)
     return moments[later] if later < len(moments) else end
 
 # %% ../../nbs/support/midi.ipynb #midi-pair
-def pair_presses(presses, end, other_offs=()) -> list:
+_Struck = TypeVar("_Struck")  # what is known of a key that was struck
+
+
+def pair_presses(
+    presses: Iterable[tuple[float, _Struck | None]], end: float, other_offs: Sequence[float] = ()
+) -> list[tuple[float, float, _Struck]]:
     """Find the end of each note.
 
     Args:
-        presses: of one key, in order: (seconds, what was struck; None where let go)
+        presses: presses of one key, in order: time (s), and what was struck, or None where it was
+            let go
         end: of the song (s)
-        other_offs: of this key, sorted, which ended nothing in their own tracks (s)
+        other_offs: note-offs of this key that ended nothing in their own tracks, sorted (s)
 
     Returns:
-        of (start, end, what was struck)
+        (start, end, what was struck) of each note
     """
     pairs, ons, offs, _ = match_presses(presses)
     moments = sorted([start for start, _ in ons] + offs)
@@ -298,14 +283,16 @@ class Channel:
             self.cuts.append(seconds)
 
 # %% ../../nbs/support/midi.ipynb #midi-pressed
-def pressed_keys(events):
+def pressed_keys(
+    events: Iterable[tuple[float, int, int, int | None, Sequence[int]]],
+) -> tuple[list[tuple[float, float, Press]], float]:
     """All keys that are struck in tracks that are played together, and how long each is held.
 
     Args:
         events: from timed_events
 
     Returns:
-        list of (start, seconds, Press); when the last event is (s)
+        (start in seconds, seconds held, Press) of each note; the time of the last event (s)
     """
     channels, presses, end = defaultdict(Channel), defaultdict(list), 0.0
     for end, track, kind, number, data in events:
