@@ -61,8 +61,12 @@ _modules = {module.split(".")[1] for module in _index["syms"]}
 __all__ = ["load", "models", *(name for names in _chosen.values() for name in names.split())]
 
 
-def models() -> list[str]:  # names
-    "The names of the trained models that come with the package."
+def models() -> list[str]:
+    """The names of the trained models that come with the package.
+
+    Returns:
+        names, as `load` takes them
+    """
     from .support.store import shipped_models
 
     return list(shipped_models())
@@ -86,10 +90,19 @@ _Shipped = Literal[
 def load(name: _Shipped) -> "AudioModel": ...
 @overload
 def load(name: str | os.PathLike[str]) -> Any: ...  # `load_model` and `load_audio` say which
-def load(
-    name,  # a shipped model's name, a run's folder, a model's file, or a sound file
-):  # the model; or waveform, (t,), and sample rate (Hz)
-    "Load a model or a sound, whichever it is: as `load_model` or `load_audio` do."
+def load(name: str | os.PathLike[str]) -> Any:
+    """Load a model or a sound, whichever it is: as `load_model` or `load_audio` do.
+
+    Args:
+        name: a shipped model's name, a run's folder, a model's file, or a sound file
+
+    Returns:
+        the model; or waveform, (t,), and sample rate (Hz)
+
+    Raises:
+        ValueError: when the file is damaged, or neither a model's nor a sound's
+        FileNotFoundError: when there is no such file and no such shipped model
+    """
     from .support.store import names_model
 
     if names_model(name):

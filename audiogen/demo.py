@@ -113,6 +113,9 @@ def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: i
 
     Returns:
         waveforms of that length, (..., t)
+
+    Raises:
+        ValueError: when it's less than a sample, or takes more memory than is free
     """
     x = np.asarray(waveforms)
     if duration is None:
@@ -246,6 +249,9 @@ def main(
 
     Returns:
         paths of the files written
+
+    Raises:
+        ValueError: when out is a file, or the model's file is damaged
     """
     from tqdm import tqdm
 
@@ -381,7 +387,7 @@ def make_controls(
         latent_sliders: sliders for the first so many latent dimensions
 
     Returns:
-        by argument, z, window, hop
+        sliders by argument of slider_latent, sliders of z, menus of window and hop
     """
     import ipywidgets as w
 

@@ -65,7 +65,7 @@ def mlp(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
 
     Args:
         sizes: widths of input, hidden layers and output
-        rngs: source of randomness for the weights
+        rngs: its `params` stream is used
 
     Returns:
         (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
@@ -126,6 +126,10 @@ def latent_key(model: nnx.Module, count: int, rngs: nnx.Rngs) -> jax.Array:
 
     Returns:
         a key for nothing but latent vectors
+
+    Raises:
+        ValueError: when count is no whole number from 0 on, or the vectors take more memory
+            than is free
     """
     check_sound_count(count)
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
@@ -145,6 +149,9 @@ def model_classes(model: nnx.Module) -> tuple[str, ...]:
 
     Returns:
         names, none for a model without classes
+
+    Raises:
+        ValueError: when it isn't an AudioModel
     """
     found = [c.choices for c in check_model(model).conditions if c.kind == "class"]
     return found[0] if found else ()
@@ -163,6 +170,10 @@ def sample_latents(
 
     Returns:
         latent vectors, (count, latent_dim)
+
+    Raises:
+        ValueError: when count is no whole number from 0 on, or a condition is unknown or out of
+            range
     """
     key = latent_key(check_model(model), count, rngs)
     conditions = check_part(model, "latents", conditions)
@@ -189,6 +200,10 @@ def vary_latent(
 
     Returns:
         latent vectors, (count, latent_dim)
+
+    Raises:
+        ValueError: when base_latent isn't one vector of the model's size, or scale or count is
+            negative
     """
     base = check_base(base_latent, model)
     check_scale(scale)
@@ -210,6 +225,10 @@ def synthesize(model: nnx.Module, z: ArrayLike, **conditions: object) -> jax.Arr
 
     Returns:
         waveforms, (..., num_samples)
+
+    Raises:
+        ValueError: when z has another size than the model's latent_dim, or a condition is
+            unknown or out of range
     """
     resolved = {}
     if conditions or isinstance(model, AudioModel):
@@ -237,8 +256,12 @@ def render(
         batch_size: sounds made at a time
         **conditions: of the model's; one value, or one for each sound
 
-    Returns:
-        yields n waveforms, (num_samples,)
+    Yields:
+        n waveforms, (num_samples,)
+
+    Raises:
+        ValueError: when z isn't (n, latent_dim), or a condition has another number of values
+            than 1 or n
     """
     z = np.asarray(check_latent(z, model))
     if z.ndim != 2:
@@ -261,7 +284,8 @@ class Condition:
 
     Attributes:
         name: the keyword; on the command line --name
-        kind: "class" or "words", of `choices`; "pitch", "number" or "length", of `low` to `high`
+        kind: "class" or "words", of `choices`; "pitch", "number" or "length", of `low` to
+            `high`
         about: what it means, in a few words
         acts_on: which latent vectors are drawn; how they sound
         choices: names
@@ -317,9 +341,6 @@ class AudioModel(nnx.Module):
     be told it lists in `conditions`; its `__call__` or `sample_latents`, or both, take that as
     keywords. A model is built by `MyModel(rngs=rngs, **settings)`, so that it can be built again
     from its file.
-
-    Attributes:
-        __call__: (z, **conditions) -> waveforms
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -417,7 +438,18 @@ def compiled_mlp(sizes, rngs):
 # %% ../nbs/01_generator.ipynb #0031
 @signed
 class SimpleAudioGenerator(AudioModel):
-    "A feed-forward network from a latent vector to a waveform."
+    """A feed-forward network from a latent vector to a waveform.
+
+    Args:
+        sample_rate: samples per second (Hz)
+        duration: length of a waveform (s)
+        latent_dim: size of the latent vector
+        hidden_dims: widths of the hidden layers
+        rngs: its `params` stream is used
+
+    Raises:
+        ValueError: when a setting is out of range, or the weights take more memory than is free
+    """
 
     def __init__(
         self,
@@ -454,6 +486,9 @@ def save_model(
         model: with a `config` dataclass; its variables are all floating point
         half: store 16 bits a number instead of 32?
         about: facts to keep with it: data, seed, licence, figures, …
+
+    Raises:
+        ValueError: when the model has no config, or a weight is no finite float
     """
     check_savable(model)
     weights = {name: w[...] for name, (_, w) in by_name(nnx.state(model)).items()}
@@ -470,7 +505,14 @@ def load_model(
 
     Args:
         path: a model's file, a run's folder, or a shipped model's name
-        model_class: the file's own word if None
+        model_class: the model's class; by the name in the file if None
+
+    Returns:
+        the model, ready to generate
+
+    Raises:
+        ValueError: when it's no model's file, or of a class that isn't known
+        FileNotFoundError: when there is no such file and no such shipped model
     """
     with open_weights(model_path(path)) as (file, story):
         model_class = model_class or find_model_class(story.get("model"), AudioModel)

@@ -58,6 +58,9 @@ def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
 
     Returns:
         (window_size,), float32
+
+    Raises:
+        ValueError: when it's no window that SciPy knows, nor window_size finite numbers
     """
     n = np.arange(check_count(window_size, "window_size"))
     if isinstance(window, str) and window == "hann" and window_size > 1:
@@ -76,6 +79,10 @@ def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: boo
 
     Returns:
         number of frames
+
+    Raises:
+        ValueError: when hop_size is more than window_size, or one of them no whole number from
+            1 on
     """
     check_count(num_samples, "num_samples")
     check_framing(window_size, hop_size)
@@ -97,6 +104,10 @@ def frames(x: ArrayLike, *, window_size: int, hop_size: int, center: bool = True
 
     Returns:
         (..., frame, window_size)
+
+    Raises:
+        ValueError: when x has no samples, hop_size is more than window_size, or memory is too
+            small
     """
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
@@ -129,6 +140,9 @@ def stft(
 
     Returns:
         (..., window_size // 2 + 1, frame), complex64
+
+    Raises:
+        ValueError: when x has no samples or integers, or hop_size is more than window_size
     """
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
@@ -167,6 +181,9 @@ def spectrogram(
 
     Returns:
         (..., window_size // 2 + 1, frame)
+
+    Raises:
+        ValueError: when x has no samples or integers, or hop_size is more than window_size
     """
 
     framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
@@ -191,7 +208,7 @@ def full_scale(window_size: int = 512, window: ArrayLike = "hann") -> float:
         window: as for get_window
 
     Returns:
-        Σw/2
+        that magnitude: half the sum of the window
     """
     return float(get_window(window, window_size).sum() / 2)
 
@@ -205,10 +222,13 @@ def amplitude_to_db(
     Args:
         amplitude: magnitudes, any shape
         ref: the amplitude to call 0 dB
-        top_db: what lies further below ref is raised to −top_db; None: no floor
+        top_db: what lies further below ref is raised to −top_db (dB); no floor if None
 
     Returns:
         decibels
+
+    Raises:
+        ValueError: when the amplitudes are complex
     """
     if jnp.iscomplexobj(amplitude):
         raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
@@ -248,10 +268,13 @@ def plot_spectrogram(
         window_size: samples per frame
         hop_size: samples between frames
         window: as for get_window
-        top_db: range of levels below full scale
+        top_db: range of levels below full scale (dB)
 
     Returns:
         the matplotlib image
+
+    Raises:
+        ValueError: when x isn't one waveform
     """
     if np.ndim(x) != 1:
         raise ValueError(
@@ -282,7 +305,7 @@ def generate_spectrogram(
         window_size: samples per frame (32 ms at 16 kHz)
         hop_size: samples between frames (8 ms at 16 kHz)
         window: as for get_window
-        top_db: range of levels below full scale
+        top_db: range of levels below full scale (dB)
         title: above the picture
 
     Returns:
@@ -315,6 +338,8 @@ def istft(
 ) -> jax.Array:
     """Inverse short-time Fourier transform.
 
+    Source: Griffin & Lim (1984), eq. 6.
+
     Args:
         S: (..., window_size // 2 + 1, frame), complex
         window_size: samples per frame
@@ -325,6 +350,10 @@ def istft(
 
     Returns:
         waveform, (..., length)
+
+    Raises:
+        ValueError: when S has another number of bins, or the windows leave samples that no
+            frame sees
     """
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
@@ -343,11 +372,13 @@ def istft(
 def hz_to_mel(frequency_hz: ArrayLike) -> np.ndarray:
     """Slaney's mel scale.
 
+    Source: Slaney, Auditory Toolbox (1998).
+
     Args:
-        frequency_hz: frequencies (Hz)
+        frequency_hz: frequencies (Hz), any shape
 
     Returns:
-        mel
+        mel, of that shape
     """
     f = np.asarray(frequency_hz, np.float64)
     return np.where(
@@ -359,10 +390,10 @@ def mel_to_hz(mel: ArrayLike) -> np.ndarray:
     """The inverse of `hz_to_mel`.
 
     Args:
-        mel: mel
+        mel: mel, any shape
 
     Returns:
-        frequencies (Hz)
+        frequencies (Hz), of that shape
     """
     m = np.asarray(mel, np.float64)
     return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
@@ -387,6 +418,10 @@ def mel_filters(
 
     Returns:
         (num_mels, window_size // 2 + 1), float32
+
+    Raises:
+        ValueError: when the band is empty or beyond half the rate, or a filter narrower than
+            the bins
     """
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
@@ -461,9 +496,11 @@ def griffin_lim(
 ) -> jax.Array:
     """Find a waveform whose spectrogram is close to the one given.
 
+    Source: Griffin & Lim (1984); with momentum, Perraudin et al. (2013).
+
     Args:
         magnitudes: (..., window_size // 2 + 1, frame)
-        num_iters: rounds
+        num_iters: rounds of transforming to sound and back
         momentum: how far to overshoot; 0 is the original method
         window_size: samples per frame
         hop_size: samples between frames
@@ -474,6 +511,10 @@ def griffin_lim(
 
     Returns:
         waveform, (..., length)
+
+    Raises:
+        ValueError: when there are both a key and phases or neither, or length doesn't go with
+            the frames
     """
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
@@ -510,6 +551,9 @@ def log_stft_distance(
 
     Returns:
         (...), dB
+
+    Raises:
+        ValueError: when the waveforms are unequally long
     """
     check_equal_lengths(x, y)
 

@@ -60,6 +60,10 @@ def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
 
     Returns:
         the nearest number of samples
+
+    Raises:
+        ValueError: when duration is negative or no finite number, or sample_rate no whole
+            number of hertz
     """
     samples = float(duration) * check_sample_rate(sample_rate)
     if not (math.isfinite(samples) and samples >= 0):
@@ -76,6 +80,9 @@ def samples_to_seconds(num_samples: int, *, sample_rate: int) -> float:
 
     Returns:
         length of time (s)
+
+    Raises:
+        ValueError: when sample_rate is no whole number of hertz from 1 to 768,000
     """
     return num_samples / check_sample_rate(sample_rate)
 
@@ -89,10 +96,12 @@ def time_axis(num_samples: int, *, sample_rate: int) -> np.ndarray:
 
     Returns:
         times (s), (num_samples,)
+
+    Raises:
+        ValueError: when so many samples take more memory than is free
     """
-    check_memory(
-        32 * num_samples, f"a waveform of {num_samples:,} samples"
-    )  # with what it takes on the way
+    # with what it takes on the way
+    check_memory(32 * num_samples, f"a waveform of {num_samples:,} samples")
     return np.arange(num_samples) / check_sample_rate(sample_rate)
 
 # %% ../nbs/00_waveform.ipynb #0020
@@ -105,10 +114,13 @@ def sine(
         frequency_hz: frequency (Hz): a number, or an array (...)
         duration: length (s)
         sample_rate: samples per second (Hz)
-        amplitude: height of the crests
+        amplitude: height of the crests, 1 for full scale
 
     Returns:
         waveform, (..., t)
+
+    Raises:
+        ValueError: when the waveforms take more memory than is free
     """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(
@@ -125,12 +137,15 @@ def harmonic_tone(
 
     Args:
         f0_hz: fundamental frequency (Hz)
-        amplitudes: of harmonics 1, 2, 3, …
+        amplitudes: of harmonics 1, 2, 3, …, (n,)
         duration: length (s)
         sample_rate: samples per second (Hz)
 
     Returns:
         waveform, (t,)
+
+    Raises:
+        ValueError: when f0_hz isn't one frequency above 0 Hz
     """
     if np.ndim(f0_hz) or not 0 < f0_hz:
         raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
@@ -174,6 +189,9 @@ def white_noise(
 
     Returns:
         waveform, (t,)
+
+    Raises:
+        ValueError: when the noise takes more memory than is free
     """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(16 * n, f"{n:,} samples of noise")
@@ -228,6 +246,9 @@ def peak_normalize(
 
     Returns:
         waveform, (..., t); silence stays silence
+
+    Raises:
+        ValueError: when the samples are integers
     """
     x = as_float(x)
     top = largest(jnp.abs(x), axis=axis, keepdims=True)
@@ -248,6 +269,11 @@ def save_audio(
         waveform: (t,) mono or (channels, t) stereo, in [-1, 1]
         sample_rate: samples per second (Hz)
         subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
+
+    Raises:
+        ValueError: when it's no waveform of 1 or 2 channels in [-1, 1], or the format can't
+            hold it
+        PermissionError: when the folder is not writable
     """
     x = np.atleast_2d(check_waveform(waveform))
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
@@ -264,6 +290,9 @@ def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
 
     Returns:
         waveform, (..., about t · to_hz / from_hz)
+
+    Raises:
+        ValueError: when a rate is no whole number of hertz, or the samples are integers
     """
     import soxr
 
@@ -307,8 +336,11 @@ def audio_blocks(
         path: a sound file, as for open_audio
         block_size: samples in a block
 
-    Returns:
-        yields waveforms (channels, up to block_size), float32
+    Yields:
+        waveforms (channels, up to block_size), float32
+
+    Raises:
+        ValueError: when the file is damaged, or no sound file
     """
     with open_audio(path) as audio:
         yield from audio.blocks(block_size)
@@ -331,6 +363,10 @@ def load_audio(
 
     Returns:
         waveform, (t,) or (channels, t), and its sample rate (Hz)
+
+    Raises:
+        ValueError: when the file is damaged, no sound, or takes more memory than is free
+        FileNotFoundError: when there is no such file
     """
     with open_audio(path) as audio:
         rate, name = audio.sample_rate, one_line(audio.path)
@@ -360,6 +396,9 @@ def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
         ax: matplotlib axes to draw on
         x: waveform, (t,)
         sample_rate: samples per second (Hz)
+
+    Raises:
+        ValueError: when x isn't one waveform of one or more samples
     """
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
     if x.ndim != 1 or not len(x):
@@ -385,6 +424,10 @@ def visualize_waveforms(
 
     Returns:
         matplotlib Figure
+
+    Raises:
+        ValueError: when there are no waveforms or more than 32, their lengths differ, or titles
+            are missing
     """
     waveforms = check_panels(waveforms)
     titles = check_titles(titles, len(waveforms))
@@ -405,6 +448,9 @@ def play(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> "HTM
 
     Returns:
         an object that a notebook shows as a player
+
+    Raises:
+        ValueError: when it's no waveform of 1 or 2 channels in [-1, 1]
     """
     from IPython.display import HTML
 
@@ -430,6 +476,9 @@ def listen(
 
     Returns:
         an object that a notebook shows as pictures over players
+
+    Raises:
+        ValueError: when there are no waveforms, one is beyond ±1, or titles are missing
     """
     from IPython.display import HTML
 

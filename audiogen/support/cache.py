@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -41,14 +42,14 @@ def user_cache_folder():
     return folder if folder.is_absolute() else None
 
 # %% ../../nbs/support/cache.ipynb #0006
-def cache_folder(environ=os.environ):
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The folder for all compiled programs: AUDIOGEN_CACHE, or the platform's own place for caches.
 
     Args:
-        environ: environment variables
+        environ: environment variables, {name: value}
 
     Returns:
-        Path; None if nothing is to be kept
+        the folder; None if nothing is to be kept
     """
     value = environ.get("AUDIOGEN_CACHE")
     if value == "off" or "JAX_COMPILATION_CACHE_DIR" in environ:
@@ -84,11 +85,11 @@ def trim_cache(folder, *, max_bytes=MAX_BYTES):
             total -= size
 
 # %% ../../nbs/support/cache.ipynb #0012
-def keep_programs(environ=os.environ):
+def keep_programs(environ: MutableMapping[str, str] = os.environ) -> Path | None:
     """Let JAX, which isn't imported yet, and that of child processes, keep compiled programs on disk.
 
     Args:
-        environ: environment variables, which get JAX's settings
+        environ: environment variables, {name: value}; they get JAX's settings
 
     Returns:
         folder of the programs that this process can use; None if nothing is kept

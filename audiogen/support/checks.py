@@ -145,6 +145,10 @@ def check_waveform(waveform: ArrayLike, *, clip: bool = False) -> np.ndarray:
 
     Returns:
         the same as a NumPy float32 array
+
+    Raises:
+        ValueError: when it has another shape, or samples that are integers, NaN, or beyond ±1
+            where that is clipped
     """
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
@@ -201,11 +205,7 @@ def one_line(path: str | os.PathLike[str]) -> str:
 
 
 def check_name(path: str | os.PathLike[str]) -> Path:
-    """Refuse a name that no file can have.
-
-    Args:
-        path: a file's name
-    """
+    "Refuse a name that no file can have."
     if "\0" in str(path):
         raise ValueError(f"{one_line(path)}: a null byte in a name; want the name of a file")
     return Path(path)
@@ -217,6 +217,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: where the finished file shall be
+
+    Yields:
+        a path in the same folder, to write to
+
+    Raises:
+        ValueError: when no file can have such a name
+        PermissionError: when the folder is not writable
     """
     path = check_name(path).resolve()
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")

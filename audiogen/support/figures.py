@@ -140,7 +140,7 @@ def draw_spectrogram(
         hop_size: samples between frames
         window_size: samples per frame; twice the bins if None
         first: time of the first column (s)
-        range_db: darkest and brightest level
+        range_db: darkest and brightest level (dB)
 
     Returns:
         the matplotlib image
@@ -187,11 +187,14 @@ def visualize_spectrogram(
         sample_rate: samples per second (Hz)
         hop_size: samples between frames
         window_size: samples per frame; twice the bins if None
-        range_db: darkest and brightest level
+        range_db: darkest and brightest level (dB)
         title: above the picture
 
     Returns:
         matplotlib Figure
+
+    Raises:
+        ValueError: when sample_rate is no whole number of hertz from 1 to 768,000
     """
     figure, (ax,) = new_figure(size=(9, 3))
     image = draw_spectrogram(

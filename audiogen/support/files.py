@@ -64,7 +64,10 @@ def sound_format(path: str | os.PathLike[str]) -> str:
         path: a file's name
 
     Returns:
-        soundfile's word for its format
+        soundfile's word for the format, such as "WAV"
+
+    Raises:
+        ValueError: when no sound format has that suffix
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -278,8 +281,12 @@ def open_audio(path: str | os.PathLike[str] | AudioFile) -> Iterator[AudioFile]:
     Args:
         path: a sound file, a video, a pipe; or an open one
 
-    Returns:
-        an AudioFile
+    Yields:
+        the open file: its sample rate, and its samples block by block
+
+    Raises:
+        ValueError: when it is empty, truncated or no sound
+        FileNotFoundError: when there is no such file
     """
     if isinstance(path, AudioFile):
         yield path
@@ -354,8 +361,13 @@ def audio_writer(
         channels: 1 or 2
         subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
 
-    Returns:
-        a function: write(waveform) appends
+    Yields:
+        a function: write(waveform) appends (t,) or (channels, t)
+
+    Raises:
+        ValueError: when the format can't hold such samples or such a rate, or a sample is
+            beyond ±1
+        OSError: when the disk is full
     """
     import soundfile
 

@@ -34,6 +34,10 @@ def model_path(name: str | os.PathLike[str]) -> Path:
 
     Returns:
         the file
+
+    Raises:
+        ValueError: when the folder holds no finished run
+        FileNotFoundError: when there is neither such a file nor such a shipped model
     """
     shipped = shipped_models()
     if str(name) in shipped:
@@ -164,7 +168,11 @@ def model_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         path: a shipped model's name, a file written by save_model, or a run's folder
 
     Returns:
-        model, config, conditions (None if the file lists none), about, parameters, bytes
+        {"model": …, "config": …, "conditions": None if the file lists none, "about": …,
+        "parameters": count, "bytes": size}
+
+    Raises:
+        ValueError: when it's no model's file
     """
     path = model_path(path)
     with faults_named(path):

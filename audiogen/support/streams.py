@@ -383,6 +383,7 @@ class AudioFile:
         pieces: pieces() -> the samples from the first on, (channels, any number) at a time
         stated: number of samples, if the header is certain of it
         expected: number of samples, about
+        channels: 1 mono, 2 stereo, or more
     """
 
     path: Path
