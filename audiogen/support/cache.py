@@ -61,12 +61,7 @@ MAX_BYTES = 200_000_000  # of compiled programs on disk
 
 
 def trim_cache(folder, *, max_bytes=MAX_BYTES):
-    """If there's more than that, delete what was used longest ago, until half is left.
-
-    Args:
-        folder: of all compiled programs
-        max_bytes: what may be there
-    """
+    "If there's more than that, delete what was used longest ago, until half is left."
     files = []
     for path in Path(folder).glob("jaxlib-*/**/*"):
         with suppress(OSError):  # another process may have deleted it
@@ -86,7 +81,7 @@ def trim_cache(folder, *, max_bytes=MAX_BYTES):
 
 # %% ../../nbs/support/cache.ipynb #0012
 def keep_programs(environ: MutableMapping[str, str] = os.environ) -> Path | None:
-    """Let JAX, which isn't imported yet, and that of child processes, keep compiled programs on disk.
+    """Let JAX keep compiled programs on disk; it isn't imported yet. So do child processes.
 
     Args:
         environ: environment variables, {name: value}; they get JAX's settings
@@ -116,15 +111,7 @@ def keep_programs(environ: MutableMapping[str, str] = os.environ) -> Path | None
 
 # %% ../../nbs/support/cache.ipynb #0014
 def mend_cache(folder, message) -> bool:
-    """Delete the files that JAX couldn't read, so that it writes them anew.
-
-    Args:
-        folder: as keep_programs gives it
-        message: a warning
-
-    Returns:
-        was it about the folder?
-    """
+    "Delete the files that JAX, by its warning, couldn't read; was the warning about the folder?"
     fault = re.match(
         r"Error (?:reading|writing) persistent compilation cache entry for '([\w.-]+)'", message
     )

@@ -68,14 +68,7 @@ def read_docstring(text: str | None) -> Docstring:
 
 # %% ../../nbs/support/docs.ipynb #docs-09
 def written(arguments: ast.arguments) -> dict[str, str]:
-    """Each parameter of a function as it stands in the source.
-
-    Args:
-        arguments: of the function's definition
-
-    Returns:
-        {name: source}, such as {"sample_rate": "sample_rate: int = 16000"}
-    """
+    "Each parameter of a function as it stands in the source, {name: source}."
     positional = [*arguments.posonlyargs, *arguments.args]
     missing = [None] * (len(positional) - len(arguments.defaults))
     pairs = [

@@ -62,14 +62,7 @@ MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code",
 
 
 def for_reader(text) -> str:
-    """A notebook whose cells can all be run, or aren't.
-
-    Args:
-        text: a notebook's JSON
-
-    Returns:
-        the JSON of one that runs from top to bottom
-    """
+    "A notebook's JSON, changed so that all of its cells can be run, or aren't."
     notebook = json.loads(text)
     for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
         for mark, (kind, comment) in MARKS.items():

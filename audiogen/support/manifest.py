@@ -30,17 +30,7 @@ COLUMNS = ("file", "label", "midi", "seed")
 
 
 def manifest_rows(conditions, told, names, *, seed):
-    """What each sound is asked to be, as rows of a table.
-
-    Args:
-        conditions: of the model
-        told: {condition: value}
-        names: of the files
-        seed: of the latent vectors
-
-    Returns:
-        [{column: value}]
-    """
+    "What each sound is asked to be, as rows of a table, {column: value}."
     row = {}
     for c in conditions:
         value = told.get(c.name, c.default)

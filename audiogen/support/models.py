@@ -112,15 +112,7 @@ def tanh(x):  # any shape
 
 # %% ../../nbs/support/models.ipynb #models-13
 def drawn_at_once(net, rngs):
-    """Weights from a single draw, as LeCun's initializer scales them.
-
-    Args:
-        net: nnx.Sequential: linear layers, with functions between them
-        rngs: its `params` stream is used
-
-    Returns:
-        the same, with other weights
-    """
+    "Weights of an nnx.Sequential from a single draw, as LeCun's initializer scales them."
     kernels = [layer.kernel for layer in net.layers[::2]]
     sizes = [kernel.size for kernel in kernels]
     draw = jax.random.truncated_normal(rngs.params(), -2, 2, (sum(sizes),)) / 0.87962566
@@ -148,11 +140,7 @@ def check_latent(z, model):
 
 # %% ../../nbs/support/models.ipynb #models-18
 def check_sound_count(count):
-    """Refuse what is no whole number from 0 on.
-
-    Args:
-        count: of sounds
-    """
+    "Refuse what is no whole number from 0 on."
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
 
@@ -168,11 +156,7 @@ def check_base(z, model):
 
 
 def check_scale(scale):
-    """Refuse a size of step that is no number, negative or without bounds.
-
-    Args:
-        scale: of the steps of a variation
-    """
+    "Refuse a size of step that is no number, negative or without bounds."
     if isinstance(scale, jax.core.Tracer):
         return
     if not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6):

@@ -76,17 +76,7 @@ def recipe_kind(text):
 
 # %% ../../nbs/support/parser.ipynb #parser-15
 def add_command(commands, run, *, out=None, seeded=True):
-    """Add one command, with the options that most have in common.
-
-    Args:
-        commands: argparse's subparsers
-        run: the function NAME_command; the first line of its docstring is the help text
-        out: default folder
-        seeded: does it draw random numbers?
-
-    Returns:
-        the parser of the command
-    """
+    "Add NAME_command, by the first line of its docstring, with the options that most have."
     about = (run.__doc__ or "").partition("\n")[0]
     sub = commands.add_parser(
         run.__name__.removesuffix("_command"),
