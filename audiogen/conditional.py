@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .generator import AudioModel, Condition, mlp, render
+from .generator import AudioModel, mlp
 from audiogen.source_filter import (
     FilterConfig,
     FilterDecoder,
@@ -30,7 +30,7 @@ from .spectral import Clouds, Fixed, as_tuple, check_enough_clips, check_length,
 from .stft import num_frames
 from .support.blocks import in_blocks
 from .support.checks import check_count
-from .support.conditions import check_conditions
+from .support.conditions import Condition, check_conditions
 from audiogen.support.learning import (
     conditional_loss,
     conditional_targets,
@@ -39,6 +39,7 @@ from audiogen.support.learning import (
     source_filter_targets,
 )
 from .support.models import check_latent, check_rngs, signed
+from .support.rendering import render
 from .support.words import WORDS, check_words, sample_styles
 from .training import Recipe
 from .vae import feature_means

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .demo import choose_model, make_widget, slider_latent
-from .generator import AudioModel, Condition, synthesize
-from .support.conditions import part_of
+from .demo import choose_model, slider_latent
+from .generator import AudioModel, synthesize
+from .support.conditions import Condition, part_of
+from .support.sliders import make_widget
 
 # %% ../nbs/18_explorer.ipynb #explorer-07
 #| code-fold: true

@@ -21,7 +21,6 @@ from audiogen.stft import (
     frames,
     full_scale,
     magnitude,
-    mel_spectrogram,
     multi_resolution_stft_distance,
     spectrogram,
 )
@@ -36,6 +35,7 @@ from audiogen.support.clips import (
     same_class,
     training_clips,
 )
+from .support.mel import mel_spectrogram
 from .support.models import relu
 from .waveform import repitch
 

@@ -18,8 +18,9 @@ from flax import nnx
 
 from .generator import mlp
 from .spectral import LOUDEST, SpectralConfig, steady_phases
-from .stft import full_scale, get_window, hz_to_mel, istft, stft
+from .stft import full_scale, get_window, istft, stft
 from .support.checks import check_count, largest
+from .support.mel import hz_to_mel
 from .support.models import relu, signed
 
 # %% ../nbs/10_source_filter.ipynb #sf-turns

@@ -18,12 +18,14 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from .generator import AudioModel, Condition, mlp, model_classes
+from .generator import AudioModel, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.blocks import in_blocks
 from .support.checks import check_count, check_memory, check_sample_rate
 from .support.clips import SoundSet
+from .support.conditions import Condition
 from .support.models import check_latent, check_rngs, signed
+from .support.rendering import model_classes
 from .training import Recipe
 from .waveform import seconds_to_samples
 

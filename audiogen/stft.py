@@ -4,13 +4,11 @@
 
 # %% auto #0
 __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogram', 'full_scale', 'amplitude_to_db',
-           'db_to_amplitude', 'plot_spectrogram', 'generate_spectrogram', 'istft', 'hz_to_mel', 'mel_to_hz',
-           'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
+           'db_to_amplitude', 'istft', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.support.checks import (
-    check_band,
     check_count,
     check_equal_lengths,
     check_memory,
-    check_sample_rate,
     safe_sqrt,
 )
 from .support.compiled import compiled
-from .support.figures import draw_spectrogram, new_figure
 from audiogen.support.windows import (
     check_frame_count,
     check_framing,
@@ -35,18 +30,6 @@ from audiogen.support.windows import (
     check_transform,
     other_window,
 )
-
-# %% ../nbs/03_stft.ipynb #typenames
-#| code-fold: true
-#| code-summary: "Names of types"
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
-else:  # the names alone, so that nothing more is imported
-    Axes = "Axes"
-    Figure = "Figure"
-    AxesImage = "AxesImage"
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
@@ -248,76 +231,6 @@ def db_to_amplitude(db: ArrayLike, *, ref: float = 1.0) -> jax.Array:
     """
     return ref * 10 ** (jnp.asarray(db) / 20)
 
-# %% ../nbs/03_stft.ipynb #0037
-def plot_spectrogram(
-    ax: "Axes",
-    x: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    top_db: float = 80.0,
-) -> "AxesImage":
-    """Draw the spectrogram of a waveform, in dBFS.
-
-    Args:
-        ax: matplotlib axes to draw on
-        x: waveform, (t,)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        hop_size: samples between frames
-        window: as for get_window
-        top_db: range of levels below full scale (dB)
-
-    Returns:
-        the matplotlib image
-
-    Raises:
-        ValueError: when x isn't one waveform
-    """
-    if np.ndim(x) != 1:
-        raise ValueError(
-            f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one"
-        )
-    S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window)
-    db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
-    framing = dict(window_size=window_size, hop_size=hop_size)
-    rate = check_sample_rate(sample_rate)
-    return draw_spectrogram(ax, db, rate, range_db=(-top_db, 0), **framing)
-
-# %% ../nbs/03_stft.ipynb #0039
-def generate_spectrogram(
-    waveform: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    top_db: float = 80.0,
-    title: str = "Spectrogram",
-) -> "Figure":
-    """Compute and draw the spectrogram of a waveform, in dBFS.
-
-    Args:
-        waveform: (t,)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame (32 ms at 16 kHz)
-        hop_size: samples between frames (8 ms at 16 kHz)
-        window: as for get_window
-        top_db: range of levels below full scale (dB)
-        title: above the picture
-
-    Returns:
-        matplotlib Figure
-    """
-    figure, (ax,) = new_figure(size=(9, 3))
-    framing = dict(window_size=window_size, hop_size=hop_size, window=window)
-    image = plot_spectrogram(ax, waveform, sample_rate, top_db=top_db, **framing)
-    figure.colorbar(image, ax=ax, label="Level (dBFS)")
-    ax.set_title(title)
-    return figure
-
 # %% ../nbs/03_stft.ipynb #0047
 def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
     "The sum of pieces that begin a hop apart."
@@ -367,118 +280,6 @@ def istft(
     power = overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
     x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
-
-# %% ../nbs/03_stft.ipynb #0054
-def hz_to_mel(frequency_hz: ArrayLike) -> np.ndarray:
-    """Slaney's mel scale.
-
-    Source: Slaney, Auditory Toolbox (1998).
-
-    Args:
-        frequency_hz: frequencies (Hz), any shape
-
-    Returns:
-        mel, of that shape
-    """
-    f = np.asarray(frequency_hz, np.float64)
-    return np.where(
-        f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4)
-    )
-
-# %% ../nbs/03_stft.ipynb #0055
-def mel_to_hz(mel: ArrayLike) -> np.ndarray:
-    """The inverse of `hz_to_mel`.
-
-    Args:
-        mel: mel, any shape
-
-    Returns:
-        frequencies (Hz), of that shape
-    """
-    m = np.asarray(mel, np.float64)
-    return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
-
-# %% ../nbs/03_stft.ipynb #0057
-def mel_filters(
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    num_mels: int = 80,
-    min_hz: float = 0.0,
-    max_hz: float | None = None,
-) -> np.ndarray:
-    """Triangular filters, evenly spaced in mel, of equal area.
-
-    Args:
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        num_mels: number of filters
-        min_hz: lower corner of the first (Hz)
-        max_hz: upper corner of the last (Hz); half the rate if None
-
-    Returns:
-        (num_mels, window_size // 2 + 1), float32
-
-    Raises:
-        ValueError: when the band is empty or beyond half the rate, or a filter narrower than
-            the bins
-    """
-    nyquist = check_sample_rate(sample_rate) / 2
-    max_hz = nyquist if max_hz is None else max_hz
-    check_band(min_hz, max_hz, nyquist)
-    corners = mel_to_hz(
-        np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2)
-    )
-    low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    bins = np.fft.rfftfreq(window_size, 1 / sample_rate)
-    triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
-    if triangles.max(1).min() <= 0:
-        raise ValueError(
-            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at "
-            f"{sample_rate} Hz; want fewer filters or a larger window"
-        )
-    return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
-
-# %% ../nbs/03_stft.ipynb #0058
-@compiled(
-    static_argnums=1,
-    static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"),
-)
-def mel_spectrogram(
-    x: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    center: bool = True,
-    num_mels: int = 80,
-    min_hz: float = 0.0,
-    max_hz: float | None = None,
-    power: float = 2.0,
-) -> jax.Array:
-    """Spectrogram through mel filters.
-
-    Args:
-        x: waveform, (..., t)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        hop_size: samples between frames
-        window: as for get_window
-        center: are frames centred on multiples of the hop?
-        num_mels: number of filters
-        min_hz: lower corner of the first (Hz)
-        max_hz: upper corner of the last (Hz); half the rate if None
-        power: of the magnitudes that are summed: 2 energy, 1 magnitude
-
-    Returns:
-        (..., num_mels, frame)
-    """
-    filters = mel_filters(
-        sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
-    )
-    framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
-    return filters @ spectrogram(x, **framing) ** power
 
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))

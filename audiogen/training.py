@@ -414,9 +414,10 @@ def fit(
     Returns:
         the trained model
     """
-    from audiogen.generator import check_answers, save_model
+    from audiogen.generator import save_model
     from audiogen.sounds import batch_source
     from audiogen.support.models import check_savable
+    from audiogen.support.rendering import check_answers
 
     out, rule, sounds = Path(out), recipe_rule(recipe, learning_rate), with_copies(sounds)
     model = recipe.build(sounds, rngs=nnx.Rngs(seed))

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise', 'peak',
            'rms', 'dbfs', 'peak_normalize', 'save_audio', 'resample', 'repitch', 'audio_blocks', 'load_audio',
-           'plot_waveform', 'visualize_waveforms', 'play', 'listen']
+           'plot_waveform']
 
 # %% ../nbs/00_waveform.ipynb #0005
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -27,14 +27,7 @@ from audiogen.support.checks import (
     one_line,
     safe_sqrt,
 )
-from audiogen.support.figures import (
-    check_panels,
-    check_titles,
-    listen_html,
-    new_figure,
-    outline,
-    player_html,
-)
+from .support.figures import outline
 from .support.files import audio_writer, open_audio
 from .support.streams import AudioFile, first_samples
 
@@ -42,13 +35,9 @@ from .support.streams import AudioFile, first_samples
 #| code-fold: true
 #| code-summary: "Names of types"
 if TYPE_CHECKING:
-    from IPython.display import HTML
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-else:  # the names alone, so that nothing more is imported
-    HTML = "HTML"
+else:  # the name alone, so that nothing more is imported
     Axes = "Axes"
-    Figure = "Figure"
 
 # %% ../nbs/00_waveform.ipynb #0010
 def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
@@ -296,11 +285,8 @@ def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
     """
     import soxr
 
-    x, from_hz, to_hz = (
-        np.asarray(as_float(x), np.float32),
-        check_sample_rate(from_hz),
-        check_sample_rate(to_hz),
-    )
+    x = np.asarray(as_float(x), np.float32)
+    from_hz, to_hz = check_sample_rate(from_hz), check_sample_rate(to_hz)
     if from_hz == to_hz:
         return x
     check_memory(8 * x.size * max(1, to_hz / from_hz), f"a waveform resampled to {to_hz} Hz")
@@ -410,81 +396,3 @@ def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
     ax.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
-
-# %% ../nbs/00_waveform.ipynb #0093
-def visualize_waveforms(
-    waveforms: ArrayLike, sample_rate: int, *, titles: Sequence[str] | None = None
-) -> "Figure":
-    """Draw each waveform in a panel of its own, all on one scale.
-
-    Args:
-        waveforms: one waveform (t,) or a batch (b, t)
-        sample_rate: samples per second (Hz)
-        titles: of the panels; numbered if None
-
-    Returns:
-        matplotlib Figure
-
-    Raises:
-        ValueError: when there are no waveforms or more than 32, their lengths differ, or titles
-            are missing
-    """
-    waveforms = check_panels(waveforms)
-    titles = check_titles(titles, len(waveforms))
-    figure, axes = new_figure(len(waveforms))
-    for ax, x, title in zip(axes, waveforms, titles, strict=True):
-        plot_waveform(ax, x, check_sample_rate(sample_rate))
-        ax.set_title(title)
-    return figure
-
-# %% ../nbs/00_waveform.ipynb #0099
-def play(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> "HTML":
-    """Hear one waveform.
-
-    Args:
-        waveform: (t,) or (channels, t), in [-1, 1]
-        sample_rate: samples per second (Hz)
-        title: read out by screen readers
-
-    Returns:
-        an object that a notebook shows as a player
-
-    Raises:
-        ValueError: when it's no waveform of 1 or 2 channels in [-1, 1]
-    """
-    from IPython.display import HTML
-
-    return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
-
-# %% ../nbs/00_waveform.ipynb #0105
-def listen(
-    waveforms: ArrayLike,
-    *,
-    sample_rate: int,
-    titles: Sequence[str] | None = None,
-    show_seconds: float | None = None,
-    plot: Callable[..., object] = plot_waveform,
-) -> "HTML":
-    """See and hear waveforms side by side.
-
-    Args:
-        waveforms: (t,), (b, t), or a list of waveforms (t,)
-        sample_rate: samples per second (Hz)
-        titles: one for each; numbered if None
-        show_seconds: draw only the first so many seconds; all if None
-        plot: draws one: plot(ax, x, sample_rate)
-
-    Returns:
-        an object that a notebook shows as pictures over players
-
-    Raises:
-        ValueError: when there are no waveforms, one is beyond ±1, or titles are missing
-    """
-    from IPython.display import HTML
-
-    waveforms = [waveforms] if len(waveforms) and np.ndim(waveforms[0]) == 0 else waveforms
-    shown = None
-    if show_seconds is not None:
-        shown = seconds_to_samples(show_seconds, sample_rate=sample_rate)
-    how = dict(sample_rate=sample_rate, titles=titles, plot=plot, show_samples=shown)
-    return HTML(listen_html(waveforms, **how))

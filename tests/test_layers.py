@@ -16,9 +16,14 @@ CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[
 BENEATH = """docs checks windows compiled cache streams containers files tables figures conditions models blocks store
     states runs midi words levels""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
+    "players": "waveform",
     "clips": "waveform",
     "folders": "waveform",
     "soundfonts": "waveform",
+    "rendering": "generator",
+    "mel": "stft",
+    "pictures": "stft",
+    "sliders": "stft",
     "recordings": "stft",
     "evaluation": "training",
     "learning": "source_filter",
@@ -29,7 +34,7 @@ LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}
     | {
-        f"support.{name}": CHAPTERS[chapter] + (i + 1) / 10
+        f"support.{name}": CHAPTERS[chapter] + (i + 1) / 100
         for i, (name, chapter) in enumerate(BEHIND.items())
     }
     | {f"support.{name}": 100 + i for i, name in enumerate(ABOVE)}

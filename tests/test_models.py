@@ -25,7 +25,6 @@ from audiogen import (
 )
 from audiogen.generator import (
     AudioModel,
-    Condition,
     SimpleAudioGenerator,
     load_model,
     sample_latents,
@@ -34,6 +33,7 @@ from audiogen.generator import (
     vary_latent,
 )
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
 from audiogen.support.levels import mu_law_encode
 from audiogen.support.store import shipped_models

@@ -95,10 +95,10 @@ def play_command(args):
     from tqdm import tqdm
 
     from audiogen.demo import choose_model
-    from audiogen.generator import model_classes
     from audiogen.song import check_player, play_notes, read_midi, song_seconds
     from audiogen.support.checks import plural
     from audiogen.support.files import audio_writer
+    from audiogen.support.rendering import model_classes
     from audiogen.variation import check_room
 
     model = choose_model(args.model, seed=args.seed)

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 from flax import nnx
 
-from ..generator import AudioModel, model_classes, render, sample_latents
+from ..generator import AudioModel, sample_latents
 from audiogen.metrics import (
     distance_baselines,
     diversity,
@@ -34,6 +34,7 @@ from audiogen.support.clips import (
     choose_classes,
 )
 from .conditions import part_of
+from .rendering import model_classes, render
 
 # %% ../../nbs/support/evaluation.ipynb #eval-05
 def figure_with(name, value, beside):

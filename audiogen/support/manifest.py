@@ -131,8 +131,8 @@ def save_sounds(
         paths of the files, the table's last
     """
     from audiogen.demo import fit_duration
-    from audiogen.generator import render
     from audiogen.support.conditions import part_of
+    from audiogen.support.rendering import render
     from audiogen.waveform import save_audio
 
     sounds = part_of(model, "sounds", told)

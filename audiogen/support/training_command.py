@@ -51,8 +51,8 @@ def save_checkpoint_sounds(
     """
     import numpy as np
 
-    from audiogen.generator import model_classes
     from audiogen.support.evaluation import compose
+    from audiogen.support.rendering import model_classes
     from audiogen.waveform import save_audio
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
