@@ -161,6 +161,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.checks import *
     from .support.clips import *
     from .support.conditions import *
+    from .support.docs import *
     from .support.evaluation import *
     from .support.figures import *
     from .support.files import *
