@@ -5,7 +5,7 @@
 >>> waveform, sample_rate = audiogen.load("kick.wav")
 
 `dir(audiogen)` lists the names that most programs need. Every other public name of every chapter can be had from here,
-too: `audiogen.mel_filters` is `audiogen.stft.mel_filters`. A chapter's module is imported when one of its names is first
+too: `audiogen.num_frames` is `audiogen.stft.num_frames`. A chapter's module is imported when one of its names is first
 used, so `import audiogen` itself is quick. (`audiogen.stft` is the chapter; the function is `audiogen.stft.stft`.)
 """
 
@@ -19,15 +19,20 @@ from ._modidx import d as _index
 
 _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
-        load_audio save_audio resample repitch plot_waveform visualize_waveforms play listen""",
+        load_audio save_audio resample repitch plot_waveform""",
+    "support.players": "visualize_waveforms play listen",
     "support.files": "open_audio audio_writer",
-    "generator": """AudioModel Condition SimpleAudioGenerator sample_latents vary_latent synthesize render model_classes
-        save_model load_model""",
+    "generator": """AudioModel SimpleAudioGenerator sample_latents vary_latent synthesize save_model
+        load_model""",
+    "support.conditions": "Condition",
+    "support.rendering": "render model_classes",
     "support.store": "model_info",
     "support.runs": "read_log",
     "variation": "slerp latent_walk crossfade join_segments stream_walk cosine_similarity",
-    "stft": """istft spectrogram mel_spectrogram griffin_lim amplitude_to_db db_to_amplitude plot_spectrogram
-        generate_spectrogram log_stft_distance multi_resolution_stft_distance""",
+    "stft": """istft spectrogram griffin_lim amplitude_to_db db_to_amplitude
+        log_stft_distance multi_resolution_stft_distance""",
+    "support.mel": "mel_spectrogram",
+    "support.pictures": "plot_spectrogram generate_spectrogram",
     "support.figures": "visualize_spectrogram",
     "demo": "main sliders slider_latent",
     "sounds": "VOICES DRUMS TONES make_sounds load_sounds load_folder split_sounds detune batch_source",
@@ -63,8 +68,12 @@ _modules = {module.split(".")[1] for module in _index["syms"]}
 __all__ = ["load", "models", *(name for names in _chosen.values() for name in names.split())]
 
 
-def models() -> list[str]:  # names
-    "The names of the trained models that come with the package."
+def models() -> list[str]:
+    """The names of the trained models that come with the package.
+
+    Returns:
+        names, as `load` takes them
+    """
     from .support.store import shipped_models
 
     return list(shipped_models())
@@ -88,10 +97,19 @@ _Shipped = Literal[
 def load(name: _Shipped) -> "AudioModel": ...
 @overload
 def load(name: str | os.PathLike[str]) -> Any: ...  # `load_model` and `load_audio` say which
-def load(
-    name,  # a shipped model's name, a run's folder, a model's file, or a sound file
-):  # the model; or waveform, (t,), and sample rate (Hz)
-    "Load a model or a sound, whichever it is: as `load_model` or `load_audio` do."
+def load(name: str | os.PathLike[str]) -> Any:
+    """Load a model or a sound, whichever it is: as `load_model` or `load_audio` do.
+
+    Args:
+        name: a shipped model's name, a run's folder, a model's file, or a sound file
+
+    Returns:
+        the model; or waveform, (t,), and sample rate (Hz)
+
+    Raises:
+        ValueError: when the file is damaged, or neither a model's nor a sound's
+        FileNotFoundError: when there is no such file and no such shipped model
+    """
     from .support.store import names_model
 
     if names_model(name):
@@ -132,25 +150,20 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .stft import db_to_amplitude as db_to_amplitude
     from .stft import frames as frames
     from .stft import full_scale as full_scale
-    from .stft import generate_spectrogram as generate_spectrogram
     from .stft import get_window as get_window
     from .stft import griffin_lim as griffin_lim
-    from .stft import hz_to_mel as hz_to_mel
     from .stft import istft as istft
     from .stft import log_stft_distance as log_stft_distance
     from .stft import magnitude as magnitude
-    from .stft import mel_filters as mel_filters
-    from .stft import mel_spectrogram as mel_spectrogram
-    from .stft import mel_to_hz as mel_to_hz
     from .stft import multi_resolution_stft_distance as multi_resolution_stft_distance
     from .stft import num_frames as num_frames
-    from .stft import plot_spectrogram as plot_spectrogram
     from .stft import spectrogram as spectrogram
     from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
     from .support.classes import *
     from .support.clips import *
+    from .support.conditions import *
     from .support.docs import *
     from .support.evaluation import *
     from .support.figures import *
@@ -161,11 +174,16 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.learning import *
     from .support.levels import *
     from .support.loudness import *
+    from .support.mel import *
     from .support.midi import *
     from .support.models import *
+    from .support.pictures import *
     from .support.pitch import *
+    from .support.players import *
     from .support.recordings import *
+    from .support.rendering import *
     from .support.runs import *
+    from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *
     from .support.store import *

@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from .generator import AudioModel, Condition, mlp, render
+from .generator import AudioModel, mlp
 from audiogen.source_filter import (
     FilterConfig,
     FilterDecoder,
@@ -33,6 +33,7 @@ from .support.blocks import in_blocks
 from .support.checks import check_count
 from .support.classes import as_tuple, basics_of, check_enough_clips, check_length, remember
 from .support.clips import SoundSet
+from .support.conditions import Condition
 from .support.fitting import Recipe
 from audiogen.support.learning import (
     conditional_loss,
@@ -44,6 +45,7 @@ from audiogen.support.learning import (
 from .support.loudness import at_loudness, ended, settle
 from .support.models import check_latent, check_rngs, signed
 from .support.pitches import LEEWAY, told_in_range, told_numbers
+from .support.rendering import render
 from .support.words import WORDS, check_words, sample_styles
 from .vae import feature_means
 from .waveform import seconds_to_samples

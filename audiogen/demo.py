@@ -4,17 +4,15 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'UNTRAINED', 'SECTIONS', 'walk_between', 'demo_classes', 'demo_sounds', 'fit_duration', 'section_html',
-           'page_html', 'demo_files', 'main', 'choose_model', 'slider_latent', 'live_picture', 'make_controls',
-           'sliders']
+           'page_html', 'demo_files', 'main', 'choose_model', 'slider_latent', 'sliders']
 
 # %% ../nbs/04_demo.ipynb #0005
 import html
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,22 +25,21 @@ from audiogen.generator import (
     synthesize,
     vary_latent,
 )
-from .stft import amplitude_to_db, full_scale, generate_spectrogram, spectrogram
 from .support.checks import atomic_path, check_count, check_memory
-from .support.figures import draw_spectrogram, figure_png, player_html, png_html, wav_bytes
+from .support.figures import figure_png, player_html, png_html, wav_bytes
+from .support.pictures import generate_spectrogram
+from .support.players import visualize_waveforms
+from .support.sliders import live_picture, make_controls, make_widget
 from .variation import join_segments, latent_walk, slerp
-from .waveform import plot_waveform, seconds_to_samples, visualize_waveforms
+from .waveform import seconds_to_samples
 
 # %% ../nbs/04_demo.ipynb #typenames
 #| code-fold: true
 #| code-summary: "Names of types"
 if TYPE_CHECKING:
-    from anywidget import AnyWidget
-    from ipywidgets import VBox, Widget
-else:  # the names alone, so that nothing more is imported
-    AnyWidget = "AnyWidget"
+    from ipywidgets import VBox
+else:  # the name alone, so that nothing more is imported
     VBox = "VBox"
-    Widget = "Widget"
 
 # %% ../nbs/04_demo.ipynb #0016
 def walk_between(model: AudioModel, a: ArrayLike, b: ArrayLike, *, steps: int = 6) -> np.ndarray:
@@ -113,6 +110,9 @@ def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: i
 
     Returns:
         waveforms of that length, (..., t)
+
+    Raises:
+        ValueError: when it's less than a sample, or takes more memory than is free
     """
     x = np.asarray(waveforms)
     if duration is None:
@@ -246,6 +246,9 @@ def main(
 
     Returns:
         paths of the files written
+
+    Raises:
+        ValueError: when out is a file, or the model's file is damaged
     """
     from tqdm import tqdm
 
@@ -336,97 +339,6 @@ def slider_latent(
     z = np.array(z)
     z[: len(offsets)] += np.asarray(offsets, z.dtype)
     return z
-
-# %% ../nbs/04_demo.ipynb #0047
-def live_picture(model: AudioModel) -> Callable[..., bytes]:
-    """A picture of waveform and spectrogram that is quick to draw again.
-
-    Args:
-        model: for its sample rate
-
-    Returns:
-        draw(x, window_size, hop_size) -> PNG file in memory
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, sharex=True)
-
-    def draw(x, window_size=512, hop_size=128):
-        for artist in (*above.lines, *below.images):
-            artist.remove()
-        plot_waveform(above, x, model.sample_rate)
-        S = spectrogram(x, window_size=window_size, hop_size=hop_size)
-        dB = amplitude_to_db(S, ref=full_scale(window_size))
-        draw_spectrogram(below, dB, model.sample_rate, hop_size=hop_size, window_size=window_size)
-        above.set(xlabel="")
-        below.set(xlim=(0, len(x) / model.sample_rate))
-        if figure.get_layout_engine():
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
-        return figure_png(figure, dpi=80)
-
-    return draw
-
-# %% ../nbs/04_demo.ipynb #0048
-def make_controls(
-    model: AudioModel, *, latent_sliders: int = 4
-) -> "tuple[dict[str, Widget], list[Widget], Widget, Widget]":
-    """The sliders, without anything behind them.
-
-    Args:
-        model: for its latent_dim
-        latent_sliders: sliders for the first so many latent dimensions
-
-    Returns:
-        by argument, z, window, hop
-    """
-    import ipywidgets as w
-
-    controls = {
-        "seed_a": w.IntSlider(0, 0, 99),
-        "seed_b": w.IntSlider(1, 0, 99),
-        "interpolation": w.FloatSlider(0, min=0, max=1, step=0.05),
-        "variation_scale": w.FloatSlider(0, min=0, max=3, step=0.05),
-        "variation_seed": w.IntSlider(0, 0, 99),
-    }
-    latent = [
-        w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]")
-        for i in range(min(latent_sliders, model.latent_dim))
-    ]
-    window = w.SelectionSlider(value=512, options=[128, 256, 512, 1024, 2048], description="window")
-    hop = w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
-    for name, slider in controls.items():
-        slider.description = name.replace("_", " ")
-    for slider in (*controls.values(), *latent, window, hop):
-        slider.style.description_width = "8em"
-    return controls, latent, window, hop
-
-# %% ../nbs/04_demo.ipynb #keys-code
-def make_widget(name: str, *, spec: dict[str, Any] | None = None) -> "AnyWidget":
-    """A widget made of JavaScript.
-
-    Args:
-        name: of a JavaScript module in static, with a style sheet of that name or without
-        spec: what its page has to know, fit for JSON
-
-    Returns:
-        a widget
-    """
-    import anywidget
-    import traitlets
-
-    static = files("audiogen").joinpath("static")
-    style = static.joinpath(f"{name}.css")
-
-    class Widget(anywidget.AnyWidget):
-        _esm = static.joinpath(f"{name}.js").read_text("utf-8")
-        _css = style.read_text("utf-8") if style.is_file() else ""
-        spec = traitlets.Dict().tag(sync=True)
-
-    return Widget(spec=spec or {})
 
 # %% ../nbs/04_demo.ipynb #0049
 def sliders(model: AudioModel, *, latent_sliders: int = 4) -> "VBox":

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .demo import choose_model, make_widget, slider_latent
-from .generator import AudioModel, Condition, synthesize
-from .support.conditions import part_of
+from .demo import choose_model, slider_latent
+from .generator import AudioModel, synthesize
+from .support.conditions import Condition, part_of
+from .support.sliders import make_widget
 
 # %% ../nbs/18_explorer.ipynb #explorer-07
 #| code-fold: true
@@ -47,7 +48,12 @@ def explorer_spec(model: AudioModel, *, name: str = "model", directions: int = 8
 
 # %% ../nbs/18_explorer.ipynb #explorer-12
 def add_classes(spec: dict[str, Any], condition: Condition) -> None:
-    "A list of classes; of a second one, if a class decides which latent vector is drawn."
+    """Add a list of classes; a second one, if a class decides which latent vector is drawn.
+
+    Args:
+        spec: what the page has to know of the model, which is changed
+        condition: what the model can be told
+    """
     spec["classes"] = [*condition.choices]
     if "sounds" in condition.acts_on:
         spec["settings"]["label"] = condition.default or condition.choices[0]
@@ -56,7 +62,12 @@ def add_classes(spec: dict[str, Any], condition: Condition) -> None:
 
 
 def add_keyboard(spec: dict[str, Any], condition: Condition) -> None:
-    "A keyboard of four octaves, and a slider."
+    """Add a keyboard of four octaves, and a slider.
+
+    Args:
+        spec: what the page has to know of the model, which is changed
+        condition: what the model can be told
+    """
     usual = int(condition.example)
     spec["pitches"] = [max(int(condition.low), usual - 24), min(int(condition.high), usual + 24)]
     playable = spec["classes"] if condition.only_for is None else condition.only_for
@@ -65,13 +76,23 @@ def add_keyboard(spec: dict[str, Any], condition: Condition) -> None:
 
 # %% ../nbs/18_explorer.ipynb #explorer-13
 def add_words(spec: dict[str, Any], condition: Condition) -> None:
-    "A field to type words into."
+    """Add a field to type words into.
+
+    Args:
+        spec: what the page has to know of the model, which is changed
+        condition: what the model can be told
+    """
     spec["words"] = [*condition.choices]
     spec["settings"]["words"] = ""
 
 
 def add_slider(spec: dict[str, Any], condition: Condition) -> None:
-    "A slider."
+    """Add a slider for a number.
+
+    Args:
+        spec: what the page has to know of the model, which is changed
+        condition: what the model can be told
+    """
     c = condition
     spec["numbers"].append(dict(name=c.name, low=c.low, high=c.high, unit=c.unit))
     spec["settings"][c.name] = c.example

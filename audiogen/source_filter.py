@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from .generator import mlp
 from .spectral import LOUDEST, SpectralConfig, steady_phases
-from .stft import full_scale, get_window, hz_to_mel, istft, stft
+from .stft import full_scale, get_window, istft, stft
 from .support.checks import check_count
+from .support.mel import hz_to_mel
 from .support.models import relu, signed
 
 # %% ../nbs/10_source_filter.ipynb #sf-turns

@@ -17,7 +17,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from .generator import AudioModel, Condition, mlp
+from .generator import AudioModel, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.blocks import in_blocks
 from .support.checks import check_memory
@@ -32,6 +32,7 @@ from audiogen.support.classes import (
     set_fields,
 )
 from .support.clips import SoundSet
+from .support.conditions import Condition
 from .support.fitting import Recipe
 from .support.models import check_latent, check_rngs, signed
 from .waveform import seconds_to_samples

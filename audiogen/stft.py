@@ -4,13 +4,11 @@
 
 # %% auto #0
 __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogram', 'full_scale', 'amplitude_to_db',
-           'db_to_amplitude', 'plot_spectrogram', 'generate_spectrogram', 'istft', 'hz_to_mel', 'mel_to_hz',
-           'mel_filters', 'mel_spectrogram', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
+           'db_to_amplitude', 'istft', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
 
 # %% ../nbs/03_stft.ipynb #0005
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.support.checks import (
-    check_band,
     check_count,
     check_equal_lengths,
     check_memory,
-    check_sample_rate,
     safe_sqrt,
 )
 from .support.compiled import compiled
-from .support.figures import draw_spectrogram, new_figure
 from audiogen.support.windows import (
     check_frame_count,
     check_framing,
@@ -35,18 +30,6 @@ from audiogen.support.windows import (
     check_transform,
     other_window,
 )
-
-# %% ../nbs/03_stft.ipynb #typenames
-#| code-fold: true
-#| code-summary: "Names of types"
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
-else:  # the names alone, so that nothing more is imported
-    Axes = "Axes"
-    Figure = "Figure"
-    AxesImage = "AxesImage"
 
 # %% ../nbs/03_stft.ipynb #0008
 def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
@@ -58,6 +41,9 @@ def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
 
     Returns:
         (window_size,), float32
+
+    Raises:
+        ValueError: when it's no window that SciPy knows, nor window_size finite numbers
     """
     n = np.arange(check_count(window_size, "window_size"))
     if isinstance(window, str) and window == "hann" and window_size > 1:
@@ -76,6 +62,10 @@ def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: boo
 
     Returns:
         number of frames
+
+    Raises:
+        ValueError: when hop_size is more than window_size, or one of them no whole number from
+            1 on
     """
     check_count(num_samples, "num_samples")
     check_framing(window_size, hop_size)
@@ -97,6 +87,10 @@ def frames(x: ArrayLike, *, window_size: int, hop_size: int, center: bool = True
 
     Returns:
         (..., frame, window_size)
+
+    Raises:
+        ValueError: when x has no samples, hop_size is more than window_size, or memory is too
+            small
     """
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
@@ -129,6 +123,9 @@ def stft(
 
     Returns:
         (..., window_size // 2 + 1, frame), complex64
+
+    Raises:
+        ValueError: when x has no samples or integers, or hop_size is more than window_size
     """
     pieces = frames(check_samples(x), window_size=window_size, hop_size=hop_size, center=center)
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
@@ -167,6 +164,9 @@ def spectrogram(
 
     Returns:
         (..., window_size // 2 + 1, frame)
+
+    Raises:
+        ValueError: when x has no samples or integers, or hop_size is more than window_size
     """
 
     framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
@@ -191,7 +191,7 @@ def full_scale(window_size: int = 512, window: ArrayLike = "hann") -> float:
         window: as for get_window
 
     Returns:
-        Σw/2
+        that magnitude: half the sum of the window
     """
     return float(get_window(window, window_size).sum() / 2)
 
@@ -205,10 +205,13 @@ def amplitude_to_db(
     Args:
         amplitude: magnitudes, any shape
         ref: the amplitude to call 0 dB
-        top_db: what lies further below ref is raised to −top_db; None: no floor
+        top_db: what lies further below ref is raised to −top_db (dB); no floor if None
 
     Returns:
         decibels
+
+    Raises:
+        ValueError: when the amplitudes are complex
     """
     if jnp.iscomplexobj(amplitude):
         raise ValueError("got complex numbers; want magnitudes; take magnitude(S) first")
@@ -227,73 +230,6 @@ def db_to_amplitude(db: ArrayLike, *, ref: float = 1.0) -> jax.Array:
         magnitudes
     """
     return ref * 10 ** (jnp.asarray(db) / 20)
-
-# %% ../nbs/03_stft.ipynb #0037
-def plot_spectrogram(
-    ax: "Axes",
-    x: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    top_db: float = 80.0,
-) -> "AxesImage":
-    """Draw the spectrogram of a waveform, in dBFS.
-
-    Args:
-        ax: matplotlib axes to draw on
-        x: waveform, (t,)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        hop_size: samples between frames
-        window: as for get_window
-        top_db: range of levels below full scale
-
-    Returns:
-        the matplotlib image
-    """
-    if np.ndim(x) != 1:
-        raise ValueError(
-            f"got a waveform of shape {np.shape(x)}; want (samples,); of a batch, take one"
-        )
-    S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window)
-    db = amplitude_to_db(S, ref=full_scale(window_size, window), top_db=top_db)
-    framing = dict(window_size=window_size, hop_size=hop_size)
-    rate = check_sample_rate(sample_rate)
-    return draw_spectrogram(ax, db, rate, range_db=(-top_db, 0), **framing)
-
-# %% ../nbs/03_stft.ipynb #0039
-def generate_spectrogram(
-    waveform: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    top_db: float = 80.0,
-    title: str = "Spectrogram",
-) -> "Figure":
-    """Compute and draw the spectrogram of a waveform, in dBFS.
-
-    Args:
-        waveform: (t,)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame (32 ms at 16 kHz)
-        hop_size: samples between frames (8 ms at 16 kHz)
-        window: as for get_window
-        top_db: range of levels below full scale
-        title: above the picture
-
-    Returns:
-        matplotlib Figure
-    """
-    figure, (ax,) = new_figure(size=(9, 3))
-    framing = dict(window_size=window_size, hop_size=hop_size, window=window)
-    image = plot_spectrogram(ax, waveform, sample_rate, top_db=top_db, **framing)
-    figure.colorbar(image, ax=ax, label="Level (dBFS)")
-    ax.set_title(title)
-    return figure
 
 # %% ../nbs/03_stft.ipynb #0047
 def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
@@ -315,6 +251,8 @@ def istft(
 ) -> jax.Array:
     """Inverse short-time Fourier transform.
 
+    Source: Griffin & Lim (1984), eq. 6.
+
     Args:
         S: (..., window_size // 2 + 1, frame), complex
         window_size: samples per frame
@@ -325,6 +263,10 @@ def istft(
 
     Returns:
         waveform, (..., length)
+
+    Raises:
+        ValueError: when S has another number of bins, or the windows leave samples that no
+            frame sees
     """
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
@@ -338,112 +280,6 @@ def istft(
     power = overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
     x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
-
-# %% ../nbs/03_stft.ipynb #0054
-def hz_to_mel(frequency_hz: ArrayLike) -> np.ndarray:
-    """Slaney's mel scale.
-
-    Args:
-        frequency_hz: frequencies (Hz)
-
-    Returns:
-        mel
-    """
-    f = np.asarray(frequency_hz, np.float64)
-    return np.where(
-        f < 1000, 3 * f / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4)
-    )
-
-# %% ../nbs/03_stft.ipynb #0055
-def mel_to_hz(mel: ArrayLike) -> np.ndarray:
-    """The inverse of `hz_to_mel`.
-
-    Args:
-        mel: mel
-
-    Returns:
-        frequencies (Hz)
-    """
-    m = np.asarray(mel, np.float64)
-    return np.where(m < 15, 200 * m / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
-
-# %% ../nbs/03_stft.ipynb #0057
-def mel_filters(
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    num_mels: int = 80,
-    min_hz: float = 0.0,
-    max_hz: float | None = None,
-) -> np.ndarray:
-    """Triangular filters, evenly spaced in mel, of equal area.
-
-    Args:
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        num_mels: number of filters
-        min_hz: lower corner of the first (Hz)
-        max_hz: upper corner of the last (Hz); half the rate if None
-
-    Returns:
-        (num_mels, window_size // 2 + 1), float32
-    """
-    nyquist = check_sample_rate(sample_rate) / 2
-    max_hz = nyquist if max_hz is None else max_hz
-    check_band(min_hz, max_hz, nyquist)
-    corners = mel_to_hz(
-        np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), check_count(num_mels, "num_mels") + 2)
-    )
-    low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    bins = np.fft.rfftfreq(window_size, 1 / sample_rate)
-    triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
-    if triangles.max(1).min() <= 0:
-        raise ValueError(
-            f"{num_mels} mel filters are narrower than the bins of window_size {window_size} at "
-            f"{sample_rate} Hz; want fewer filters or a larger window"
-        )
-    return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
-
-# %% ../nbs/03_stft.ipynb #0058
-@compiled(
-    static_argnums=1,
-    static_argnames=("window_size", "hop_size", "window", "center", "num_mels", "min_hz", "max_hz"),
-)
-def mel_spectrogram(
-    x: ArrayLike,
-    sample_rate: int,
-    *,
-    window_size: int = 512,
-    hop_size: int = 128,
-    window: ArrayLike = "hann",
-    center: bool = True,
-    num_mels: int = 80,
-    min_hz: float = 0.0,
-    max_hz: float | None = None,
-    power: float = 2.0,
-) -> jax.Array:
-    """Spectrogram through mel filters.
-
-    Args:
-        x: waveform, (..., t)
-        sample_rate: samples per second (Hz)
-        window_size: samples per frame
-        hop_size: samples between frames
-        window: as for get_window
-        center: are frames centred on multiples of the hop?
-        num_mels: number of filters
-        min_hz: lower corner of the first (Hz)
-        max_hz: upper corner of the last (Hz); half the rate if None
-        power: of the magnitudes that are summed: 2 energy, 1 magnitude
-
-    Returns:
-        (..., num_mels, frame)
-    """
-    filters = mel_filters(
-        sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
-    )
-    framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
-    return filters @ spectrogram(x, **framing) ** power
 
 # %% ../nbs/03_stft.ipynb #0062
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
@@ -461,9 +297,11 @@ def griffin_lim(
 ) -> jax.Array:
     """Find a waveform whose spectrogram is close to the one given.
 
+    Source: Griffin & Lim (1984); with momentum, Perraudin et al. (2013).
+
     Args:
         magnitudes: (..., window_size // 2 + 1, frame)
-        num_iters: rounds
+        num_iters: rounds of transforming to sound and back
         momentum: how far to overshoot; 0 is the original method
         window_size: samples per frame
         hop_size: samples between frames
@@ -474,6 +312,10 @@ def griffin_lim(
 
     Returns:
         waveform, (..., length)
+
+    Raises:
+        ValueError: when there are both a key and phases or neither, or length doesn't go with
+            the frames
     """
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
@@ -510,6 +352,9 @@ def log_stft_distance(
 
     Returns:
         (...), dB
+
+    Raises:
+        ValueError: when the waveforms are unequally long
     """
     check_equal_lengths(x, y)
 

@@ -65,6 +65,10 @@ def variation_curve(
 
     Returns:
         cosine similarity to the start, (s, num_variations)
+
+    Raises:
+        ValueError: when base_latent isn't one vector of the model's size, or a scale is
+            negative
     """
     scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
     if base_latent.ndim != 1:
@@ -114,9 +118,8 @@ def slerp(
 @jax.jit
 def _slerp(a, b, alpha):
     alpha, cosine = jnp.asarray(alpha)[..., None], cosine_similarity(a, b)[..., None]
-    straight = (
-        jnp.abs(cosine) > 0.9999
-    )  # (nearly) the same or opposite direction: no circle to go along
+    # (nearly) the same or opposite direction: no circle to go along
+    straight = jnp.abs(cosine) > 0.9999
     theta = jnp.arccos(jnp.where(straight, 0, cosine))
     curved = (jnp.sin((1 - alpha) * theta) * a + jnp.sin(alpha * theta) * b) / jnp.sin(theta)
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), curved)
@@ -131,6 +134,9 @@ def latent_walk(waypoints: ArrayLike, *, steps: int = 8) -> np.ndarray:
 
     Returns:
         ((n - 1) · steps + 1, d); each waypoint is met exactly
+
+    Raises:
+        ValueError: when waypoints isn't an array of 2 or more vectors
     """
     waypoints = np.asarray(waypoints)
     if waypoints.ndim != 2 or len(waypoints) < 2:
@@ -167,15 +173,19 @@ def join_segments(segments: Iterable[ArrayLike], *, fade: int) -> Iterator[np.nd
         segments: waveforms (t,) in [-1, 1], one after the other
         fade: samples that neighbours overlap, up to half a segment
 
-    Returns:
-        yields waveforms, (block,)
+    Yields:
+        waveforms, (block,)
+
+    Raises:
+        ValueError: when a segment isn't (t,) in [-1, 1], or shorter than two overlaps
     """
     tail = None
     for x in segments:
         x = check_waveform(x, clip=True) / np.float32(2**0.5)
         if x.ndim != 1 or not 1 <= fade <= len(x) // 2:
             raise ValueError(
-                f"the overlap is {fade} samples, a segment's shape {x.shape}; want (samples,) and an overlap of 1 to half of them"
+                f"the overlap is {fade} samples, a segment's shape {x.shape}; "
+                "want (samples,) and an overlap of 1 to half of them"
             )
         tail = np.zeros_like(x[:fade]) if tail is None else tail
         yield np.concatenate([np.asarray(crossfade(tail, x[:fade])), x[fade:-fade]])
@@ -195,8 +205,8 @@ def walk_blocks(
         steps: segments from one waypoint to the next
         overlap: length of a cross-fade (s), up to half a segment
 
-    Returns:
-        yields waveforms, (block,), without end
+    Yields:
+        waveforms, (block,), without end
     """
 
     def waypoint(n):
@@ -213,23 +223,20 @@ def walk_blocks(
 
 # %% ../nbs/02_variation.ipynb #0038
 def check_room(path, num_bytes):
-    """Refuse a file that its format can't hold, or the disk has no room for.
-
-    Args:
-        path: a sound file about to be written
-        num_bytes: its size, before any compression
-    """
+    "Refuse a file that its format can't hold, or the disk has no room for."
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder; want the name of a sound file")
     if sound_format(path) in ("WAV", "AIFF") and num_bytes > 2**32 - 2**16:
         raise ValueError(
-            f"{path}: a {sound_format(path)} file ends at 4.3 GB, and this needs {num_bytes / 1e9:,.1f} GB; write .flac or .w64"
+            f"{path}: a {sound_format(path)} file ends at 4.3 GB, "
+            f"and this needs {num_bytes / 1e9:,.1f} GB; write .flac or .w64"
         )
     free = shutil.disk_usage(next(p for p in path.resolve().parents if p.exists())).free
     if num_bytes > free:
         raise ValueError(
-            f"{path}: needs up to {num_bytes / 1e6:,.1f} MB; the disk has {free / 1e6:,.1f} MB free; ask for less"
+            f"{path}: needs up to {num_bytes / 1e6:,.1f} MB; "
+            f"the disk has {free / 1e6:,.1f} MB free; ask for less"
         )
 
 # %% ../nbs/02_variation.ipynb #0040
@@ -251,6 +258,11 @@ def stream_walk(
         key: for the waypoints
         steps: segments from one waypoint to the next
         overlap: length of a cross-fade (s)
+
+    Raises:
+        ValueError: when the format or the disk can't hold so much, or the suffix is of no sound
+            format
+        IsADirectoryError: when path is a folder
     """
     remaining = check_count(
         seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples"

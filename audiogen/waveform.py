@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise', 'peak',
            'rms', 'dbfs', 'peak_normalize', 'save_audio', 'resample', 'repitch', 'audio_blocks', 'load_audio',
-           'plot_waveform', 'visualize_waveforms', 'play', 'listen']
+           'plot_waveform']
 
 # %% ../nbs/00_waveform.ipynb #0005
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -27,14 +27,7 @@ from audiogen.support.checks import (
     one_line,
     safe_sqrt,
 )
-from audiogen.support.figures import (
-    check_panels,
-    check_titles,
-    listen_html,
-    new_figure,
-    outline,
-    player_html,
-)
+from .support.figures import outline
 from .support.files import audio_writer, open_audio
 from .support.streams import AudioFile, first_samples
 
@@ -42,13 +35,9 @@ from .support.streams import AudioFile, first_samples
 #| code-fold: true
 #| code-summary: "Names of types"
 if TYPE_CHECKING:
-    from IPython.display import HTML
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-else:  # the names alone, so that nothing more is imported
-    HTML = "HTML"
+else:  # the name alone, so that nothing more is imported
     Axes = "Axes"
-    Figure = "Figure"
 
 # %% ../nbs/00_waveform.ipynb #0010
 def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
@@ -60,6 +49,10 @@ def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
 
     Returns:
         the nearest number of samples
+
+    Raises:
+        ValueError: when duration is negative or no finite number, or sample_rate no whole
+            number of hertz
     """
     samples = float(duration) * check_sample_rate(sample_rate)
     if not (math.isfinite(samples) and samples >= 0):
@@ -76,6 +69,9 @@ def samples_to_seconds(num_samples: int, *, sample_rate: int) -> float:
 
     Returns:
         length of time (s)
+
+    Raises:
+        ValueError: when sample_rate is no whole number of hertz from 1 to 768,000
     """
     return num_samples / check_sample_rate(sample_rate)
 
@@ -89,10 +85,12 @@ def time_axis(num_samples: int, *, sample_rate: int) -> np.ndarray:
 
     Returns:
         times (s), (num_samples,)
+
+    Raises:
+        ValueError: when so many samples take more memory than is free
     """
-    check_memory(
-        32 * num_samples, f"a waveform of {num_samples:,} samples"
-    )  # with what it takes on the way
+    # with what it takes on the way
+    check_memory(32 * num_samples, f"a waveform of {num_samples:,} samples")
     return np.arange(num_samples) / check_sample_rate(sample_rate)
 
 # %% ../nbs/00_waveform.ipynb #0020
@@ -105,10 +103,13 @@ def sine(
         frequency_hz: frequency (Hz): a number, or an array (...)
         duration: length (s)
         sample_rate: samples per second (Hz)
-        amplitude: height of the crests
+        amplitude: height of the crests, 1 for full scale
 
     Returns:
         waveform, (..., t)
+
+    Raises:
+        ValueError: when the waveforms take more memory than is free
     """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(
@@ -125,12 +126,15 @@ def harmonic_tone(
 
     Args:
         f0_hz: fundamental frequency (Hz)
-        amplitudes: of harmonics 1, 2, 3, …
+        amplitudes: of harmonics 1, 2, 3, …, (n,)
         duration: length (s)
         sample_rate: samples per second (Hz)
 
     Returns:
         waveform, (t,)
+
+    Raises:
+        ValueError: when f0_hz isn't one frequency above 0 Hz
     """
     if np.ndim(f0_hz) or not 0 < f0_hz:
         raise ValueError(f"f0_hz is {f0_hz}; want one frequency above 0 Hz")
@@ -174,6 +178,9 @@ def white_noise(
 
     Returns:
         waveform, (t,)
+
+    Raises:
+        ValueError: when the noise takes more memory than is free
     """
     n = seconds_to_samples(duration, sample_rate=sample_rate)
     check_memory(16 * n, f"{n:,} samples of noise")
@@ -228,6 +235,9 @@ def peak_normalize(
 
     Returns:
         waveform, (..., t); silence stays silence
+
+    Raises:
+        ValueError: when the samples are integers
     """
     x = as_float(x)
     top = largest(jnp.abs(x), axis=axis, keepdims=True)
@@ -248,6 +258,11 @@ def save_audio(
         waveform: (t,) mono or (channels, t) stereo, in [-1, 1]
         sample_rate: samples per second (Hz)
         subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
+
+    Raises:
+        ValueError: when it's no waveform of 1 or 2 channels in [-1, 1], or the format can't
+            hold it
+        PermissionError: when the folder is not writable
     """
     x = np.atleast_2d(check_waveform(waveform))
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
@@ -264,14 +279,14 @@ def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
 
     Returns:
         waveform, (..., about t · to_hz / from_hz)
+
+    Raises:
+        ValueError: when a rate is no whole number of hertz, or the samples are integers
     """
     import soxr
 
-    x, from_hz, to_hz = (
-        np.asarray(as_float(x), np.float32),
-        check_sample_rate(from_hz),
-        check_sample_rate(to_hz),
-    )
+    x = np.asarray(as_float(x), np.float32)
+    from_hz, to_hz = check_sample_rate(from_hz), check_sample_rate(to_hz)
     if from_hz == to_hz:
         return x
     check_memory(8 * x.size * max(1, to_hz / from_hz), f"a waveform resampled to {to_hz} Hz")
@@ -307,8 +322,11 @@ def audio_blocks(
         path: a sound file, as for open_audio
         block_size: samples in a block
 
-    Returns:
-        yields waveforms (channels, up to block_size), float32
+    Yields:
+        waveforms (channels, up to block_size), float32
+
+    Raises:
+        ValueError: when the file is damaged, or no sound file
     """
     with open_audio(path) as audio:
         yield from audio.blocks(block_size)
@@ -331,6 +349,10 @@ def load_audio(
 
     Returns:
         waveform, (t,) or (channels, t), and its sample rate (Hz)
+
+    Raises:
+        ValueError: when the file is damaged, no sound, or takes more memory than is free
+        FileNotFoundError: when there is no such file
     """
     with open_audio(path) as audio:
         rate, name = audio.sample_rate, one_line(audio.path)
@@ -360,6 +382,9 @@ def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
         ax: matplotlib axes to draw on
         x: waveform, (t,)
         sample_rate: samples per second (Hz)
+
+    Raises:
+        ValueError: when x isn't one waveform of one or more samples
     """
     x, sample_rate = np.asarray(x), check_sample_rate(sample_rate)
     if x.ndim != 1 or not len(x):
@@ -371,71 +396,3 @@ def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
     ax.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
     ax.set(xlabel="Time (s)", ylabel="Amplitude", ylim=(-1.1, 1.1), xlim=(0, seconds))
     ax.grid(alpha=0.3)
-
-# %% ../nbs/00_waveform.ipynb #0093
-def visualize_waveforms(
-    waveforms: ArrayLike, sample_rate: int, *, titles: Sequence[str] | None = None
-) -> "Figure":
-    """Draw each waveform in a panel of its own, all on one scale.
-
-    Args:
-        waveforms: one waveform (t,) or a batch (b, t)
-        sample_rate: samples per second (Hz)
-        titles: of the panels; numbered if None
-
-    Returns:
-        matplotlib Figure
-    """
-    waveforms = check_panels(waveforms)
-    titles = check_titles(titles, len(waveforms))
-    figure, axes = new_figure(len(waveforms))
-    for ax, x, title in zip(axes, waveforms, titles, strict=True):
-        plot_waveform(ax, x, check_sample_rate(sample_rate))
-        ax.set_title(title)
-    return figure
-
-# %% ../nbs/00_waveform.ipynb #0099
-def play(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> "HTML":
-    """Hear one waveform.
-
-    Args:
-        waveform: (t,) or (channels, t), in [-1, 1]
-        sample_rate: samples per second (Hz)
-        title: read out by screen readers
-
-    Returns:
-        an object that a notebook shows as a player
-    """
-    from IPython.display import HTML
-
-    return HTML(player_html(waveform, sample_rate=sample_rate, title=title))
-
-# %% ../nbs/00_waveform.ipynb #0105
-def listen(
-    waveforms: ArrayLike,
-    *,
-    sample_rate: int,
-    titles: Sequence[str] | None = None,
-    show_seconds: float | None = None,
-    plot: Callable[..., object] = plot_waveform,
-) -> "HTML":
-    """See and hear waveforms side by side.
-
-    Args:
-        waveforms: (t,), (b, t), or a list of waveforms (t,)
-        sample_rate: samples per second (Hz)
-        titles: one for each; numbered if None
-        show_seconds: draw only the first so many seconds; all if None
-        plot: draws one: plot(ax, x, sample_rate)
-
-    Returns:
-        an object that a notebook shows as pictures over players
-    """
-    from IPython.display import HTML
-
-    waveforms = [waveforms] if len(waveforms) and np.ndim(waveforms[0]) == 0 else waveforms
-    shown = None
-    if show_seconds is not None:
-        shown = seconds_to_samples(show_seconds, sample_rate=sample_rate)
-    how = dict(sample_rate=sample_rate, titles=titles, plot=plot, show_samples=shown)
-    return HTML(listen_html(waveforms, **how))

@@ -18,10 +18,11 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from .generator import AudioModel, Condition
+from .generator import AudioModel
 from .support.checks import check_count, check_memory
 from .support.classes import as_counts, basics_of, class_condition, draw_classes, set_fields
 from .support.clips import SoundSet
+from .support.conditions import Condition
 from .support.fitting import Recipe
 from audiogen.support.levels import (
     bit_figures,

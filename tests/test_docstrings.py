@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import is_dataclass
 from importlib import import_module
 
 import pytest
@@ -35,9 +36,19 @@ def parameters(symbol):
     return inspect.signature(symbol).parameters.values()
 
 
+def described(symbol):
+    "The names that a docstring tells of; of a dataclass, also those of the ones that it extends."
+    texts = [inspect.getdoc(symbol)]
+    if is_dataclass(symbol):
+        texts += [vars(base).get("__doc__") for base in symbol.__mro__]
+    return {
+        name for text in filter(None, texts) for name in read_docstring(inspect.cleandoc(text)).args
+    }
+
+
 def undocumented(symbol):
     "Parameters that the docstring doesn't tell of, and names that it tells of and aren't there."
-    told = read_docstring(inspect.getdoc(symbol)).args.keys()
+    told = described(symbol)
     known = {STARS.get(each.kind, "") + each.name for each in parameters(symbol)}
     members = set(dir(symbol)) if inspect.isclass(symbol) else set()
     return (known - OBVIOUS - told) | (told - known - members)

@@ -19,8 +19,9 @@ from matplotlib import colormaps
 import audiogen
 from audiogen.demo import slider_latent
 from audiogen.explorer import explore, explorer_line, explorer_reply, explorer_sound, explorer_spec
-from audiogen.generator import AudioModel, Condition, load_model, synthesize
+from audiogen.generator import AudioModel, load_model, synthesize
 from audiogen.stft import amplitude_to_db, full_scale, spectrogram
+from audiogen.support.conditions import Condition
 from benchmarks.explorer import serve
 
 STATIC = Path(audiogen.__file__).with_name("static")

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.generator import AudioModel, Condition
+from audiogen.generator import AudioModel
 from audiogen.sounds import hold_out_groups, load_folder, split_sounds
 from audiogen.support import folders
 from audiogen.support.clips import SoundSet
+from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
 from audiogen.support.files import READABLE
 from audiogen.support.folders import find_clips, same_recordings

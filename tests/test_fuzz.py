@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.signal import ShortTimeFFT, get_window
 
-from audiogen.stft import amplitude_to_db, db_to_amplitude, istft, mel_filters, spectrogram, stft
+from audiogen.stft import amplitude_to_db, db_to_amplitude, istft, spectrogram, stft
+from audiogen.support.mel import mel_filters
 from audiogen.support.recordings import spectrogram_blocks
 from audiogen.variation import crossfade, slerp
 from audiogen.waveform import (

@@ -24,7 +24,6 @@ from audiogen import (
 )
 from audiogen.generator import (
     AudioModel,
-    Condition,
     SimpleAudioGenerator,
     load_model,
     sample_latents,
@@ -33,6 +32,7 @@ from audiogen.generator import (
     vary_latent,
 )
 from audiogen.sounds import detune, make_sounds
+from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
 from audiogen.support.levels import bits_per_sample, mu_law_encode
 from audiogen.support.loudness import at_loudness, loudness

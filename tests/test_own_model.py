@@ -14,8 +14,9 @@ from flax import nnx
 
 import audiogen as package
 from audiogen.explorer import explore, explorer_reply
-from audiogen.generator import Condition, SimpleAudioGenerator, load_model, save_model, synthesize
+from audiogen.generator import SimpleAudioGenerator, load_model, save_model, synthesize
 from audiogen.support.cli import cli
+from audiogen.support.conditions import Condition
 from audiogen.support.runs import read_log
 from audiogen.waveform import load_audio, save_audio, sine
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import zlib
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -41,14 +42,14 @@ def user_cache_folder():
     return folder if folder.is_absolute() else None
 
 # %% ../../nbs/support/cache.ipynb #0006
-def cache_folder(environ=os.environ):
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The folder for all compiled programs: AUDIOGEN_CACHE, or the platform's own place for caches.
 
     Args:
-        environ: environment variables
+        environ: environment variables, {name: value}
 
     Returns:
-        Path; None if nothing is to be kept
+        the folder; None if nothing is to be kept
     """
     value = environ.get("AUDIOGEN_CACHE")
     if value == "off" or "JAX_COMPILATION_CACHE_DIR" in environ:
@@ -60,12 +61,7 @@ MAX_BYTES = 200_000_000  # of compiled programs on disk
 
 
 def trim_cache(folder, *, max_bytes=MAX_BYTES):
-    """If there's more than that, delete what was used longest ago, until half is left.
-
-    Args:
-        folder: of all compiled programs
-        max_bytes: what may be there
-    """
+    "If there's more than that, delete what was used longest ago, until half is left."
     files = []
     for path in Path(folder).glob("jaxlib-*/**/*"):
         with suppress(OSError):  # another process may have deleted it
@@ -84,11 +80,11 @@ def trim_cache(folder, *, max_bytes=MAX_BYTES):
             total -= size
 
 # %% ../../nbs/support/cache.ipynb #0012
-def keep_programs(environ=os.environ):
-    """Let JAX, which isn't imported yet, and that of child processes, keep compiled programs on disk.
+def keep_programs(environ: MutableMapping[str, str] = os.environ) -> Path | None:
+    """Let JAX keep compiled programs on disk; it isn't imported yet. So do child processes.
 
     Args:
-        environ: environment variables, which get JAX's settings
+        environ: environment variables, {name: value}; they get JAX's settings
 
     Returns:
         folder of the programs that this process can use; None if nothing is kept
@@ -115,15 +111,7 @@ def keep_programs(environ=os.environ):
 
 # %% ../../nbs/support/cache.ipynb #0014
 def mend_cache(folder, message) -> bool:
-    """Delete the files that JAX couldn't read, so that it writes them anew.
-
-    Args:
-        folder: as keep_programs gives it
-        message: a warning
-
-    Returns:
-        was it about the folder?
-    """
+    "Delete the files that JAX, by its warning, couldn't read; was the warning about the folder?"
     fault = re.match(
         r"Error (?:reading|writing) persistent compilation cache entry for '([\w.-]+)'", message
     )

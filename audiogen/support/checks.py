@@ -19,15 +19,7 @@ from numpy.typing import ArrayLike
 
 # %% ../../nbs/support/checks.ipynb #checks-05
 def check_count(value: object, name: str) -> int:
-    """Refuse what is no whole number from 1 up to 10¹⁵.
-
-    Args:
-        value: what was given
-        name: what it is
-
-    Returns:
-        the same, as an int
-    """
+    "Refuse what is no whole number from 1 up to 10¹⁵."
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, np.integer))
@@ -38,14 +30,7 @@ def check_count(value: object, name: str) -> int:
 
 # %% ../../nbs/support/checks.ipynb #checks-06
 def check_sample_rate(sample_rate: float) -> int:
-    """Refuse a rate that is no whole number of hertz from 1 to 768,000.
-
-    Args:
-        sample_rate: samples per second (Hz)
-
-    Returns:
-        the same rate, as an int
-    """
+    "Refuse a rate that is no whole number of hertz from 1 to 768,000."
     try:
         whole = int(sample_rate)
     except (TypeError, ValueError, OverflowError):
@@ -59,12 +44,7 @@ def check_sample_rate(sample_rate: float) -> int:
 
 # %% ../../nbs/support/checks.ipynb #checks-07
 def check_memory(num_bytes: float, what: str) -> None:
-    """Refuse, before it's tried, a request for more memory than the machine has free.
-
-    Args:
-        num_bytes: bytes about to be asked for
-        what: what they are for, as the subject of a sentence
-    """
+    "Refuse, before it's tried, a request for more memory than the machine has free."
     import psutil
 
     free = psutil.virtual_memory().available
@@ -76,14 +56,7 @@ def check_memory(num_bytes: float, what: str) -> None:
 
 # %% ../../nbs/support/checks.ipynb #checks-08
 def check_widths(widths) -> tuple[int, ...]:
-    """Refuse what is no list of up to 100 counts.
-
-    Args:
-        widths: of hidden layers
-
-    Returns:
-        the same, as ints
-    """
+    "Refuse what is no list of up to 100 counts."
     if not isinstance(widths, (tuple, list)) or len(widths) > 100:
         raise ValueError(
             f"hidden_dims is {str(widths)[:60]}; "
@@ -93,14 +66,7 @@ def check_widths(widths) -> tuple[int, ...]:
 
 # %% ../../nbs/support/checks.ipynb #checks-11
 def as_float(x: ArrayLike) -> jax.Array:
-    """Refuse integers, widen half precision.
-
-    Args:
-        x: floating-point samples, any shape
-
-    Returns:
-        jax array of at least 32 bits
-    """
+    "Refuse integers, widen half precision: any samples as a jax array of at least 32 bits."
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
@@ -124,15 +90,7 @@ def safe_sqrt(x: ArrayLike) -> jax.Array:
 
 # %% ../../nbs/support/checks.ipynb #checks-13
 def largest(x, **axes):
-    """Maximum along an axis. XLA's own, on a CPU, passes over NaN.
-
-    Args:
-        x: numbers, any shape
-        **axes: axis and keepdims, as for jnp.max
-
-    Returns:
-        the largest; NaN, if any is NaN
-    """
+    "Maximum along an axis; NaN if any is NaN, which XLA's own, on a CPU, passes over."
     return jnp.where(jnp.isnan(x).any(**axes), jnp.nan, jnp.max(x, **axes))
 
 # %% ../../nbs/support/checks.ipynb #checks-16
@@ -145,6 +103,10 @@ def check_waveform(waveform: ArrayLike, *, clip: bool = False) -> np.ndarray:
 
     Returns:
         the same as a NumPy float32 array
+
+    Raises:
+        ValueError: when it has another shape, or samples that are integers, NaN, or beyond ±1
+            where that is clipped
     """
     x = np.asarray(as_float(waveform) if np.size(waveform) else np.zeros(0), np.float32)
     if x.ndim not in (1, 2) or x.size == 0 or (x.ndim == 2 and x.shape[0] > 2):
@@ -189,23 +151,12 @@ def check_band(min_hz, max_hz, nyquist):
 
 # %% ../../nbs/support/checks.ipynb #checks-name
 def one_line(path: str | os.PathLike[str]) -> str:
-    """A name for messages: what can't be printed, such as a line break, is escaped.
-
-    Args:
-        path: a file's name
-
-    Returns:
-        in one line
-    """
+    "A name for messages: what can't be printed, such as a line break, is escaped."
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
 
 
 def check_name(path: str | os.PathLike[str]) -> Path:
-    """Refuse a name that no file can have.
-
-    Args:
-        path: a file's name
-    """
+    "Refuse a name that no file can have."
     if "\0" in str(path):
         raise ValueError(f"{one_line(path)}: a null byte in a name; want the name of a file")
     return Path(path)
@@ -217,6 +168,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: where the finished file shall be
+
+    Yields:
+        a path in the same folder, to write to
+
+    Raises:
+        ValueError: when no file can have such a name
+        PermissionError: when the folder is not writable
     """
     path = check_name(path).resolve()
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
@@ -243,12 +201,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 # %% ../../nbs/support/checks.ipynb #checks-26
 @contextmanager
 def quiet(package, *, logger=""):
-    """Drop what a package logs while the block runs, and nothing else; the caller's settings stay.
-
-    Args:
-        package: name of a package
-        logger: name of the logger that it uses; the root's if empty
-    """
+    "Drop what a package logs while the block runs, and nothing else; the caller's settings stay."
     import logging
 
     def is_from_elsewhere(record):

@@ -15,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..generator import AudioModel, Condition, model_classes
+from ..generator import AudioModel
 from .checks import check_count, check_sample_rate, plural
+from .conditions import Condition
+from .rendering import model_classes
 
 # %% ../../nbs/support/classes.ipynb #classes-06
 def as_tuple(values, name, convert):

@@ -8,7 +8,9 @@ __all__ = ['cli']
 # %% ../../nbs/support/cli.ipynb #0006
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from .cache import mend_cache
 from .commands import declared_conditions
@@ -52,7 +54,8 @@ def check_device():
         reason = f" ({e})" if str(e) else ""
         raise ValueError(
             f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here{reason}; "
-            "unset it for what there is, or set it to cpu; an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'"
+            "unset it for what there is, or set it to cpu; "
+            "an NVIDIA GPU needs pip install 'audiogen-jax[cuda]'"
         ) from None
 
 # %% ../../nbs/support/cli.ipynb #cli-run
@@ -79,15 +82,20 @@ def run_command(argv, prepare):
     return args.failed
 
 # %% ../../nbs/support/cli.ipynb #0093
-def cli(argv=None, *, prepare=lambda: None) -> int:
-    """The command `audiogen`.
+def cli(
+    argv: Sequence[str] | None = None, *, prepare: Callable[[], Path | None] = lambda: None
+) -> int:
+    """Run the command `audiogen`: print what it makes, or what went wrong.
 
     Args:
         argv: the words behind `audiogen`; those of the command line if None
-        prepare: called before JAX is imported; the folder of compiled programs, or None
+        prepare: called before JAX is imported; gives the folder of compiled programs, or None
 
     Returns:
         exit status: 0; 2 after an error; 130 when interrupted
+
+    Raises:
+        RuntimeError: from JAX, when the fault is ours
     """
     with some_stderr():
         try:

@@ -7,6 +7,8 @@ __all__ = ['generate_command', 'markdown_table', 'model_row']
 
 # %% ../../nbs/support/commands.ipynb #commands-03
 import os
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +17,15 @@ from .output import report, save_bytes, say
 from .store import model_info, shipped_models
 
 # %% ../../nbs/support/commands.ipynb #commands-07
-def generate_command(args):
-    "Write random sounds, and a table of them."
+def generate_command(args: Namespace) -> Iterator[Path]:
+    """Write random sounds, and a table of them.
+
+    Args:
+        args: what was typed: out, model, count, seed, duration, and what the model is told
+
+    Yields:
+        paths of the files written
+    """
     from flax import nnx
 
     from audiogen.demo import choose_model
@@ -86,10 +95,10 @@ def play_command(args):
     from tqdm import tqdm
 
     from audiogen.demo import choose_model
-    from audiogen.generator import model_classes
     from audiogen.song import check_player, play_notes, read_midi, song_seconds
     from audiogen.support.checks import plural
     from audiogen.support.files import audio_writer
+    from audiogen.support.rendering import model_classes
     from audiogen.variation import check_room
 
     model = choose_model(args.model, seed=args.seed)
@@ -138,7 +147,7 @@ def spectrogram_command(args):
         yield out / f"{name}.png"
 
 # %% ../../nbs/support/commands.ipynb #commands-21
-def markdown_table(columns, rows) -> list:
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """A table in Markdown, whose columns are also even in a terminal.
 
     Args:
@@ -180,7 +189,7 @@ def shortened(names):
     return some if len(names) < 4 else f"{some} … ({len(names)})"
 
 # %% ../../nbs/support/commands.ipynb #commands-24
-def model_row(name) -> list:
+def model_row(name: str) -> list[str]:
     """What a table of models says about one.
 
     Args:

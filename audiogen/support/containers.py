@@ -23,15 +23,7 @@ def require_av():
 
 @contextmanager
 def open_container(file, demuxer=None):
-    """Open a file with FFmpeg's demuxers for a `with` block.
-
-    Args:
-        file: path of a regular file
-        demuxer: FFmpeg's name of the format; by the file's content if None
-
-    Returns:
-        PyAV's container, its first audio stream
-    """
+    "Open a file by FFmpeg, for a `with` block: PyAV's container, its first audio stream."
     import av
 
     with open_stream(file) as stream:
@@ -54,14 +46,7 @@ RESYNC = ("mp3", "aac")  # raw streams, in which decoders pass over what is no f
 
 
 def decoded_frames(container, stream):
-    """The frames of a stream; damage in the middle is refused, what follows the end is skipped.
-
-    Args:
-        container: from open_container
-
-    Returns:
-        yields PyAV's audio frames
-    """
+    "The frames of a stream; damage in the middle is refused, what follows the end is skipped."
     import av
 
     damaged, samples, strict = False, 0, container.format.name not in RESYNC
@@ -85,11 +70,8 @@ def decoded_frames(container, stream):
 def converted_pieces(frames):
     """Frames as arrays, all at the rate and with the channels of the first one.
 
-    Args:
-        frames: PyAV's audio frames
-
-    Returns:
-        yields (channels, samples), float32, their rate (Hz), and the time of their end (s) or None
+    Yields:
+        (channels, samples), float32, their rate (Hz), and the time of their end (s) or None
     """
     import av
 
@@ -107,21 +89,14 @@ def converted_pieces(frames):
 # %% ../../nbs/support/containers.ipynb #containers-10
 STATED = ("mov", "matroska", "wv", "avi", "ape", "tta")  # these state their length
 XING = re.compile(  # what most encoders write into the first frame of an MP3, its length among it
-    rb"\xff[\xe0-\xff]..(?:.{9}|.{17}|.{32})(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](....)",
+    rb"\xff[\xe0-\xff]..(?:.{9}|.{17}|.{32})(?:Xing|Info)..."
+    rb"[\x01\x03\x05\x07\x09\x0b\x0d\x0f](....)",
     re.DOTALL,
 )
 
 
 def stated_seconds(file, container, stream):
-    """How long a file says that its sound is.
-
-    Args:
-        file: path of a regular file
-        container: from open_container
-
-    Returns:
-        seconds, at least; None if the file doesn't say
-    """
+    "How long, at least, a file says that its sound is (s); None if it doesn't say."
     name = container.format.name.split(",")[0]
     if name == "mp3":
         with open_stream(file) as data:
@@ -143,14 +118,7 @@ LAME = re.compile(  # first frame of an MP3: frames, bytes, samples to drop at b
 
 
 def short_length(file):
-    """How long a sound of less than a frame is; FFmpeg would keep too much of it.
-
-    Args:
-        file: path of an MP3 file
-
-    Returns:
-        samples; None for a longer file, or where it says nothing
-    """
+    "How many samples an MP3 of less than a frame has: FFmpeg would keep more; None for others."
     with open_stream(file) as data:
         found = LAME.search(data.read(8192))
     if not found or stream_size(file) > found.start() + int.from_bytes(found[3]) + 256:
@@ -162,15 +130,7 @@ def short_length(file):
 
 # %% ../../nbs/support/containers.ipynb #containers-14
 def container_pieces(file, demuxer=None):
-    """The sound of a file that FFmpeg can decode.
-
-    Args:
-        file: path of a regular file
-        demuxer: as for open_container
-
-    Returns:
-        yields (channels, samples), float32
-    """
+    "The sound of a file that FFmpeg can decode: yields (channels, samples), float32."
     with open_container(file, demuxer) as (container, stream):
         samples, rate, end = 0, 0, None
         length = short_length(file) if demuxer == "mp3" else None
@@ -195,13 +155,7 @@ def is_matroska(container):
 
 # %% ../../nbs/support/containers.ipynb #containers-16
 def probe_container(path, file, demuxer=None) -> AudioFile:
-    """A file that FFmpeg decodes.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-        demuxer: as for open_container
-    """
+    "A file that FFmpeg decodes."
     with open_container(file, demuxer) as (container, stream):
         first = next(decoded_frames(container, stream), None)
         if first is None:
@@ -215,12 +169,7 @@ def probe_container(path, file, demuxer=None) -> AudioFile:
 
 # %% ../../nbs/support/containers.ipynb #containers-18
 def probe_mp3(path, file) -> AudioFile:
-    """An MP3; if it is so short that FFmpeg would guess something else, or nothing, too.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-    """
+    "An MP3; if it is so short that FFmpeg would guess something else, or nothing, too."
     try:
         return probe_container(path, file, "mp3")
     except ValueError:
@@ -230,15 +179,7 @@ def probe_mp3(path, file) -> AudioFile:
 
 
 def probe_single_frame(path, file):
-    """An MP3 of a single frame, which is too little for FFmpeg's demuxer.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-
-    Returns:
-        AudioFile, or None
-    """
+    "An MP3 of a single frame, which is too little for FFmpeg's demuxer; None if it is none."
     import av
 
     with open_stream(file) as stream:

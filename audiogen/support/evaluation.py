@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from ..generator import AudioModel, model_classes, render, sample_latents
+from ..generator import AudioModel, sample_latents
 from audiogen.metrics import (
     distance_baselines,
     diversity,
@@ -35,6 +35,7 @@ from audiogen.support.clips import (
 )
 from .conditions import part_of
 from .judge import log_mel_features, train_judge
+from .rendering import model_classes, render
 
 # %% ../../nbs/support/evaluation.ipynb #eval-05
 def figure_with(name, value, beside):

@@ -59,15 +59,7 @@ def new_figure(rows: int = 1, *, size: tuple[float, float] = (9, 2)) -> "tuple[F
 
 # %% ../../nbs/support/figures.ipynb #figures-09
 def outline(x, pool: int):
-    """The lowest and highest sample of each stretch of `pool` samples.
-
-    Args:
-        x: waveform, (t,)
-        pool: samples to a column
-
-    Returns:
-        (2 · columns,): lowest and highest sample of each column in turn
-    """
+    "The lowest and highest sample of each stretch of `pool` samples in turn, (2 · stretches,)."
     starts = np.arange(0, len(x), pool)
     return np.stack(
         [np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1
@@ -78,15 +70,7 @@ NO_WAVEFORMS = "got no waveforms; want one or more"
 
 
 def check_titles(titles, count: int) -> list:
-    """Refuse no waveforms, or titles of another number.
-
-    Args:
-        titles: what was given, None for numbers
-        count: of waveforms
-
-    Returns:
-        one for each waveform
-    """
+    "A title for each waveform; refuse no waveforms, or titles of another number."
     if not count:
         raise ValueError(NO_WAVEFORMS)
     if titles is None:
@@ -99,14 +83,7 @@ def check_titles(titles, count: int) -> list:
 
 # %% ../../nbs/support/figures.ipynb #figures-13
 def check_panels(waveforms) -> np.ndarray:
-    """Refuse what can't be drawn in panels, one below the other.
-
-    Args:
-        waveforms: one waveform (t,) or a batch (b, t)
-
-    Returns:
-        (b, t)
-    """
+    "Waveforms as (b, t); refuse what can't be drawn in panels, one below the other."
     if isinstance(waveforms, (list, tuple)) and len({np.shape(x) for x in waveforms}) > 1:
         raise ValueError("got waveforms of several lengths; want equal lengths; listen takes any")
     waveforms = np.asarray(waveforms)
@@ -140,7 +117,7 @@ def draw_spectrogram(
         hop_size: samples between frames
         window_size: samples per frame; twice the bins if None
         first: time of the first column (s)
-        range_db: darkest and brightest level
+        range_db: darkest and brightest level (dB)
 
     Returns:
         the matplotlib image
@@ -187,11 +164,14 @@ def visualize_spectrogram(
         sample_rate: samples per second (Hz)
         hop_size: samples between frames
         window_size: samples per frame; twice the bins if None
-        range_db: darkest and brightest level
+        range_db: darkest and brightest level (dB)
         title: above the picture
 
     Returns:
         matplotlib Figure
+
+    Raises:
+        ValueError: when sample_rate is no whole number of hertz from 1 to 768,000
     """
     figure, (ax,) = new_figure(size=(9, 3))
     image = draw_spectrogram(
@@ -208,15 +188,7 @@ def visualize_spectrogram(
 
 # %% ../../nbs/support/figures.ipynb #figures-20
 def wav_bytes(waveform: ArrayLike, *, sample_rate: int) -> bytes:
-    """The waveform as a WAV file in memory.
-
-    Args:
-        waveform: (t,) or (channels, t), in [-1, 1]
-        sample_rate: samples per second (Hz)
-
-    Returns:
-        a 16-bit WAV file
-    """
+    "The waveform, (t,) or (channels, t), as a 16-bit WAV file in memory."
     import soundfile
 
     x, file = check_waveform(waveform, clip=True), io.BytesIO()
@@ -231,16 +203,7 @@ def wav_bytes(waveform: ArrayLike, *, sample_rate: int) -> bytes:
 
 # %% ../../nbs/support/figures.ipynb #figures-21
 def player_html(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> str:
-    """The waveform as a player for a web page, with the sound inside.
-
-    Args:
-        waveform: (t,) or (channels, t), in [-1, 1]
-        sample_rate: samples per second (Hz)
-        title: read out by screen readers
-
-    Returns:
-        an <audio> element
-    """
+    "The waveform as a player for a web page, with the sound inside."
     data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
     return (
         f'<audio controls preload="metadata" aria-label="{html.escape(title)}" '
@@ -250,30 +213,14 @@ def player_html(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") 
 
 # %% ../../nbs/support/figures.ipynb #figures-22
 def figure_png(figure: "Figure", *, dpi: float = 110) -> bytes:
-    """The figure as a PNG file in memory.
-
-    Args:
-        figure: matplotlib Figure
-        dpi: pixels per inch
-
-    Returns:
-        a PNG file
-    """
+    "The figure as a PNG file in memory."
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
 # %% ../../nbs/support/figures.ipynb #figures-23
 def png_html(png: bytes, *, alt) -> str:
-    """The picture as an element for a web page, with the data inside.
-
-    Args:
-        png: a PNG file
-        alt: what the picture shows, in words
-
-    Returns:
-        an <img> element
-    """
+    "The picture as an element for a web page, with the data inside."
     data = base64.b64encode(png).decode()
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{data}">'
 

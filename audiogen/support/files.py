@@ -64,7 +64,10 @@ def sound_format(path: str | os.PathLike[str]) -> str:
         path: a file's name
 
     Returns:
-        soundfile's word for its format
+        soundfile's word for the format, such as "WAV"
+
+    Raises:
+        ValueError: when no sound format has that suffix
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -76,15 +79,7 @@ def sound_format(path: str | os.PathLike[str]) -> str:
 
 # %% ../../nbs/support/files.ipynb #files-08
 def soundfile_pieces(file, streams):
-    """The sound of a file that soundfile can decode, one stream after the other.
-
-    Args:
-        file: path of a regular file
-        streams: (first byte, end) of each stream in it; an end of None is the file's
-
-    Returns:
-        yields (channels, up to 65536) samples
-    """
+    "The sound of a file's streams, decoded by soundfile: yields (channels, up to 65536)."
     import soundfile
 
     for start, end in streams:
@@ -100,27 +95,12 @@ def soundfile_pieces(file, streams):
 
 
 def read_frames(sound, count):
-    """The next samples of a file.
-
-    Args:
-        sound: an open soundfile.SoundFile
-        count: samples of each channel
-
-    Returns:
-        (up to count, channels), float32
-    """
+    "The next samples of an open soundfile.SoundFile, (up to count, channels), float32."
     return sound.read(count, dtype="float32", always_2d=True)
 
 # %% ../../nbs/support/files.ipynb #files-09
 def ogg_streams(file) -> list:
-    """Where the streams of an OGG file lie, which may be several, one behind the other.
-
-    Args:
-        file: path of an OGG file
-
-    Returns:
-        (first byte, end) of each; an end of None is the file's
-    """
+    "The (first byte, end) of each stream of an OGG file; an end of None is the file's."
     place, starts, opening = 0, [], False
     with open_stream(file) as pages:
         size = pages.seek(0, 2)
@@ -144,17 +124,7 @@ def ogg_streams(file) -> list:
 
 # %% ../../nbs/support/files.ipynb #files-10
 def total_frames(file, streams, rate, channels) -> int:
-    """The length of several streams, which must be alike.
-
-    Args:
-        file: path of a regular file
-        streams: (first byte, end) of each stream in it
-        rate: the sample rate wanted (Hz)
-        channels: wanted
-
-    Returns:
-        samples in all of them
-    """
+    "The length of several streams, which must be alike: samples in all of them."
     import soundfile
 
     frames = 0
@@ -168,16 +138,7 @@ def total_frames(file, streams, rate, channels) -> int:
 
 # %% ../../nbs/support/files.ipynb #files-13
 def probe_soundfile(path, file, streams=((0, None),)):
-    """A file that soundfile decodes to the sample; None if it can't.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-        streams: (first byte, end) of each stream in it; an end of None is the file's
-
-    Returns:
-        AudioFile, or None
-    """
+    "A file that soundfile decodes to the sample; None if it can't."
     import soundfile
 
     try:
@@ -204,12 +165,7 @@ def probe_soundfile(path, file, streams=((0, None),)):
 
 # %% ../../nbs/support/files.ipynb #files-endless
 def is_endless(file, streams) -> bool:
-    """Is it a CAF from a pipe, or an OGG without a mark on a last page?
-
-    Args:
-        file: path of a regular file
-        streams: (first byte, end) of each in it
-    """
+    "Is it a CAF from a pipe, or an OGG without a mark on a last page?"
     for start, end in streams:
         with open_stream(file, start, end) as stream:
             beginning = stream.read(2**16)
@@ -227,12 +183,7 @@ SOUNDFILE_MAGIC = (
 
 
 def probe(path, file) -> AudioFile:
-    """Find the decoder for a file: soundfile where it is exact, else FFmpeg.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-    """
+    "Find the decoder for a file: soundfile where it is exact, else FFmpeg."
     with open_stream(file) as stream:
         start, tagged = stream.read(2**16), stream.raw.start > 0
     if not start:
@@ -254,15 +205,7 @@ def probe(path, file) -> AudioFile:
 
 
 def probe_rare(path, file):
-    """A file of a kind that only soundfile knows, such as a sampler's; None if it doesn't.
-
-    Args:
-        path: for messages
-        file: path of a regular file
-
-    Returns:
-        AudioFile, or None
-    """
+    "A file of a kind that only soundfile knows, such as a sampler's; None if it doesn't."
     import soundfile
 
     try:
@@ -278,8 +221,12 @@ def open_audio(path: str | os.PathLike[str] | AudioFile) -> Iterator[AudioFile]:
     Args:
         path: a sound file, a video, a pipe; or an open one
 
-    Returns:
-        an AudioFile
+    Yields:
+        the open file: its sample rate, and its samples block by block
+
+    Raises:
+        ValueError: when it is empty, truncated or no sound
+        FileNotFoundError: when there is no such file
     """
     if isinstance(path, AudioFile):
         yield path
@@ -314,11 +261,7 @@ def in_steps(x, subtype):
 
 # %% ../../nbs/support/files.ipynb #files-21
 def samples_in(path) -> int:
-    """Number of samples in a file; 0 if it is damaged.
-
-    Args:
-        path: a sound file that was just written
-    """
+    "Number of samples in a file; 0 if it is damaged."
     import soundfile
 
     try:
@@ -328,13 +271,7 @@ def samples_in(path) -> int:
 
 # %% ../../nbs/support/files.ipynb #files-subtype
 def check_subtype(name, kind, subtype):
-    """Refuse what is no way to store samples in a format.
-
-    Args:
-        name: of the file
-        kind: soundfile's word for its format
-        subtype: and for how samples are stored in it; None for the format's own
-    """
+    "Refuse what is no way to store samples in a format."
     import soundfile
 
     if not soundfile.check_format(kind, subtype):
@@ -354,8 +291,13 @@ def audio_writer(
         channels: 1 or 2
         subtype: "PCM_24", "FLOAT", …; if None, the format's: 16 bits for WAV
 
-    Returns:
-        a function: write(waveform) appends
+    Yields:
+        a function: write(waveform) appends (t,) or (channels, t)
+
+    Raises:
+        ValueError: when the format can't hold such samples or such a rate, or a sample is
+            beyond ±1
+        OSError: when the disk is full
     """
     import soundfile
 

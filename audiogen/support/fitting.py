@@ -17,9 +17,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ..generator import AudioModel, check_answers, save_model
+from ..generator import AudioModel, save_model
 from .clips import SoundSet
 from .models import check_savable
+from .rendering import check_answers
 from .runs import read_log
 from ..training import Supervised, as_rule, train
 

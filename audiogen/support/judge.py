@@ -16,9 +16,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from ..stft import amplitude_to_db, full_scale, mel_spectrogram
+from ..stft import amplitude_to_db, full_scale
 from .checks import check_count, check_sample_rate
 from .clips import check_batch, check_labels, in_batches
+from .mel import mel_spectrogram
 from .models import relu
 from ..waveform import repitch
 

@@ -8,22 +8,27 @@ __all__ = ['notebooks', 'pictures', 'copy_notebooks']
 # %% ../../nbs/support/lab.ipynb #lab-03
 import importlib.util
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .output import save_bytes
 
 # %% ../../nbs/support/lab.ipynb #lab-06
-def notebooks() -> list:
+def notebooks() -> list[Path]:
     """The notebooks that belong to this version: the chapters, and those on what supports them.
 
     Returns:
-        paths
+        paths of the notebooks, the chapters first
+
+    Raises:
+        FileNotFoundError: when the package has lost them
     """
     package = Path(importlib.import_module("audiogen").__file__).parent
     folder = package / "notebooks" if (package / "notebooks").is_dir() else package.with_name("nbs")
@@ -35,14 +40,14 @@ def notebooks() -> list:
     return found
 
 
-def pictures(path) -> list:
+def pictures(path: Path) -> list[Path]:
     """The picture files that a notebook's text shows.
 
     Args:
         path: a notebook
 
     Returns:
-        paths
+        paths of the pictures, beside the notebook
     """
     names = re.findall(r"!\[[^\]]*\]\(([\w.-]+)\)", path.read_text("utf-8"))
     return [path.with_name(name) for name in sorted({*names})]
@@ -57,14 +62,7 @@ MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code",
 
 
 def for_reader(text) -> str:
-    """A notebook whose cells can all be run, or aren't.
-
-    Args:
-        text: a notebook's JSON
-
-    Returns:
-        the JSON of one that runs from top to bottom
-    """
+    "A notebook's JSON, changed so that all of its cells can be run, or aren't."
     notebook = json.loads(text)
     for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
         for mark, (kind, comment) in MARKS.items():
@@ -77,14 +75,14 @@ def for_reader(text) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 # %% ../../nbs/support/lab.ipynb #lab-10
-def copy_notebooks(folder):
+def copy_notebooks(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Copy the notebooks of this book; what is there already stays as it is.
 
     Args:
         folder: where to; it needn't exist
 
-    Returns:
-        yields the paths of what was missing there
+    Yields:
+        the paths of what was missing there
     """
     root = notebooks()[0].parent
     for path in notebooks():

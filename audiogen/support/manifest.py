@@ -9,25 +9,28 @@ __all__ = ['save_sounds']
 import csv
 import os
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# %% ../../nbs/support/manifest.ipynb #manifest-types
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from audiogen.generator import AudioModel
+else:  # the names alone, so that nothing more is imported
+    ArrayLike = "ArrayLike"
+    AudioModel = "AudioModel"
 
 # %% ../../nbs/support/manifest.ipynb #manifest-07
 COLUMNS = ("file", "label", "midi", "seed")
 
 
 def manifest_rows(conditions, told, names, *, seed):
-    """What each sound is asked to be, as rows of a table.
-
-    Args:
-        conditions: of the model
-        told: {condition: value}
-        names: of the files
-        seed: of the latent vectors
-
-    Returns:
-        [{column: value}]
-    """
+    "What each sound is asked to be, as rows of a table, {column: value}."
     row = {}
     for c in conditions:
         value = told.get(c.name, c.default)
@@ -103,24 +106,33 @@ def sound_files(name, numbers):
     return [f"{stem}-{i}.wav" for i in numbers]
 
 # %% ../../nbs/support/manifest.ipynb #manifest-13
-def save_sounds(out, model, z, names, *, told, seed, duration=None):
-    """Save the sounds of latent vectors, and list them; yield the paths.
+def save_sounds(
+    out: str | os.PathLike[str],
+    model: AudioModel,
+    z: ArrayLike,
+    names: Sequence[str],
+    *,
+    told: dict[str, Any],
+    seed: int,
+    duration: float | None = None,
+) -> Iterator[Path]:
+    """Save the sounds of latent vectors, and list them in a table.
 
     Args:
         out: folder
         model: any model
         z: latent vectors, (count, latent_dim)
-        names: of the files
+        names: of the files, one for each
         told: what the model is told, {condition: value}
         seed: of the latent vectors, for the table
         duration: length of a sound (s); the model's own if None
 
-    Returns:
-        yields paths, the table's last
+    Yields:
+        paths of the files, the table's last
     """
     from audiogen.demo import fit_duration
-    from audiogen.generator import render
     from audiogen.support.conditions import part_of
+    from audiogen.support.rendering import render
     from audiogen.waveform import save_audio
 
     sounds = part_of(model, "sounds", told)

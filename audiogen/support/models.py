@@ -7,6 +7,7 @@ __all__ = ['signed']
 
 # %% ../../nbs/support/models.ipynb #models-02
 import inspect
+import textwrap
 from dataclasses import is_dataclass
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+
+from .docs import read_docstring
 
 # %% ../../nbs/support/models.ipynb #models-05
 def setting(model, name):
@@ -50,12 +53,39 @@ def check_savable(model):
         )
     check_config(model)
 
+# %% ../../nbs/support/models.ipynb #models-settings
+def told_settings(config):
+    "What the docstrings of a dataclass, and of those that it extends, say of its fields."
+    told = {}
+    for base in config.__mro__:
+        told = read_docstring(inspect.cleandoc(base.__doc__ or "")).args | told
+    return {name: told[name] for name in config.__dataclass_fields__ if name in told}
+
+
+def with_settings(cls):
+    "The docstring of a class, and in its Args what the settings of its Config mean."
+    items = "".join(
+        textwrap.fill(f"{name}: {text}", 96, initial_indent="    ", subsequent_indent="        ")
+        + "\n"
+        for name, text in told_settings(cls.Config).items()
+    )
+    text = inspect.cleandoc(cls.__doc__ or "")
+    own, title, rest = text.partition("Args:\n")
+    return f"{own}{title}{items}{rest}" if title else f"{text}\n\nArgs:\n{items}"
+
 # %% ../../nbs/support/models.ipynb #models-09
 _Class = TypeVar("_Class")  # the class that a decorator gets, and hands back
 
 
 def signed(cls: _Class) -> _Class:
-    "Let `help` and editors show how a module is built, setting by setting; Flax hides it."
+    """Let `help` and editors show how a module is built, setting by setting; Flax hides it.
+
+    Args:
+        cls: a class of modules; where it takes `**settings`, they are the fields of its `Config`
+
+    Returns:
+        the class itself
+    """
     signature = inspect.Signature()
     if "__init__" in vars(cls):
         signature = inspect.signature(cls.__init__.__get__(0))
@@ -66,6 +96,7 @@ def signed(cls: _Class) -> _Class:
         parameters = {
             k: field.replace(kind=keyword_only) for k, field in fields.items()
         } | parameters
+        cls.__doc__ = with_settings(cls)
     cls.__signature__ = signature.replace(parameters=list(parameters.values()))
     return cls
 
@@ -81,15 +112,7 @@ def tanh(x):  # any shape
 
 # %% ../../nbs/support/models.ipynb #models-13
 def drawn_at_once(net, rngs):
-    """Weights from a single draw, as LeCun's initializer scales them.
-
-    Args:
-        net: nnx.Sequential: linear layers, with functions between them
-        rngs: its `params` stream is used
-
-    Returns:
-        the same, with other weights
-    """
+    "Weights of an nnx.Sequential from a single draw, as LeCun's initializer scales them."
     kernels = [layer.kernel for layer in net.layers[::2]]
     sizes = [kernel.size for kernel in kernels]
     draw = jax.random.truncated_normal(rngs.params(), -2, 2, (sum(sizes),)) / 0.87962566
@@ -117,11 +140,7 @@ def check_latent(z, model):
 
 # %% ../../nbs/support/models.ipynb #models-18
 def check_sound_count(count):
-    """Refuse what is no whole number from 0 on.
-
-    Args:
-        count: of sounds
-    """
+    "Refuse what is no whole number from 0 on."
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
         raise ValueError(f"got {count!r} as a number of sounds; want a whole number, 0 or more")
 
@@ -137,11 +156,7 @@ def check_base(z, model):
 
 
 def check_scale(scale):
-    """Refuse a size of step that is no number, negative or without bounds.
-
-    Args:
-        scale: of the steps of a variation
-    """
+    "Refuse a size of step that is no number, negative or without bounds."
     if isinstance(scale, jax.core.Tracer):
         return
     if not (isinstance(scale, (int, float, np.number, jax.Array)) and 0 <= scale <= 1e6):

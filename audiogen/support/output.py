@@ -38,8 +38,15 @@ def show(line, *, end="\n"):
     return True
 
 # %% ../../nbs/support/output.ipynb #output-08
-def report(error):
-    "Print an error as one line; its exit status, 2."
+def report(error: BaseException) -> int:
+    """Print an error as one line.
+
+    Args:
+        error: what was raised
+
+    Returns:
+        the exit status, 2
+    """
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         name = error.filename2 or error.filename

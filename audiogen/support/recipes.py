@@ -12,9 +12,18 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+# %% ../../nbs/support/recipes.ipynb #recipes-types
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from audiogen.support.fitting import Recipe
+else:  # the name alone, so that nothing more is imported
+    Recipe = "Recipe"
 
 # %% ../../nbs/support/recipes.ipynb #recipes-06
-def shipped_recipes() -> dict:
+def shipped_recipes() -> dict[str, str]:
     """The recipes of this book's chapters.
 
     Returns:
@@ -60,14 +69,17 @@ def fault(name, error):
     return f"{name} can't be imported: {type(error).__name__}: {error} ({file}, line {line})"
 
 # %% ../../nbs/support/recipes.ipynb #recipes-10
-def load_recipe(kind):
+def load_recipe(kind: str) -> "Recipe":
     """The recipe for a kind of model, of this book or of your own.
 
     Args:
-        kind: a kind of model in this book, or "my_module:name"
+        kind: a kind of model in this book, such as "spectral", or "my_module:name"
 
     Returns:
-        its Recipe
+        how that kind of model is built and trained
+
+    Raises:
+        ValueError: when there's no such kind or module, or what is there is no Recipe
     """
     from audiogen.support.fitting import Recipe
 

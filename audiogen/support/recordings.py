@@ -45,10 +45,13 @@ def spectrogram_blocks(
         window_size: samples per frame
         hop_size: samples between frames
         window: as for get_window
-        block_frames: frames in a block
+        block_frames: frames in a block, at most
 
-    Returns:
-        yields (window_size // 2 + 1, up to block_frames), one after the other
+    Yields:
+        magnitudes (window_size // 2 + 1, up to block_frames), one after the other
+
+    Raises:
+        ValueError: when hop_size is more than window_size, or the file is damaged or no sound
     """
     check_count(block_frames, "block_frames")
     with open_audio(path) as audio:
@@ -96,6 +99,9 @@ def spectrogram_overview(
 
     Returns:
         magnitudes (window_size // 2 + 1, columns), samples per column
+
+    Raises:
+        ValueError: when hop_size is more than window_size, or the file is damaged or no sound
     """
     framing, columns = dict(window_size=window_size, hop_size=hop_size), []
     with open_audio(path) as audio:
@@ -120,6 +126,9 @@ def waveform_overview(
 
     Returns:
         the samples, or the lowest and highest of each stretch in turn, (points,); peak, rms
+
+    Raises:
+        ValueError: when the file is damaged or no sound
     """
     parts, top, energy, count = [], 0.0, 0.0, 0
     with open_audio(path) as audio:
@@ -151,10 +160,14 @@ def recording_figure(
         path: a sound file
         window_size: samples per frame
         hop_size: samples between frames
-        top_db: range of levels below full scale
+        top_db: range of levels below full scale (dB), up to 400
 
     Returns:
-        matplotlib Figure, one line of text
+        matplotlib Figure; length, rate and levels in one line of text
+
+    Raises:
+        ValueError: when top_db or window_size is out of range, or the file is damaged or no
+            sound
     """
     if not 0 < top_db <= 400:
         raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")

@@ -12,10 +12,19 @@ import os
 import shlex
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .output import save_text, say
 from .recipes import load_recipe
 from .store import model_info, model_path
+
+# %% ../../nbs/support/run_settings.ipynb #run-settings-types
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from audiogen.support.clips import SoundSet
+else:  # the name alone, so that nothing more is imported
+    SoundSet = "SoundSet"
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-07
 MADE = ("drums", "tones", "sounds", "fluidr3")  # what --data may be, besides a folder
@@ -62,17 +71,23 @@ def check_begun(recipe, out, *, resume):
         raise ValueError(f"{folder}: holds a training run; {fix}")
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-10
-def run_settings(recipe, out, given, *, resume=False):
+def run_settings(
+    recipe: str, out: str | os.PathLike[str], given: dict[str, Any], *, resume: bool = False
+) -> dict[str, Any]:
     """The settings of a run: those kept in its folder, else those given and defaults.
 
     Args:
         recipe: a kind of model, or "my_module:name"
         out: the run's folder
         given: {setting: value}, of those in DEFAULTS
-        resume: go on with a run that is there
+        resume: go on with a run that is there?
 
     Returns:
-        {setting: value}, recipe among them
+        {setting: value}, also of recipe
+
+    Raises:
+        ValueError: when out is a file or holds another run, or what is given differs from the
+            run's own settings
     """
     from audiogen.support.runs import read_settings
 
@@ -162,14 +177,17 @@ def data_options(settings):
     return options
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-18
-def load_data(settings):
-    """The sounds to train on and {name: sounds held out}, as the settings say.
+def load_data(settings: dict[str, Any]) -> "tuple[SoundSet, dict[str, SoundSet]]":
+    """The sounds that settings mean, to train on and held out.
 
     Args:
         settings: {"data": …, "labels": …, "soundfont": …, "classes": …}
 
     Returns:
         the sounds to train on, {name: sounds held out}
+
+    Raises:
+        ValueError: when there are no such sounds, classes or labels, or all sounds are the same
     """
     import numpy as np
 
@@ -222,7 +240,7 @@ def report_few(train, held_out):
             say(f"{name}: no figures for {names}; nothing is held out of them there")
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-23
-def evaluation_settings(model, given):
+def evaluation_settings(model: str | os.PathLike[str], given: dict[str, Any]) -> dict[str, Any]:
     """Which data to evaluate on: those named, else those that the model was trained on.
 
     Args:
@@ -230,7 +248,10 @@ def evaluation_settings(model, given):
         given: {setting: value}, of data, classes, labels and soundfont
 
     Returns:
-        settings for load_data
+        {setting: value}, for load_data
+
+    Raises:
+        ValueError: when it isn't known what the model was trained on
     """
     unsaid = dict.fromkeys(("classes", "labels", "soundfont"))
     if given.get("data"):

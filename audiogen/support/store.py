@@ -34,6 +34,10 @@ def model_path(name: str | os.PathLike[str]) -> Path:
 
     Returns:
         the file
+
+    Raises:
+        ValueError: when the folder holds no finished run
+        FileNotFoundError: when there is neither such a file nor such a shipped model
     """
     shipped = shipped_models()
     if str(name) in shipped:
@@ -73,14 +77,7 @@ def names_model(name: str | os.PathLike[str]) -> bool:
 # %% ../../nbs/support/store.ipynb #0008
 @contextmanager
 def faults_named(path):
-    """Make any fault of a model's file a ValueError that names it.
-
-    Args:
-        path: a model's file
-
-    Returns:
-        a `with` block, in which the file is read
-    """
+    "Make any fault of a model's file, read in the block, a ValueError that names it."
     from safetensors import SafetensorError
 
     if not Path(path).is_file():
@@ -93,14 +90,7 @@ def faults_named(path):
 
 
 def read_story(metadata) -> dict:
-    """What `save_model` wrote about a model.
-
-    Args:
-        metadata: of a safetensors file, a dict of strings or None
-
-    Returns:
-        model, config, about
-    """
+    "What `save_model` wrote about a model, from a file's metadata: model, config, about."
     story = json.loads((metadata or {}).get("audiogen", ""))
     if not isinstance(story, dict) or not isinstance(story.get("config"), dict):
         raise ValueError("it has no configuration")
@@ -117,14 +107,7 @@ MAX_HEADER = 100_000_000  # bytes; the format has no longer ones
 
 
 def tensor_place(entry) -> tuple:
-    """Shape and end of an array in a file.
-
-    Args:
-        entry: what a header says of an array
-
-    Returns:
-        shape, the byte after its last
-    """
+    "Shape of an array in a file, and the byte after its last, by the header's entry."
     shape, (start, end) = entry["shape"], entry["data_offsets"]
     if not all(isinstance(n, int) and n >= 0 for n in (*shape, start, end)):
         raise ValueError("its header gives an array a strange shape or place")
@@ -132,14 +115,7 @@ def tensor_place(entry) -> tuple:
 
 
 def read_header(path) -> tuple:
-    """The header of a safetensors file, checked against the file's size.
-
-    Args:
-        path: a safetensors file
-
-    Returns:
-        its metadata, {name of an array: shape}
-    """
+    "A safetensors file's metadata and {name of an array: shape}, checked against its size."
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
@@ -164,7 +140,11 @@ def model_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         path: a shipped model's name, a file written by save_model, or a run's folder
 
     Returns:
-        model, config, conditions (None if the file lists none), about, parameters, bytes
+        {"model": …, "config": …, "conditions": None if the file lists none, "about": …,
+        "parameters": count, "bytes": size}
+
+    Raises:
+        ValueError: when it's no model's file
     """
     path = model_path(path)
     with faults_named(path):
@@ -198,16 +178,7 @@ def open_weights(path):
 
 # %% ../../nbs/support/store.ipynb #store-02
 def stored_array(file, name, want):
-    """The array of that name in an open safetensors file, once its header says what is wanted.
-
-    Args:
-        file: an open safetensors file
-        name: of an array in it
-        want: shape and dtype of what is wanted
-
-    Returns:
-        a NumPy array
-    """
+    "The array of that name in an open safetensors file, if it has the shape that is wanted."
     import numpy as np
 
     array = file.get_slice(name)
@@ -225,12 +196,7 @@ def stored_array(file, name, want):
 
 # %% ../../nbs/support/store.ipynb #store-03
 def check_names(file, wanted):
-    """Refuse a file that has too much or too little in it.
-
-    Args:
-        file: an open safetensors file
-        wanted: names of the arrays that the configuration wants
-    """
+    "Refuse a file with other arrays than those that the configuration wants."
     odd = {*wanted} ^ {*file.keys()}
     if odd:
         trouble = "missing" if min(odd) in wanted else "not part of the model"
@@ -245,15 +211,7 @@ def by_name(state):
 
 
 def stored_state(file, state):
-    """The weights of a model.
-
-    Args:
-        file: an open safetensors file
-        state: of the model that the configuration wants, without numbers
-
-    Returns:
-        the same, with the file's
-    """
+    "The weights in an open safetensors file, in place of a model's state without numbers."
     import jax.numpy as jnp
     from flax import nnx
 
@@ -280,15 +238,7 @@ def tuples(value):
 
 # %% ../../nbs/support/store.ipynb #store-06
 def find_model_class(name, kind):
-    """The model class of that name: this package's, or one that has been defined elsewhere.
-
-    Args:
-        name: such as "SimpleAudioGenerator"
-        kind: the class of all models
-
-    Returns:
-        the class
-    """
+    "The model class of that name: this package's, or one that has been defined elsewhere."
     from flax import nnx
 
     name = name if isinstance(name, str) else ""
@@ -304,15 +254,7 @@ def find_model_class(name, kind):
 
 # %% ../../nbs/support/store.ipynb #store-09
 def checked_weights(weights, *, half) -> dict:
-    """Refuse weights that are no finite floats.
-
-    Args:
-        weights: {name: array}
-        half: 16 bits a number instead of 32?
-
-    Returns:
-        {name: NumPy array}
-    """
+    "Weights as {name: NumPy array}, 16 bits a number if half; refuse what is no finite float."
     import jax.numpy as jnp
     import numpy as np
 
@@ -327,16 +269,7 @@ def checked_weights(weights, *, half) -> dict:
 
 # %% ../../nbs/support/store.ipynb #store-11
 def story_of(model, *, conditions, about) -> str:
-    """What is written about a model, beside its weights.
-
-    Args:
-        model: with a `config` dataclass
-        conditions: its Conditions
-        about: a dict, or None
-
-    Returns:
-        JSON
-    """
+    "What is written about a model, beside its weights, as JSON."
     story = {
         "model": type(model).__name__,
         "config": asdict(model.config),
@@ -347,13 +280,7 @@ def story_of(model, *, conditions, about) -> str:
 
 # %% ../../nbs/support/store.ipynb #store-13
 def write_model(path, weights, story):
-    """Write a model's file, whole or not at all.
-
-    Args:
-        path: where to
-        weights: {name: NumPy array}
-        story: JSON
-    """
+    "Write a model's file, whole or not at all."
     from safetensors.numpy import save_file
 
     from audiogen.support.checks import atomic_path  # which takes JAX

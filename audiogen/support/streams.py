@@ -24,14 +24,7 @@ from .checks import check_count, one_line
 # %% ../../nbs/support/streams.ipynb #streams-05
 @contextmanager
 def regular_file(path):
-    """A file as it is for a `with` block; a pipe is copied, since decoders look back and ahead.
-
-    Args:
-        path: a Path
-
-    Returns:
-        path of a file that can be opened more than once
-    """
+    "A regular file's path, for a `with` block; a pipe is copied, since decoders look back."
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
@@ -78,14 +71,7 @@ class Untagged(io.FileIO):
 
 
 def tag_size(header):
-    """How long an ID3v2 tag is, which any sound file may have in front of it.
-
-    Args:
-        header: ten bytes
-
-    Returns:
-        bytes; 0 if it is no tag
-    """
+    "How many bytes the ID3v2 tag takes that begins with these ten; 0 if they begin none."
     if len(header) < 10 or header[:3] != b"ID3" or max(header[6:]) > 127:
         return 0
     footer = 10 if header[5] & 16 else 0
@@ -103,16 +89,7 @@ class Source(io.BufferedReader):
 
 
 def open_stream(file, start=0, end=None):
-    """A file without its ID3v2 tags, or a part of one as a file in memory.
-
-    Args:
-        file: path of a regular file
-        start: first byte, behind the tags
-        end: behind the last byte; None for the file's end
-
-    Returns:
-        a file, open for reading in binary
-    """
+    "A file without its ID3v2 tags; from `start` up to `end`, if there is one, as a file in memory."
     source = Source(Untagged(file))
     if end is None:
         return source
@@ -122,24 +99,13 @@ def open_stream(file, start=0, end=None):
 
 
 def stream_size(file) -> int:
-    """How long a file is without its ID3v2 tags.
-
-    Args:
-        file: path of a regular file
-
-    Returns:
-        bytes
-    """
+    "How many bytes a file has without its ID3v2 tags."
     with open_stream(file) as stream:
         return stream.seek(0, 2)
 
 
 def most_samples(file) -> int:
-    """More samples than any encoder puts into a file: FLAC's silence takes 12 bytes for 65,536.
-
-    Args:
-        file: path of a regular file
-    """
+    "More samples than any encoder puts into a file: FLAC's silence takes 12 bytes for 65,536."
     return 65_536 * stream_size(file) // 12
 
 # %% ../../nbs/support/streams.ipynb #files-streams-chunks
@@ -164,8 +130,8 @@ def chunks(stream, first, layout, align):
         layout: of a chunk's name and size, for struct
         align: chunks begin at multiples of it
 
-    Returns:
-        yields (name, first byte, bytes); 0 bytes if their number is a placeholder
+    Yields:
+        (name, first byte, bytes); 0 bytes if their number is a placeholder
     """
     place, head_size = first, struct.calcsize(layout)
     placeholder = 0x7FFF_0000 if head_size == 8 else 2**62
@@ -182,15 +148,7 @@ def chunks(stream, first, layout, align):
 
 # %% ../../nbs/support/streams.ipynb #files-streams-sound
 def sound_chunks(stream, magic):
-    """Where the sound lies in a file of chunks.
-
-    Args:
-        stream: a file, open for reading in binary
-        magic: its first bytes
-
-    Returns:
-        yields (first byte, bytes)
-    """
+    "Where the sound lies in a file of chunks: yields (first byte, bytes)."
     least = wide = 0
     for name, place, size in chunks(stream, *CHUNKED[magic[:4]]):
         start = stream.read(22) if name in (b"ds64", b"COMM", b"LIST") else b""
@@ -211,15 +169,7 @@ def sound_chunks(stream, magic):
 
 
 def aiff_bytes(comm, *, compressed) -> int:
-    """How many bytes the sound of an AIFF takes, by what its header says of it.
-
-    Args:
-        comm: the chunk of that name
-        compressed: is there an encoding in it?
-
-    Returns:
-        at least so many; 0 if it is compressed
-    """
+    "How many bytes an AIFF's sound takes at least, by the chunk COMM; 0 if it is compressed."
     if compressed and comm[18:22].lower() not in (b"none", b"twos", b"sowt", b"fl32", b"fl64"):
         return 0
     channels, frames, bits = struct.unpack(">HIH", comm[:8]) if len(comm) >= 8 else (0, 0, 0)
@@ -227,15 +177,7 @@ def aiff_bytes(comm, *, compressed) -> int:
 
 # %% ../../nbs/support/streams.ipynb #files-streams-blocks
 def voc_blocks(stream, place):
-    """The blocks of a VOC file: a byte for the kind, three for the size.
-
-    Args:
-        stream: a VOC file, open for reading in binary
-        place: of its first block
-
-    Returns:
-        yields (first byte, bytes)
-    """
+    "The blocks of a VOC file, a byte for the kind, three for the size: yields (first byte, bytes)."
     while stream.seek(place) == place:
         head = stream.read(4)
         if not head or not head[0]:  # the end
@@ -246,14 +188,7 @@ def voc_blocks(stream, place):
 
 
 def nist_bytes(header) -> int:
-    """How many bytes the sound of a NIST file takes.
-
-    Args:
-        header: lines of "name -type value"
-
-    Returns:
-        0 if it is compressed, or doesn't say
-    """
+    "How many bytes a NIST file's sound takes; 0 if it is compressed, or doesn't say."
     values = {line.split()[0]: line.split()[-1] for line in header.splitlines() if line.split()}
     if b"," in values.get(b"sample_coding", b""):  # "pcm,embedded-shorten"
         return 0
@@ -265,14 +200,7 @@ def nist_bytes(header) -> int:
 
 # %% ../../nbs/support/streams.ipynb #files-streams-refuse
 def stated_sizes(stream):
-    """Where a file says that its sound lies.
-
-    Args:
-        stream: a file, open for reading in binary
-
-    Returns:
-        yields (first byte, bytes); 0 bytes where it doesn't say how many
-    """
+    "Where a file says that its sound lies: yields (first byte, bytes); 0 bytes for no word."
     start = stream.read(2**16)
     if start[:4] in CHUNKED:
         yield from sound_chunks(stream, start)
@@ -291,11 +219,7 @@ def stated_sizes(stream):
 
 # %% ../../nbs/support/streams.ipynb #files-streams-cut
 def refuse_cut(file):
-    """Refuse a file that is shorter than its header says.
-
-    Args:
-        file: path of a regular file
-    """
+    "Refuse a file that is shorter than its header says."
     size = stream_size(file)
     with open_stream(file) as stream:
         for place, stated in stated_sizes(stream):
@@ -315,11 +239,7 @@ WANTED = "want WAV, FLAC, MP3, M4A, …"
 
 @contextmanager
 def naming(path):
-    """Errors of decoders in the block become a ValueError that names the file.
-
-    Args:
-        path: of the file that is being read
-    """
+    "Errors of decoders in the block become a ValueError that names the file."
     import soundfile
 
     try:
@@ -333,15 +253,7 @@ def naming(path):
 
 # %% ../../nbs/support/streams.ipynb #streams-13
 def regroup(pieces, size):
-    """The same samples in blocks of one size.
-
-    Args:
-        pieces: arrays (channels, any number)
-        size: samples in a block
-
-    Returns:
-        yields (channels, size); the last may be shorter
-    """
+    "The same samples in blocks (channels, size), of which the last may be shorter."
     waiting, have = [], 0
     for piece in pieces:
         waiting.append(piece)
@@ -357,15 +269,7 @@ def regroup(pieces, size):
 
 # %% ../../nbs/support/streams.ipynb #streams-16
 def first_samples(blocks, count):
-    """The blocks in which the first samples are; no more of them are read.
-
-    Args:
-        blocks: waveforms, (..., t)
-        count: how many samples are wanted
-
-    Returns:
-        yields waveforms
-    """
+    "The blocks in which the first samples are; no more of them are read."
     for block in blocks:
         yield block
         count -= block.shape[-1]
@@ -383,6 +287,7 @@ class AudioFile:
         pieces: pieces() -> the samples from the first on, (channels, any number) at a time
         stated: number of samples, if the header is certain of it
         expected: number of samples, about
+        channels: 1 mono, 2 stereo, or more
     """
 
     path: Path

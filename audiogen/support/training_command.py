@@ -7,7 +7,11 @@ __all__ = ['save_checkpoint_sounds', 'train_run', 'train_command', 'evaluate_com
 
 # %% ../../nbs/support/training_command.ipynb #training-command-03
 import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .output import save_bytes, save_text
 from .recipes import load_recipe
@@ -22,13 +26,23 @@ from audiogen.support.run_settings import (
     words_kept,
 )
 
+# %% ../../nbs/support/training_command.ipynb #training-command-types
+#| code-fold: true
+#| code-summary: "Names of types"
+if TYPE_CHECKING:
+    from audiogen.generator import AudioModel
+else:  # the name alone, so that nothing more is imported
+    AudioModel = "AudioModel"
+
 # %% ../../nbs/support/training_command.ipynb #training-command-07
-def save_checkpoint_sounds(model, step, *, folder, seed=0):
+def save_checkpoint_sounds(
+    model: AudioModel, step: int, *, folder: str | os.PathLike[str], seed: int = 0
+) -> Path:
     """One sound of each class, one after the other, in a file named after the step.
 
     Args:
         model: a model in training
-        step: steps done
+        step: number of steps done, for the name of the file
         folder: for the files
         seed: of the latent vectors
 
@@ -37,8 +51,8 @@ def save_checkpoint_sounds(model, step, *, folder, seed=0):
     """
     import numpy as np
 
-    from audiogen.generator import model_classes
     from audiogen.support.evaluation import compose
+    from audiogen.support.rendering import model_classes
     from audiogen.waveform import save_audio
 
     path, labels = Path(folder) / f"step-{step:06}.wav", model_classes(model) or [None] * 3
@@ -47,13 +61,15 @@ def save_checkpoint_sounds(model, step, *, folder, seed=0):
     return path
 
 # %% ../../nbs/support/training_command.ipynb #training-command-10
-def train_run(settings, out, *, resume=False):
+def train_run(
+    settings: dict[str, Any], out: str | os.PathLike[str], *, resume: bool = False
+) -> dict[str, dict[str, Any]] | None:
     """Train a model on sounds, measure it, and write it to a folder.
 
     Args:
         settings: from run_settings
         out: the run's folder
-        resume: go on with a run that is there
+        resume: go on with a run that is there?
 
     Returns:
         figures, {set held out: {name: value}}; None on all machines but the first
@@ -93,8 +109,15 @@ def given_words(args, names):
     return {name: value for name, value in found.items() if value is not None}
 
 # %% ../../nbs/support/training_command.ipynb #training-command-13
-def train_command(args):
-    "Train a model on sounds."
+def train_command(args: Namespace) -> Iterator[str | Path]:
+    """Train a model on sounds.
+
+    Args:
+        args: what was typed: recipe, out, resume, and settings of the run
+
+    Yields:
+        tables of figures, and paths of the files written
+    """
     from audiogen.support.runs import join_hosts
 
     join_hosts()
@@ -120,8 +143,18 @@ def save_evaluation(out, figures):
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
 
 # %% ../../nbs/support/training_command.ipynb #training-command-16
-def evaluate_command(args):
-    "Measure a model on sounds that it hasn't learned from."
+def evaluate_command(args: Namespace) -> Iterator[str | Path]:
+    """Measure a model on sounds that it hasn't learned from.
+
+    Args:
+        args: what was typed: model, out, seed, and which data
+
+    Yields:
+        tables of figures, and paths of the files written
+
+    Raises:
+        ValueError: when out is a file, or there is nothing to measure the model on
+    """
     from audiogen.demo import check_folder, choose_model
     from audiogen.support.evaluation import evaluate
 

@@ -32,15 +32,7 @@ def static_window(window):
 
 # %% ../../nbs/support/windows.ipynb #windows-07
 def check_window(numbers, window_size) -> np.ndarray:
-    """Refuse a window of another length, or of NaN.
-
-    Args:
-        numbers: of the window
-        window_size: samples
-
-    Returns:
-        the same as float32
-    """
+    "Refuse a window of another length, or of NaN."
     w = np.array(numbers, np.float32)
     finite = np.isfinite(w).all()
     if len(w) != window_size or not finite:
@@ -52,13 +44,7 @@ def check_window(numbers, window_size) -> np.ndarray:
 
 
 def check_overlap(numbers, hop_size, *, name):
-    """Refuse a hop at which some samples would fall on (nearly) zeros of every window.
-
-    Args:
-        numbers: of the window
-        hop_size: samples between frames
-        name: of the window, for the message
-    """
+    "Refuse a hop at which some samples would fall on (nearly) zeros of every window."
     power = np.array([np.sum(numbers[i::hop_size] ** 2) for i in range(hop_size)])
     if power.min() <= 1e-3 * power.max():
         size = len(numbers)
@@ -69,15 +55,7 @@ def check_overlap(numbers, hop_size, *, name):
 
 # %% ../../nbs/support/windows.ipynb #windows-08
 def other_window(window, window_size) -> np.ndarray:
-    """A window that SciPy knows, or one of your own.
-
-    Args:
-        window: as for get_window
-        window_size: samples
-
-    Returns:
-        (window_size,), float32
-    """
+    "A window that SciPy knows, or one of your own, (window_size,)."
     window = static_window(window)
     if isinstance(window, tuple) and not isinstance(window[0], str):
         return check_window(window, window_size)
@@ -113,12 +91,7 @@ def check_framing(window_size, hop_size):
 
 # %% ../../nbs/support/windows.ipynb #windows-13
 def check_transform(S, window_size):
-    """Refuse a transform of another number of bins.
-
-    Args:
-        S: a transform
-        window_size: samples per frame
-    """
+    "Refuse a transform of another number of bins."
     if S.ndim < 2 or S.shape[-2] != window_size // 2 + 1:
         raise ValueError(
             f"got a transform of shape {S.shape}; "
@@ -127,13 +100,7 @@ def check_transform(S, window_size):
 
 
 def check_frame_count(count, wanted, length):
-    """Refuse a length that doesn't go with the frames.
-
-    Args:
-        count: of frames that are given
-        wanted: frames of a sound of that length
-        length: samples
-    """
+    "Refuse a length that doesn't go with the frames."
     if count != wanted:
         raise ValueError(
             f"length {length} makes {wanted} frames, and {count} are given; "

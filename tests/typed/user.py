@@ -78,7 +78,8 @@ from audiogen import (
     white_noise,
 )
 from audiogen.spectral import log_magnitude, spectral_model, to_waveform
-from audiogen.stft import mel_filters, num_frames, stft
+from audiogen.stft import num_frames, stft
+from audiogen.support.mel import mel_filters
 from audiogen.support.streams import AudioFile
 from audiogen.variation import lerp
 
