@@ -15,8 +15,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
