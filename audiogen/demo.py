@@ -166,11 +166,13 @@ def page_html(title: str, sections: Iterable[str]) -> str:
 
 # %% ../nbs/04_demo.ipynb #0028
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; \
+margin: 2rem auto; padding: 0 1rem }}
 img {{ width: 100%; border-radius: .5rem; background: white }}
 .players {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: 1rem }}
 </style></head>

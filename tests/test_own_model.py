@@ -26,6 +26,8 @@ import jax.numpy as jnp
 from flax import nnx
 from audiogen.generator import AudioModel, Condition
 from audiogen import Recipe
+from audiogen import AudioModel, Condition
+from audiogen.training import Recipe
 
 @dataclass(frozen=True)
 class Config:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 USER = ROOT / "tests" / "typed" / "user.py"
 
 
-COMMAND_LINE = {  # what it is made of; its functions aren't annotated
+COMMAND_LINE = {  # what it is made of, which nobody calls from Python
     f"audiogen.support.{name}"
     for name in "output recipes run_settings training_command manifest lab commands parser cli".split()
 }
