@@ -219,7 +219,7 @@ def told_sounds(
         return x
     return at_loudness(x, told["loudness"], sample_rate=model.sample_rate)
 
-
+# %% ../nbs/11_conditional.ipynb #cond-21
 def told_styles(
     model: ConditionalVAE,
     key: jax.Array,
@@ -250,7 +250,7 @@ def told_styles(
         check_words(words, model.config.classes[number], model.config.pitched[number])
     return sample_styles(model, key, c, midi, words=words)
 
-
+# %% ../nbs/11_conditional.ipynb #cond-22
 def told_encoding(
     model: ConditionalVAE,
     waveforms: ArrayLike,

@@ -24,7 +24,7 @@ from .support.checks import check_memory
 from .support.conditions import check_conditions, part_of
 from .support.midi import midi_bytes, midi_tracks, pressed_keys, timed_events
 from .support.soundfonts import FAMILIES
-from .support.store import model_info, shipped_models
+from .support.store import able_models
 from .support.words import words_without_pitch
 
 # %% ../nbs/19_song.ipynb #0076
@@ -83,15 +83,6 @@ def condition(model, kind):
     return next((c for c in model.conditions if c.kind == kind), None)
 
 
-def players(kinds):
-    "The shipped models that can be told conditions of all these kinds, in words."
-    wanted, able = {*kinds}, []
-    for name in shipped_models():
-        if wanted <= {c["kind"] for c in model_info(name)["conditions"] or ()}:
-            able.append(name)
-    return ", ".join(able)
-
-
 def check_kinds(model, note):
     "Refuse a note that has what the model can't be told, or lacks what it must be told."
     has = {"class": note.label, "pitch": note.midi}
@@ -100,7 +91,7 @@ def check_kinds(model, note):
             raise ValueError(
                 f"{type(model).__name__} can't play notes with a {kind}, such as "
                 f"{note.label or note.midi} at {note.start:g} s; these models can: "
-                + players(kind for kind in has if has[kind])
+                + able_models(kind for kind in has if has[kind])
             )
     check_conditions(model, {"label": note.label or None})
     pitch = condition(model, "pitch")
@@ -295,7 +286,7 @@ def check_player(model, name):
     if not (condition(model, "class") or condition(model, "pitch")):
         raise ValueError(
             f"{name}: can't play notes, since it can be told neither a class nor a pitch; "
-            f"want one that can, such as {players({'class', 'pitch'})}"
+            f"want one that can, such as {able_models({'class', 'pitch'})}"
         )
 
 # %% ../nbs/19_song.ipynb #0087

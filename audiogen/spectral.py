@@ -349,8 +349,7 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
         a generator of the clips' length, rate and classes
 
     Raises:
-        ValueError: when a class has fewer than two clips, there are no more clips than latent
-            dimensions, or a setting is out of range
+        ValueError: when there are too few clips, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
     model = SpectralGenerator(rngs=rngs, **basics_of(sounds), **settings)

@@ -217,9 +217,6 @@ def wavenet_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> WaveN
 
     Returns:
         a WaveNet of the clips' length, rate and classes
-
-    Raises:
-        ValueError: when a setting is out of range
     """
     return WaveNet(rngs=rngs, **basics_of(sounds), **settings)
 

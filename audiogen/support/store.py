@@ -159,6 +159,15 @@ def model_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             bytes=path.stat().st_size,
         )
 
+# %% ../../nbs/support/store.ipynb #store-14
+def able_models(kinds):
+    "The shipped models that can be told conditions of all these kinds, in words."
+    wanted, able = {*kinds}, []
+    for name in shipped_models():
+        if wanted <= {c["kind"] for c in model_info(name)["conditions"] or ()}:
+            able.append(name)
+    return ", ".join(able)
+
 # %% ../../nbs/support/store.ipynb #0013
 @contextmanager
 def open_weights(path):
