@@ -257,7 +257,7 @@ def stream_walk(
         duration: length (s)
         key: for the waypoints
         steps: segments from one waypoint to the next
-        overlap: length of a cross-fade (s)
+        overlap: length of a cross-fade, and of the fade at the end (s)
 
     Raises:
         ValueError: when the format or the disk can't hold so much, or the suffix is of no sound
@@ -268,10 +268,12 @@ def stream_walk(
         seconds_to_samples(duration, sample_rate=model.sample_rate), "the number of samples"
     )
     check_room(path, 2 * remaining)
+    fade = seconds_to_samples(overlap, sample_rate=model.sample_rate)
     with audio_writer(path, sample_rate=model.sample_rate) as write:
         for block in walk_blocks(model, key=key, steps=steps, overlap=overlap):
-            if len(block) >= remaining:
-                write(block[:remaining] * np.linspace(1, 0, remaining, dtype=np.float32) ** 0.5)
-                break
-            write(block)
+            block = block[:remaining]
             remaining -= len(block)
+            still_to_come = remaining + np.arange(len(block), dtype=np.float32)[::-1]
+            write(block * np.minimum(1, still_to_come / fade) ** 0.5)
+            if not remaining:
+                break
