@@ -78,7 +78,7 @@ def score(label: str, text: str, *, seconds: float = 0.5) -> list[Note]:
     return [Note(float(start), seconds, label, *map(float, pitch)) for start, *pitch in fields]
 
 # %% ../nbs/19_song.ipynb #song-01
-def condition(model, kind):
+def condition_of(model, kind):
     "What a model declares of a kind; None if it declares nothing."
     return next((c for c in model.conditions if c.kind == kind), None)
 
@@ -87,14 +87,14 @@ def check_kinds(model, note):
     "Refuse a note that has what the model can't be told, or lacks what it must be told."
     has = {"class": note.label, "pitch": note.midi}
     for kind in ("class", "pitch"):
-        if has[kind] and not condition(model, kind):
+        if has[kind] and not condition_of(model, kind):
             raise ValueError(
                 f"{type(model).__name__} can't play notes with a {kind}, such as "
                 f"{note.label or note.midi} at {note.start:g} s; these models can: "
                 + able_models(kind for kind in has if has[kind])
             )
     check_conditions(model, {"label": note.label or None})
-    pitch = condition(model, "pitch")
+    pitch = condition_of(model, "pitch")
     if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
         raise ValueError(
             f"{note.label or 'the model'} has a pitch, and a note of it has none; "
@@ -177,7 +177,7 @@ def sound_note(
     seconds = model.duration
     if note.midi:  # a drum rings as long as it likes
         seconds = max(seconds, 0.25 * np.ceil(4 * (note.seconds + release)))
-    length = condition(model, "length")
+    length = condition_of(model, "length")
     lengths = ((length.name, float(seconds)),) if length else ()
     graphdef, state = parts or nnx.split(model)
     told = part_of(model, "sounds", told)
@@ -230,7 +230,7 @@ def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
         raise ValueError(
             f"the song lasts {end / 3600:,.1f} h; want {LONGEST_SONG // 3600} h at most"
         )
-    pitched = [note for note in notes if note.midi and condition(model, "length")]
+    pitched = [note for note in notes if note.midi and condition_of(model, "length")]
     longest = max(pitched, key=lambda note: note.seconds, default=Note(0.0, 0.0, "none"))
     what = f"the note at {longest.start:,.1f} s, which lasts {longest.seconds:,.1f} s,"
     check_memory(250 * longest.seconds * model.sample_rate, what)
@@ -283,7 +283,7 @@ def play_notes(
 # %% ../nbs/19_song.ipynb #songplyr
 def check_player(model, name):
     "Refuse a model that can't play notes."
-    if not (condition(model, "class") or condition(model, "pitch")):
+    if not (condition_of(model, "class") or condition_of(model, "pitch")):
         raise ValueError(
             f"{name}: can't play notes, since it can be told neither a class nor a pitch; "
             f"want one that can, such as {able_models({'class', 'pitch'})}"

@@ -24,10 +24,7 @@ MODEL = """
 from dataclasses import dataclass
 import jax.numpy as jnp
 from flax import nnx
-from audiogen.generator import AudioModel, Condition
-from audiogen import Recipe
-from audiogen import AudioModel, Condition
-from audiogen.training import Recipe
+from audiogen import AudioModel, Condition, Recipe
 
 @dataclass(frozen=True)
 class Config:

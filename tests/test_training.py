@@ -295,7 +295,7 @@ run(Talks())
 
 def test_what_one_package_logs_is_dropped(environment):
     code = """
-from audiogen.waveform import quiet
+from audiogen.support.checks import quiet
 with quiet("<string>"): logging.warning("dropped, and no handler is added")
 print(logging.root.handlers, logging.root.filters)
 logging.basicConfig(stream=sys.stdout, format="%(pathname)s")

@@ -107,11 +107,8 @@ def parameters(symbol: Callable, texts: dict[str, str]) -> Iterator[str]:
             parameter.VAR_POSITIONAL,
         )
         bare = str(parameter.replace(annotation=parameter.empty)).replace("<factory>", "…")
-        yield (
-            stars[parameter.kind] + texts[name]
-            if parameter.kind in stars
-            else texts.get(name, bare)
-        )
+        text = texts.get(name, bare.lstrip("*"))
+        yield stars.get(parameter.kind, "") + text
 
 
 def signature(symbol: Callable) -> str:

@@ -38,7 +38,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action) if action.default is not None else action.help
 
 # %% ../../nbs/support/parser.ipynb #parser-09
-def seed(text):
+def read_seed(text):
     "A seed, from the command line."
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(
@@ -58,7 +58,7 @@ def positive(kind):  # int or float -> a function: text -> number
     return number
 
 # %% ../../nbs/support/parser.ipynb #parser-10
-def pitch(text):
+def read_pitch(text):
     "A pitch, from the command line: a MIDI number, or a frequency such as 440Hz."
     number = re.fullmatch(r"(\d+\.?\d*)( ?hz)?", text.lower())
     if not number or not float(number[1]):
@@ -90,7 +90,11 @@ def add_command(commands, run, *, out=None, seeded=True):
         sub.add_argument("--out", default=out, metavar="DIR", help="folder for what is made")
     if seeded:
         sub.add_argument(
-            "--seed", type=seed, default=42, metavar="N", help="the same seed writes the same bytes"
+            "--seed",
+            type=read_seed,
+            default=42,
+            metavar="N",
+            help="the same seed writes the same bytes",
         )
     return sub
 
@@ -132,7 +136,7 @@ def add_sound_commands(commands, argv):
             add_conditions(sub, argv[1:])
 
 # %% ../../nbs/support/parser.ipynb #parser-19
-KINDS = {"class": str, "words": str, "number": float, "pitch": pitch}  # how a word is read
+KINDS = {"class": str, "words": str, "number": float, "pitch": read_pitch}  # how a word is read
 
 
 def add_conditions(sub, argv):
@@ -235,7 +239,7 @@ def add_training_commands(commands):
     about = "clips a step (default: 32; of wavenet 4)"
     train.add_argument("--batch-size", type=positive(int), metavar="N", help=about)
     about = "with --steps, the same seed writes the same model (default: 42)"
-    train.add_argument("--seed", type=seed, metavar="N", help=about)
+    train.add_argument("--seed", type=read_seed, metavar="N", help=about)
     about = "go on with the run in --out; where there's none, begin one"
     train.add_argument("--resume", action="store_true", default=None, help=about)
 
