@@ -204,10 +204,6 @@ def test_keys_stay_in_the_explorer(keyboard, place, modifier):
 
 def test_keys_play_after_a_choice_and_after_words(keyboard):
     before = keyboard.evaluate(NOTEBOOK)
-
-    def line():
-        return keyboard.locator(".audiogen-explorer .code").input_value()
-
     for choose in (
         lambda: keyboard.get_by_label("Class", exact=True).select_option("organ"),
         lambda: [keyboard.get_by_label("Words").fill("bright"), keyboard.keyboard.press("Enter")],
@@ -224,7 +220,10 @@ def test_keys_play_after_a_choice_and_after_words(keyboard):
             )
         press_commands(keyboard)
     assert keyboard.evaluate(NOTEBOOK) == before
-    assert all(part in line() for part in ("label='organ'", "words='bright'", "seed_a=5"))
+    for part in ("label='organ'", "words='bright'", "seed_a=5"):  # when the last answer has come
+        keyboard.wait_for_function(
+            "part => document.querySelector('.code').value.includes(part)", arg=part
+        )
 
 
 def test_keys_stay_in_the_sliders(keyboard):
