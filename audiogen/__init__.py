@@ -41,7 +41,7 @@ _chosen = {
     "support.clips": "SoundSet choose_classes",
     "metrics": "frechet_distance diversity memorization confidence",
     "support.scoring": "evaluate_sounds",
-    "support.reports": "metrics_table verdict",
+    "support.reports": "metrics_table verdict report",
     "support.evaluation": "evaluate",
     "training": "Supervised train plot_losses",
     "support.fitting": "Recipe fit",
