@@ -19,6 +19,7 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from .generator import AudioModel
+from .support.blocks import as_matrix, cut
 from .support.checks import check_count, check_memory
 from .support.classes import as_counts, basics_of, class_condition, draw_classes, set_fields
 from .support.clips import SoundSet
@@ -84,7 +85,7 @@ class WaveNetConfig:
         channels: width of the layers
         dilations: how far back each layer looks (samples)
         logistics: how many logistics the mixture has
-        crop: samples of a clip that a training step uses
+        crop: samples of a clip that a training step predicts; their context is read as well
         jitter: largest deviation of the noise that training adds to what the network sees (levels)
     """
 
@@ -136,11 +137,6 @@ def clock_features(time: ArrayLike, config: WaveNetConfig) -> jax.Array:
     seconds = jnp.stack([time, left], axis=-1)[..., None] / config.sample_rate
     return jnp.exp(-seconds / (0.002 * 4.0 ** jnp.arange(5))).reshape(*jnp.shape(time), 10)
 
-# %% ../nbs/12_wavenet.ipynb #51ad2e9a
-def as_matrix(x):
-    "All vectors as the rows of one matrix, which XLA multiplies faster than a stack of matrices."
-    return x.reshape(-1, x.shape[-1])
-
 # %% ../nbs/12_wavenet.ipynb #0034
 @signed
 class WaveNet(AudioModel):
@@ -162,10 +158,9 @@ class WaveNet(AudioModel):
 
     def enter(self, window: jax.Array, classes: jax.Array, time: ArrayLike) -> jax.Array:
         "Last levels (..., taps), weights of the classes and the time -> (..., channels)."
-        told = classes, clock_features(time, self.config)
-        told = [jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1])) for a in told]
-        asked = self.asked(jnp.concatenate(told, axis=-1))
-        return self.recent(3 * window) + asked  # × 3: levels of sounds have an rms of about a third
+        clock = clock_features(time, self.config)
+        given = [jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1])) for a in (classes, clock)]
+        return self.recent(3 * window) + self.asked(jnp.concatenate(given, axis=-1))
 
     def leave(self, x: jax.Array, window: jax.Array) -> jax.Array:
         "Mixtures (..., 3 logistics) around the last level: (..., channels), (..., taps) in."
@@ -235,10 +230,18 @@ def wavenet_targets(model: WaveNet, sounds: SoundSet) -> dict[str, np.ndarray]:
     return {"codes": codes, "label": np.asarray(sounds.labels, np.int32)}
 
 # %% ../nbs/12_wavenet.ipynb #0042
+def _draw_crops(key, shape, config):
+    counted = min(config.crop, shape[1])
+    stretch = jax.random.randint(key, shape[0], 0, -(-shape[1] // counted))
+    first = jnp.minimum(stretch * counted, shape[1] - counted)  # of the samples that count
+    start = jnp.maximum(first - config.receptive_field, 0)  # of the crop: their past comes before
+    return start, first, min(config.receptive_field + counted, shape[1]), counted
+
+
 def wavenet_loss(
     model: WaveNet, batch: Mapping[str, Any], key: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Nats per sample, on a random stretch of each clip.
+    """Nats per sample, on a stretch of each clip, each sample predicted from its whole context.
 
     Args:
         model: the WaveNet that is trained
@@ -248,15 +251,14 @@ def wavenet_loss(
     Returns:
         the loss, and the same in "bits" per sample
     """
-    length = min(model.config.crop, batch["codes"].shape[1])
     place, size, how = jax.random.split(key, 3)
-    start = jax.random.randint(place, len(batch["codes"]), 0, batch["codes"].shape[1] - length + 1)
-    cut = jax.vmap(partial(jax.lax.dynamic_slice_in_dim, slice_size=length))
-    codes = cut(batch["codes"], start)
+    start, first, length, counted = _draw_crops(place, batch["codes"].shape, model.config)
+    codes = cut(batch["codes"], start, length)
     classes = jax.nn.one_hot(batch["label"], len(model.config.classes))
     deviation = model.config.jitter * jax.random.uniform(size, (len(codes), 1))
     levels = code_levels(codes) + deviation * jax.random.normal(how, codes.shape)
     mixture = model.predict(levels, classes, start[:, None])
+    mixture, codes = (cut(x, first - start, counted) for x in (mixture, codes))
     nats = -jnp.mean(mixture_log_prob(mixture, codes))
     return nats, {"bits": nats / np.log(2)}
 
