@@ -288,7 +288,7 @@ class AudioModel(nnx.Module):
         "Sounds of a song, as by calling; what is random in a sound, if anything, is by the key."
         return self(z, **conditions)
 
-    def figures(self, train: Any, held_out: Any) -> dict[str, float]:
+    def figures(self, train: Any, test: Any) -> dict[str, float]:
         "Figures of two SoundSets that only this kind of model has, {name: value}; here none."
         return {}
 

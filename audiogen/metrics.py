@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['log_spectra', 'pairwise_distance', 'resampled_nearest_pitch', 'nearest_distance', 'distance_baselines',
-           'pitch_accuracy', 'judge_accuracy', 'frechet_distance', 'diversity', 'memorization']
+           'pitch_accuracy', 'judge_accuracy', 'frechet_distance', 'diversity', 'memorization', 'confidence']
 
 # %% ../nbs/06_metrics.ipynb #0007
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +27,9 @@ from audiogen.support.clips import (
     check_each,
     check_labels,
     in_batches,
+    nearest_rows,
     same_class,
+    together,
     training_clips,
 )
 from .support.judge import Judge, log_mel_features
@@ -121,13 +123,13 @@ def resampled_nearest_pitch(
 
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
-# %% ../nbs/06_metrics.ipynb #0027
-def nearest_distance(clips: SoundSet, train: SoundSet) -> np.ndarray:
-    """How far it is from each clip to the nearest training clip of its class.
+# %% ../nbs/06_metrics.ipynb #25b473cd
+def nearest_distance(clips: SoundSet, learned: SoundSet) -> np.ndarray:
+    """How far it is from each clip to the nearest clip of its class that was learned from.
 
     Args:
         clips: clips to measure
-        train: training clips
+        learned: all that a model was trained on, its augmentations included
 
     Returns:
         distances (dB), (len(clips),)
@@ -135,48 +137,70 @@ def nearest_distance(clips: SoundSet, train: SoundSet) -> np.ndarray:
     Raises:
         ValueError: when samples aren't finite, lengths differ, or a class has no training clip
     """
-    train = check_clips(train, "train")
-    clips, answer = check_clips(clips, "clips", like=train), np.zeros(len(clips))
-    for mine, theirs in same_class(clips, train):
-        rows = log_spectra(clips.waveforms[mine]), log_spectra(train.waveforms[theirs])
-        answer[mine] = pairwise_distance(*rows).min(1)
+    learned = check_clips(learned, "learned")
+    clips, answer = check_clips(clips, "clips", like=learned), np.zeros(len(clips))
+    for mine, theirs in same_class(clips, learned):
+        rows, best = log_spectra(clips.waveforms[mine]), np.full(mine.sum(), np.inf)
+        theirs = np.flatnonzero(theirs)
+        for start in range(0, len(theirs), 256):  # a few at a time, to save memory
+            others = log_spectra(learned.waveforms[theirs[start : start + 256]])
+            best = nearest_rows(rows, others, best)
+        answer[mine] = best
     return answer
 
 # %% ../nbs/06_metrics.ipynb #0028
 def distance_baselines(
-    train: SoundSet, held_out: SoundSet, *, sample_rate: int
+    train: SoundSet,
+    test: SoundSet,
+    *,
+    learned: SoundSet | None = None,
+    nearest: ArrayLike | None = None,
 ) -> dict[str, float]:
     """What silence, averages, copies and a sampler get.
 
     Args:
         train: training clips
-        held_out: clips that the model never saw
-        sample_rate: samples per second (Hz)
+        test: clips that the model never saw
+        learned: all that the model was trained on, its augmentations included; train if None
+        nearest: what nearest_distance(test, learned) returns, if that is known already (dB), (n,)
 
     Returns:
-        {baseline: mean distance to the held-out clips (dB)}
+        {baseline: mean distance to the test clips (dB)}
 
     Raises:
         ValueError: when samples aren't finite, lengths differ, or a class has no training clip
     """
     train = check_clips(train, "train")
-    held_out = check_clips(held_out, "held_out", like=train)
+    test = check_clips(test, "test", like=train)
     total = {"silence": 0.0, "class mean": 0.0}
     silence = log_spectra(np.zeros_like(train.waveforms[:1]))
-    for mine, theirs in same_class(held_out, train):
-        rows = log_spectra(held_out.waveforms[mine])
+    for mine, theirs in same_class(test, train):
+        rows = log_spectra(test.waveforms[mine])
         mean = log_spectra(train.waveforms[theirs]).mean(0, keepdims=True)
         total["silence"] += pairwise_distance(rows, silence).sum()
         total["class mean"] += pairwise_distance(rows, mean).sum()
-    answer = {name: d / len(held_out) for name, d in total.items()}
-    answer["nearest training clip"] = nearest_distance(held_out, train).mean()
-    if np.isfinite(held_out.midi).any():
-        played = resampled_nearest_pitch(train, held_out, sample_rate=sample_rate)
-        distances = multi_resolution_stft_distance(played, held_out.waveforms)
+    answer = {name: d / len(test) for name, d in total.items()}
+    if nearest is None:
+        nearest = nearest_distance(test, train if learned is None else learned)
+    answer["nearest clip learned from"] = np.mean(nearest)
+    if np.isfinite(test.midi).any():
+        played = resampled_nearest_pitch(train, test, sample_rate=train.sample_rate)
+        distances = multi_resolution_stft_distance(played, test.waveforms)
         answer["resampled nearest pitch"] = distances.mean()
     return {name: float(d) for name, d in answer.items()}
 
 # %% ../nbs/06_metrics.ipynb #0053
+def pitch_errors(waveforms, midi, *, sample_rate, name):
+    "Errors (cents) of the clips of which a pitch was asked; NaN where none is found. And which."
+    x, midi = check_batch(waveforms, name), np.asarray(midi, float)
+    check_each(midi, len(x), "midi", name)
+    asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
+    if not asked.any():
+        return np.zeros(0), asked
+    found = estimate_f0_hz(x[asked], sample_rate=sample_rate)
+    return np.abs(pitch_error_cents(found, midi[asked])), asked
+
+# %% ../nbs/06_metrics.ipynb #6b13b3f0
 def pitch_accuracy(waveforms: ArrayLike, midi: ArrayLike, *, sample_rate: int) -> dict[str, float]:
     """How well are the clips in tune?
 
@@ -193,17 +217,20 @@ def pitch_accuracy(waveforms: ArrayLike, midi: ArrayLike, *, sample_rate: int) -
         ValueError: when waveforms aren't a batch of finite samples, or there isn't one number in
             midi for each
     """
-    x, midi = check_batch(waveforms, "pitch_accuracy"), np.asarray(midi, float)
-    check_each(midi, len(x), "midi", "pitch_accuracy")
-    asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
-    if not asked.any():
+    error, _ = pitch_errors(waveforms, midi, sample_rate=sample_rate, name="pitch_accuracy")
+    if not len(error):
         return {}
-    found = estimate_f0_hz(x[asked], sample_rate=sample_rate)
-    error = np.abs(pitch_error_cents(found, midi[asked]))
     median = {"cents": float(np.nanmedian(error))} if np.isfinite(error).any() else {}
     return median | {"within_50_cents": float((error < 50).mean())}
 
 # %% ../nbs/06_metrics.ipynb #0064
+def judged_right(judge, waveforms, labels):
+    "Which clips the judge takes for what they should be, (n,)."
+    logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
+    labels = check_labels(labels, len(logits), "judge_accuracy", logits.shape[1])
+    return np.asarray(logits).argmax(1) == labels
+
+# %% ../nbs/06_metrics.ipynb #feb12577
 def judge_accuracy(judge: Judge, waveforms: ArrayLike, labels: ArrayLike) -> float:
     """How many clips does the judge take for what they should be?
 
@@ -218,9 +245,7 @@ def judge_accuracy(judge: Judge, waveforms: ArrayLike, labels: ArrayLike) -> flo
     Raises:
         ValueError: when samples aren't finite, or there isn't one known class for each clip
     """
-    logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
-    labels = check_labels(labels, len(logits), "judge_accuracy", logits.shape[1])
-    return float((np.asarray(logits).argmax(1) == labels).mean())
+    return float(judged_right(judge, waveforms, labels).mean())
 
 # %% ../nbs/06_metrics.ipynb #0071
 def frechet_distance(features: ArrayLike, reference: ArrayLike) -> float:
@@ -251,10 +276,8 @@ def frechet_distance(features: ArrayLike, reference: ArrayLike) -> float:
     return float(np.maximum(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
 
 # %% ../nbs/06_metrics.ipynb #0080
-def spread(clips, name, *, max_clips, seed):
-    "Mean distance between two clips of a class: {class: dB}."
-    from scipy.spatial.distance import pdist
-
+def distances_within(clips, name, *, max_clips, seed):
+    "{class: numbers of some clips of it, and the distances of each to each (dB)}."
     rng, answer = np.random.default_rng(seed), {}
     for label in np.unique(clips.labels):
         chosen = rng.permutation(np.flatnonzero(clips.labels == label))[:max_clips]
@@ -264,14 +287,36 @@ def spread(clips, name, *, max_clips, seed):
                 "want at least two of each class; make more, or leave it out"
             )
         rows = log_spectra(clips.waveforms[chosen])
-        answer[label] = pdist(rows, "cityblock").mean() / rows.shape[1]
+        answer[label] = chosen, pairwise_distance(rows, rows)
     return answer
 
+
+def mean_within(chosen, distances, kept=None):
+    "The mean distance of two clips, of those kept."
+    d = distances if kept is None else distances[np.ix_(kept[chosen], kept[chosen])]
+    return d.sum() / (len(d) * (len(d) - 1))
+
 # %% ../nbs/06_metrics.ipynb #0081
+def class_diversity(generated, reference, *, max_clips=30, seed=0):
+    "Diversity of each class, {class: ratio}, of those whose reference isn't all alike."
+    generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
+    classes, known = (np.unique(s.labels).tolist() for s in (generated, reference))
+    if not {*classes} <= {*known}:
+        raise ValueError(f"generated: got classes {classes}; want some of the reference's, {known}")
+    reference = reference[np.isin(reference.labels, classes)]
+    some = dict(max_clips=max_clips, seed=seed)
+    ours = distances_within(generated, "generated", **some)
+    real = distances_within(reference, "reference", **some)
+    theirs = {k: mean_within(*pairs) for k, pairs in real.items()}
+    if not any(theirs.values()):
+        raise ValueError("reference: its clips are all alike; want some that differ; is it silent?")
+    return {int(k): float(mean_within(*ours[k]) / d) for k, d in theirs.items() if d}
+
+# %% ../nbs/06_metrics.ipynb #b0c98d2d
 def diversity(
     generated: SoundSet, reference: SoundSet, *, max_clips: int = 30, seed: int = 0
 ) -> float:
-    """Mean distance between clips of a class, as a multiple of the reference's.
+    """How different the clips of a class are, as a multiple of the reference's, mean of classes.
 
     Args:
         generated: clips that a model made
@@ -286,51 +331,73 @@ def diversity(
         ValueError: when samples aren't finite, when a class has fewer than two clips or isn't in
             the reference, or when all clips of the reference are alike
     """
-    generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
-    classes, known = (np.unique(s.labels).tolist() for s in (generated, reference))
-    if not {*classes} <= {*known}:
-        raise ValueError(f"generated: got classes {classes}; want some of the reference's, {known}")
-    reference = reference[np.isin(reference.labels, classes)]
-    ours = spread(generated, "generated", max_clips=max_clips, seed=seed)
-    theirs = spread(reference, "reference", max_clips=max_clips, seed=seed)
-    if sum(theirs.values()) == 0:
-        raise ValueError("reference: its clips are all alike; want some that differ; is it silent?")
-    return sum(ours.values()) / sum(theirs.values())
+    some = dict(max_clips=max_clips, seed=seed)
+    return float(np.mean([*class_diversity(generated, reference, **some).values()]))
 
 # %% ../nbs/06_metrics.ipynb #0086
-def memorization(generated: SoundSet, held_out: SoundSet, train: SoundSet) -> dict[str, float]:
-    """Are generated clips nearer to training clips than new clips are?
+def are_copies(ours, labels, fresh, fresh_labels):
+    "Which distances to what was learned from are smaller than 95 % of those of fresh sounds, (n,)."
+    usual = {k: max(np.median(fresh[fresh_labels == k]), 1e-9) for k in np.unique(fresh_labels)}
+    near = np.quantile(fresh / np.array([usual[k] for k in fresh_labels]), 0.05)
+    return ours / np.array([usual[k] for k in labels]) < near
+
+# %% ../nbs/06_metrics.ipynb #493d8f36
+def memorization(generated: SoundSet, fresh: SoundSet, learned: SoundSet) -> dict[str, float]:
+    """Are generated clips nearer to what was learned from than new clips are?
 
     Args:
         generated: clips that the model made
-        held_out: clips that it never saw
-        train: clips that it learned from
+        fresh: clips that it never saw, such as those of the test part
+        learned: all that it was trained on, its augmentations included
 
     Returns:
-        {"nearest_training_db", "held_out_db": medians, "copied": share of generated clips nearer
-        than 95 % of the held-out}
+        {"nearest_learned_db", "fresh_db": medians, "copied": share of generated clips nearer than
+        95 % of the fresh ones}
 
     Raises:
-        ValueError: when samples aren't finite, lengths differ, no generated class is held out, or
-            a class has no training clip
+        ValueError: when samples aren't finite, lengths differ, no generated class is among the
+            fresh ones, or a class has no clip that was learned from
     """
-    generated = check_clips(generated, "generated", like=train)
-    held_out = check_clips(held_out, "held_out", like=train)
-    known = np.isin(held_out.labels, generated.labels)
-    if not known.any():
-        raise ValueError("none of the generated classes is held out; want clips of each class")
-    held_out, count = held_out[known], len(generated)
-    waveforms = np.concatenate([generated.waveforms, held_out.waveforms])
-    both = SoundSet(waveforms, np.concatenate([generated.labels, held_out.labels]))
-    ours, theirs = np.split(nearest_distance(both, train), [count])
-    usual = [
-        (ours[mine], theirs[others], max(np.median(theirs[others]), 1e-9))
-        for mine, others in same_class(generated, held_out)
-    ]
-    near = np.quantile(np.concatenate([b / u for _, b, u in usual]), 0.05)
-    copied = np.concatenate([a / u < near for a, _, u in usual])
+    generated = check_clips(generated, "generated", like=learned)
+    fresh = check_clips(fresh, "fresh", like=learned)
+    common = np.intersect1d(generated.labels, fresh.labels)
+    if not len(common):
+        raise ValueError("none of the generated classes is among the fresh sounds; want some")
+    generated, fresh = (part[np.isin(part.labels, common)] for part in (generated, fresh))
+    near = nearest_distance(together([generated, fresh]), learned)
+    ours, theirs = np.split(near, [len(generated)])
+    copied = are_copies(ours, generated.labels, theirs, fresh.labels)
     return {
-        "nearest_training_db": float(np.median(ours)),
-        "held_out_db": float(np.median(theirs)),
+        "nearest_learned_db": float(np.median(ours)),
+        "fresh_db": float(np.median(theirs)),
         "copied": float(copied.mean()),
     }
+
+# %% ../nbs/06_metrics.ipynb #5fe234e9
+def confidence(
+    statistic: Callable[[np.ndarray], float], groups: ArrayLike, *, blocks: int = 20
+) -> float:
+    """How sure is a figure? Half the width of its 95 % interval, by the block jackknife.
+
+    The recordings are dealt into blocks. The figure is computed once without each block; the more
+    it moves, the less sure it is.
+
+    Source: Tukey (1958); with blocks, Künsch (1989).
+
+    Args:
+        statistic: function of a mask (n,), the clips to keep, that returns the figure
+        groups: number of the recording of each clip, (n,); those of one stay together
+        blocks: how many blocks, at most one for each recording
+
+    Returns:
+        half the width, in the figure's unit; NaN if there is one recording
+    """
+    from scipy.stats import t
+
+    recordings, recording = np.unique(groups, return_inverse=True)
+    count = min(blocks, len(recordings))
+    if count < 2:
+        return float("nan")
+    block = np.random.default_rng(0).permutation(len(recordings))[recording] % count
+    figures = [statistic(block != b) for b in range(count)]
+    return float(t.ppf(0.975, count - 1) * np.sqrt((count - 1) * np.var(figures)))

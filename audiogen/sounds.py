@@ -123,7 +123,7 @@ def render_voice(
 def make_sounds(
     voices: Sequence[str] = tuple(VOICES),
     *,
-    per_class: int = 223,
+    per_class: int = 300,
     sample_rate: int = 16000,
     duration: float = 0.5,
     seed: int = 0,
@@ -194,7 +194,7 @@ def load_folder(
     return SoundSet(**clips, sample_rate=sample_rate)
 
 # %% ../nbs/05_sounds.ipynb #0073
-def hold_out_pitches(sounds: SoundSet, *, every: int = 5) -> np.ndarray:
+def hold_out_pitches(sounds: SoundSet, *, every: int = 10) -> np.ndarray:
     """Every clip whose key, or the nearest to its pitch, is a multiple of `every`.
 
     Args:
@@ -208,23 +208,27 @@ def hold_out_pitches(sounds: SoundSet, *, every: int = 5) -> np.ndarray:
     return np.isfinite(sounds.midi) & (key % every == 0)
 
 # %% ../nbs/05_sounds.ipynb #0074
-def hold_out_groups(sounds: SoundSet, *, fraction: float = 0.2, seed: int = 0) -> np.ndarray:
+def hold_out_groups(
+    sounds: SoundSet, *, groups: ArrayLike | None = None, fraction: float = 0.2, seed: int = 0
+) -> np.ndarray:
     """All clips of some of the groups, from every class that has four or more.
 
     Args:
         sounds: any clips
-        fraction: share of each class's groups to hold out, about
+        groups: number of the group of each clip, (n,); the recordings if None
+        fraction: share of each class's groups to hold out, about, and at least one
         seed: decides which ones
 
     Returns:
         a mask of the clips to hold out, (n,)
     """
+    groups = sounds.recordings if groups is None else np.asarray(groups)
     rng, held = np.random.default_rng(seed), []
     for c in range(len(sounds.classes)):
-        groups = rng.permutation(np.unique(sounds.recordings[sounds.labels == c]))
-        if len(groups) > 3:
-            held.extend(groups[: round(fraction * len(groups))])
-    return np.isin(sounds.recordings, held)
+        mine = rng.permutation(np.unique(groups[sounds.labels == c]))
+        if len(mine) > 3:
+            held.extend(mine[: max(1, round(fraction * len(mine)))])
+    return np.isin(groups, held)
 
 # %% ../nbs/05_sounds.ipynb #a7c05e0f
 def serves_several_keys(sounds):
@@ -233,38 +237,68 @@ def serves_several_keys(sounds):
     return len({*known}) > len({g for g, _ in known})
 
 
-def hold_out_clips(sounds, random):
-    "By pitch, where that parts a class, else at random; copies together."
-    held = np.where(np.isfinite(sounds.midi), hold_out_pitches(sounds), random)
-    for c in np.unique(sounds.labels):
-        mine = sounds.labels == c
-        few = len(np.unique(sounds.recordings[mine])) < 4
-        if few or not 0 < held[mine].mean() <= 0.5:
-            held[mine] = random[mine]
-    return np.isin(sounds.recordings, sounds.recordings[held])
+def instruments_of(sounds):
+    "The instrument of each clip, (n,); instruments that share a recording count as one."
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    programs, program = np.unique(sounds.details["program"], return_inverse=True)
+    recordings, recording = np.unique(sounds.recordings, return_inverse=True)
+    nodes, edges = len(programs) + len(recordings), (program, len(programs) + recording)
+    graph = coo_array((np.ones(len(program)), edges), shape=(nodes, nodes))
+    return connected_components(graph, directed=False)[1][program]
+
+# %% ../nbs/05_sounds.ipynb #fd5d2e0d
+def any_of(masks):
+    "Which clips are in at least one of {name: mask}."
+    return np.any([*masks.values()], axis=0)
+
+
+def hold_out(sounds, *, fraction, every, seed):
+    "The clips of each test, {name: mask}, the hardest test first; every class keeps some."
+    choose = dict(fraction=fraction, seed=seed)
+    if serves_several_keys(sounds):
+        choose["fraction"] = fraction / 2  # for each of several tests
+        held = {}
+        if "program" in sounds.details:
+            held["instruments"] = hold_out_groups(sounds, groups=instruments_of(sounds), **choose)
+        held["zones"] = hold_out_groups(sounds, **choose)
+        held["pitches"] = hold_out_pitches(sounds, every=every)
+    else:
+        held = {"new sounds": hold_out_groups(sounds, **choose)}
+    left = ~any_of(held)
+    untaught = ~np.isin(sounds.labels, sounds.labels[left])  # all of their class is held out
+    free = ~np.isin(sounds.recordings, sounds.recordings[untaught])
+    for name, mask in held.items():  # a clip is in one test only, the hardest
+        held[name], free = mask & free, free & ~mask
+    return held
 
 # %% ../nbs/05_sounds.ipynb #0076
-def split_sounds(sounds: SoundSet, *, seed: int = 0) -> tuple[SoundSet, dict[str, SoundSet]]:
-    """A training set, and sets of what is new to it.
+def split_sounds(
+    sounds: SoundSet, *, seed: int = 0
+) -> tuple[SoundSet, dict[str, SoundSet], dict[str, SoundSet]]:
+    """Three parts: to learn from, to choose by, and to report on.
+
+    The names are "new sounds"; of a soundfont they are "instruments", "zones" and "pitches". A
+    class with fewer than four recordings stays whole, in training; with four, one is for the test
+    and none for validation.
 
     Args:
         sounds: any clips
         seed: decides which clips are held out, where that is random
 
     Returns:
-        the sounds to train on, of every class; {name: sounds held out}, if there are any
+        training, of every class; validation, {name: sounds}; test, {name: sounds}
     """
-    random = hold_out_groups(sounds, seed=seed)
-    if serves_several_keys(sounds):
-        held = {"pitches": hold_out_pitches(sounds) & ~random, "zones": random}
-    else:
-        held = {"held out": hold_out_clips(sounds, random)}
-    training = ~np.any([*held.values()], axis=0)
-    untaught = ~np.isin(sounds.labels, sounds.labels[training])  # all of their class is held out
-    released = np.isin(sounds.recordings, sounds.recordings[untaught])
-    held = {name: mask & ~released for name, mask in held.items()}
-    parts = {name: sounds[mask] for name, mask in held.items() if mask.any()}
-    return sounds[training | released], parts
+    test = hold_out(sounds, fraction=0.2, every=10, seed=seed)
+    rest = np.flatnonzero(~any_of(test))
+    validation = hold_out(sounds[rest], fraction=0.25, every=5, seed=seed)
+    training = sounds[rest[~any_of(validation)]]
+    return (
+        training,
+        {name: sounds[rest[mask]] for name, mask in validation.items() if mask.any()},
+        {name: sounds[mask] for name, mask in test.items() if mask.any()},
+    )
 
 # %% ../nbs/05_sounds.ipynb #0081
 def detune(sounds: SoundSet, *, semitones: Sequence[float] = (-1, -0.5, 0.5, 1)) -> SoundSet:
@@ -330,7 +364,7 @@ def load_sounds(
     name: str | os.PathLike[str],
     *,
     seed: int = 0,
-    per_class: int = 223,
+    per_class: int = 300,
     labels: str | os.PathLike[str] | None = None,
     soundfont: str | os.PathLike[str] = FLUIDR3,
 ) -> SoundSet:

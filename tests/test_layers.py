@@ -29,6 +29,8 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "pitch": "stft",
     "voices": "stft",
     "judge": "stft",
+    "reports": "stft",
+    "scoring": "metrics",
     "fitting": "training",
     "evaluation": "training",
     "words": "source_filter",

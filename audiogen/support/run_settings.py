@@ -177,14 +177,16 @@ def data_options(settings):
     return options
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-18
-def load_data(settings: dict[str, Any]) -> "tuple[SoundSet, dict[str, SoundSet]]":
-    """The sounds that settings mean, to train on and held out.
+def load_data(
+    settings: dict[str, Any],
+) -> "tuple[SoundSet, dict[str, SoundSet], dict[str, SoundSet]]":
+    """The sounds that settings mean, in three parts: training, validation and test.
 
     Args:
         settings: {"data": …, "labels": …, "soundfont": …, "classes": …}
 
     Returns:
-        the sounds to train on, {name: sounds held out}
+        what split_sounds returns
 
     Raises:
         ValueError: when there are no such sounds, classes or labels, or all sounds are the same
@@ -198,17 +200,18 @@ def load_data(settings: dict[str, Any]) -> "tuple[SoundSet, dict[str, SoundSet]]
     sounds = load_sounds(settings["data"], **data_options(settings))
     for line in sounds.skipped:
         say(f"left out: {line}")
-    train, held_out = split_sounds(sounds)
+    train, validation, test = split_sounds(sounds)
     if settings.get("classes") is not None:
         classes = class_names(settings["classes"], sounds.classes)
-        train, held_out = choose_classes(train, classes), of_classes(held_out, classes)
-    if not held_out and len(np.unique(train.group)) == 1:
+        train = choose_classes(train, classes)
+        validation, test = (of_classes(part, classes) for part in (validation, test))
+    if not test and len(np.unique(train.group)) == 1:
         clips = f"{len(train)} clip{'s' * (len(train) > 1)}"
         raise ValueError(f"{settings['data']}: one sound, in {clips}; want two or more that differ")
     for line in sounds.notes:
         say(line)
-    report_few(train, held_out)
-    return train, held_out
+    report_few(train, test)
+    return train, validation, test
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
 def class_names(text, known):
@@ -222,12 +225,12 @@ def class_names(text, known):
     return names
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-20
-def report_few(train, held_out):
+def report_few(train, test):
     "Say for which classes there will be no figures."
     import numpy as np
 
     everything = set(range(len(train.classes)))
-    lacking = {name: everything - {*part.labels} for name, part in held_out.items()}
+    lacking = {name: everything - {*part.labels} for name, part in test.items()}
     nowhere = everything.intersection(*lacking.values())  # all, if nothing is held out
     if nowhere:
         counts = [len(np.unique(train.group[train.labels == c])) for c in sorted(nowhere)]

@@ -220,7 +220,7 @@ def load_soundfont(
     path: str | os.PathLike[str] = FLUIDR3,
     *,
     keys: Sequence[int] = tuple(range(40, 85)),
-    per_family: int = 4,
+    per_family: int = 8,
     sample_rate: int = 16000,
     duration: float = 1.0,
 ) -> SoundSet:

@@ -60,6 +60,47 @@ def save_checkpoint_sounds(
     save_audio(path, np.clip(np.concatenate(made), -1, 1), sample_rate=model.sample_rate)
     return path
 
+# %% ../../nbs/support/training_command.ipynb #506f7ba4
+def note_validation(model, step, *, folder, validation):
+    "Add a line to validation.jsonl: the distance of some validation sounds, made again."
+    import jax
+    import numpy as np
+
+    from audiogen.stft import multi_resolution_stft_distance
+    from audiogen.support.evaluation import match_classes, reconstruct, some_clips
+
+    if not model.encodes or not validation or jax.process_index():
+        return
+    first = match_classes(next(iter(validation.values())), model)
+    some = some_clips(first, max(1, min(8, 100 // len(first.classes))), seed=0)
+    distance = np.mean(multi_resolution_stft_distance(reconstruct(model, some), some.waveforms))
+    path = folder / "validation.jsonl"
+    earlier = [line for line in read_validation(path) if line["step"] < step]
+    lines = [*earlier, {"step": step, "distance_db": round(float(distance), 6)}]
+    save_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def read_validation(path):
+    "The lines of validation.jsonl, as dictionaries; none, if there is no such file."
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def with_validation(figures, folder):
+    "Figures, and before those of the first test the distances during training."
+    from audiogen.support.runs import read_log
+
+    lines = read_validation(folder / "validation.jsonl")
+    if not figures or not lines:
+        return figures
+    log, name = read_log(folder), next(iter(figures))
+    seconds = [log[line["step"] - 1]["seconds"] if line["step"] else 0.0 for line in lines]
+    found = {"validation_db": lines[-1]["distance_db"]}
+    for second, line in zip(seconds, lines):
+        found[f"validation_db/after {second:.3g} s"] = line["distance_db"]
+    return figures | {name: found | figures[name]}
+
 # %% ../../nbs/support/training_command.ipynb #training-command-10
 def train_run(
     settings: dict[str, Any], out: str | os.PathLike[str], *, resume: bool = False
@@ -83,10 +124,11 @@ def train_run(
     from audiogen.training import plot_losses
 
     folder = Path(out)
-    sounds, held_out = load_data(settings)
+    sounds, validation, test = load_data(settings)
 
     def listen(model, step):
         save_checkpoint_sounds(model, step, folder=folder / "sounds")
+        note_validation(model, step, folder=folder, validation=validation)
 
     chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
     chosen |= dict(out=folder, resume=is_begun(out, resume), listen=listen)
@@ -97,7 +139,8 @@ def train_run(
             return None
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
         model = load_model(folder, model_class=type(model))
-        figures = evaluate(model, sounds, held_out, seed=settings["seed"])
+        figures = evaluate(model, sounds, validation, test, seed=settings["seed"])
+        figures = with_validation(figures, folder)
         about = run_facts(settings, folder, figures)
         save_model(folder / "model.safetensors", model, half=True, about=about)
     return figures
@@ -132,12 +175,14 @@ def train_command(args: Namespace) -> Iterator[str | Path]:
 
 # %% ../../nbs/support/training_command.ipynb #training-command-15
 def save_evaluation(out, figures):
-    "Yield a table for each set held out; write them, and the figures, to two files."
-    from audiogen.support.evaluation import metrics_table
+    "Yield a table and a verdict for each test; write them, and the figures, to two files."
+    from audiogen.support.reports import metrics_table, verdict
 
-    text = "\n\n".join(
-        f"## {name.capitalize()}\n\n{metrics_table(part)}" for name, part in figures.items()
-    )
+    def section(name, part):
+        said = "\n".join(f"- {line}" for line in verdict(part))
+        return f"## {name.capitalize()}\n\n{metrics_table(part)}" + (f"\n\n{said}" if said else "")
+
+    text = "\n\n".join(section(name, part) for name, part in figures.items())
     yield text + "\n"
     yield save_text(out / "evaluation.md", text + "\n")
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
