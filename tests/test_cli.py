@@ -553,7 +553,7 @@ def test_a_wavenet_of_one_class(audiogen, tones, tmp_path):
     status, _, err = audiogen(*words)
     assert (status, err) == (0, "")
     info = model_info(tmp_path / "run")
-    figures = info["about"]["metrics"]["held out"]
+    figures = info["about"]["metrics"]["new sounds"]
     assert (
         info["config"]["classes"] == ["low"]
         and "--classes low --steps 80" in info["about"]["command"]

@@ -1,5 +1,6 @@
 """Folders as people have them: what is found in them, tables of labels, copies, few clips, many clips."""
 
+import itertools
 import json
 import math
 import os
@@ -612,13 +613,14 @@ def test_a_chain_of_nearly_equal_clips_is_one_recording(monkeypatch):
 def test_copies_stay_on_one_side(tmp_path):
     for i in range(40):
         save(tmp_path / "hum" / f"{i}.wav", i=i % 20)
-    train, held_out = split_sounds(load_folder(tmp_path))
-    assert held_out.keys() == {"held out"} and len(held_out["held out"]) == 8
-    near = np.abs(held_out["held out"].waveforms[:, None] - train.waveforms).max(-1).min(1)
-    assert near.min() > 0.1
+    train, validation, test = split_sounds(load_folder(tmp_path))
+    parts = [train, validation["new sounds"], test["new sounds"]]
+    assert [len(part) for part in parts] == [24, 8, 8]
+    for one, other in itertools.combinations(parts, 2):
+        assert np.abs(one.waveforms[:, None] - other.waveforms).max(-1).min() > 0.1
 
 
-def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
+def test_copies_with_pitches_are_no_soundfont(tmp_path):
     "A recording at several keys splits as a soundfont does; a copy of a clip doesn't."
     rows = ["file,label,midi"]
     for i in range(30):
@@ -627,16 +629,10 @@ def test_copies_with_pitches_are_held_out_by_pitch(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(rows))
     sounds = load_folder(tmp_path, labels=tmp_path / "t.csv")
     assert sounds.midi[17] == 52  # equal samples have one pitch
-    train, held_out = split_sounds(sounds)
-    assert held_out.keys() == {"held out"} and sorted(held_out["held out"].midi) == [
-        50,
-        50,
-        55,
-        55,
-        60,
-        60,
-    ]
-    assert set(train.group).isdisjoint(held_out["held out"].group)
+    train, validation, test = split_sounds(sounds)
+    assert validation.keys() == test.keys() == {"new sounds"}
+    assert [len(train), len(validation["new sounds"]), len(test["new sounds"])] == [18, 6, 6]
+    assert set(train.group).isdisjoint(test["new sounds"].group)
 
 
 @pytest.mark.parametrize("midi", [("", "60"), ("60", ""), ("60", "60"), ("60", "72")])
@@ -661,11 +657,12 @@ def test_a_sound_in_two_classes_never_empties_one(tmp_path):
         save(tmp_path / f"only-{i:02}" / "a.wav", i=i / 2)
     sounds = load_folder(tmp_path)
     assert set(sounds.group[hold_out_groups(sounds)] < 40) == {True, False}  # of both kinds
-    train, held_out = split_sounds(sounds)
+    train, validation, test = split_sounds(sounds)
     assert (np.bincount(train.labels, minlength=41) > 0).all()
-    assert held_out.keys() == {"held out"}
-    assert len(train) + len(held_out["held out"]) == 100
-    assert set(train.group).isdisjoint(held_out["held out"].group)
+    parts = [train, validation["new sounds"], test["new sounds"]]
+    assert sum(map(len, parts)) == 100
+    for one, other in itertools.combinations(parts, 2):
+        assert set(one.group).isdisjoint(other.group)
 
 
 # Few clips
@@ -686,29 +683,36 @@ def make_set(counts, midi=None):
 
 
 @pytest.mark.parametrize(
-    "count, held", {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 1, 8: 2, 9: 2, 10: 2, 100: 20}.items()
+    "count, validation, test",
+    [(1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 1), (5, 1, 1), (7, 2, 1), (10, 2, 2), (100, 20, 20)],
 )
-def test_how_many_clips_of_a_class_are_held_out(count, held):
+def test_how_many_clips_of_a_class_are_held_out(count, validation, test):
     sounds = make_set([count, 10])
-    assert hold_out_groups(sounds)[:count].sum() == held
-    train, held_out = split_sounds(sounds)
-    assert [int((part.labels == 0).sum()) for part in (train, held_out["held out"])] == [
-        count - held,
-        held,
-    ]
+    assert hold_out_groups(sounds)[:count].sum() == test
+    train, *held = split_sounds(sounds)
+    parts = [train, *[part["new sounds"] for part in held]]
+    counts = [int((part.labels == 0).sum()) for part in parts]
+    assert counts == [count - validation - test, validation, test]
 
 
 @pytest.mark.parametrize("midi", [[60] * 6, [61] * 6, [60, 65, 70, 75, 80, 85]])
-def test_pitches_that_do_not_split_a_class_are_split_at_random(midi):
-    train, held_out = split_sounds(make_set([6], midi=midi))
-    assert [len(train), len(held_out["held out"])] == [5, 1]
+def test_pitches_do_not_matter_where_each_clip_is_a_recording(midi):
+    train, validation, test = split_sounds(make_set([6], midi=midi))
+    assert [len(train), len(validation["new sounds"]), len(test["new sounds"])] == [4, 1, 1]
+
+
+def test_a_soundfont_of_held_out_keys_is_still_trained_on():
+    "All keys are multiples of ten: nothing would be left, so the class stays."
+    sounds = replace(make_set([6], midi=[60, 70, 80] * 2), group=np.repeat([0, 1], 3))
+    train, validation, test = split_sounds(sounds)
+    assert (len(train), validation, test) == (6, {}, {})
 
 
 def test_one_clip_and_equal_clips_hold_nothing_out():
     for sounds in (make_set([1]), replace(make_set([6]), group=np.zeros(6, int))):
         assert not hold_out_groups(sounds).any()
-        train, held_out = split_sounds(sounds)
-        assert (len(train), held_out) == (len(sounds), {})
+        train, validation, test = split_sounds(sounds)
+        assert (len(train), validation, test) == (len(sounds), {}, {})
 
 
 def test_one_recording_is_refused_in_one_line(tmp_path):
@@ -724,10 +728,11 @@ def test_one_recording_is_refused_in_one_line(tmp_path):
 def test_classes_are_chosen_whatever_else_is_there(tmp_path, capsys):
     folder = save_classes(tmp_path / "kit", {"kick": 10, "snare": 10, "stray, or so": 1})
     save(folder / "loose.wav", i=90)
-    train, held_out = load_data(settings(folder, classes="kick"))
-    assert (train.classes, len(train), len(held_out["held out"])) == (("kick",), 8, 2)
+    train, validation, test = load_data(settings(folder, classes="kick"))
+    assert (train.classes, len(train)) == (("kick",), 6)
+    assert len(validation["new sounds"]) == len(test["new sounds"]) == 2
     assert "stray" not in capsys.readouterr().err
-    everything, _ = load_data(settings(folder))
+    everything, *_ = load_data(settings(folder))
     kicks = everything.labels == everything.classes.index("kick")
     np.testing.assert_array_equal(
         train.waveforms, everything.waveforms[kicks]
@@ -761,9 +766,10 @@ def test_a_list_of_no_classes_is_refused():
 
 def test_small_classes_are_named_once(tmp_path, capsys):
     folder = save_classes(tmp_path / "kit", {"clap": 1, "kick": 10, "rim": 3, "snare": 4})
-    train, held_out = load_data(settings(folder))
-    assert np.bincount(train.labels).tolist() == [1, 8, 3, 3]
-    assert np.bincount(held_out["held out"].labels, minlength=4).tolist() == [0, 2, 0, 1]
+    train, validation, test = load_data(settings(folder))
+    assert np.bincount(train.labels).tolist() == [1, 6, 3, 3]
+    held = [np.bincount(part["new sounds"].labels, minlength=4) for part in (validation, test)]
+    assert np.array_equal(held, [[0, 2, 0, 0], [0, 2, 0, 1]])
     err = capsys.readouterr().err
     assert (
         len(err.splitlines()) == 1
@@ -778,10 +784,10 @@ def test_a_class_that_one_set_lacks_has_figures_from_the_other(capsys):
     sounds = make_set([20, 20, 2], midi=[*range(60, 80), *[math.nan] * 22])
     group = np.r_[np.arange(20) // 2, 20:42]
     sounds = replace(sounds, classes=("bell", "kick", "rim"), group=group)
-    train, held_out = split_sounds(sounds)
-    classes = {name: set(part.labels) for name, part in held_out.items()}
-    assert classes == {"pitches": {0}, "zones": {0, 1}}
-    report_few(train, held_out)
+    train, _, test = split_sounds(sounds)
+    classes = {name: set(part.labels) for name, part in test.items()}
+    assert classes == {"zones": {0, 1}, "pitches": {0}}
+    report_few(train, test)
     nowhere, pitches = capsys.readouterr().err.splitlines()
     assert nowhere.startswith("audiogen: nothing to hold out, so no figures")
     assert nowhere.endswith(": rim (2)")
@@ -809,7 +815,15 @@ class Named(AudioModel):
 
 @pytest.mark.parametrize(
     "counts",
-    [{"a": 1, "b": 10}, {"a": 3, "b": 4}, {"a": 4, "b": 4, "c": 1}, {"a": 2, "b": 2}, {"a": 4}],
+    [
+        {"a": 1, "b": 10},
+        {"a": 10, "b": 10},
+        {"a": 3, "b": 4},
+        {"a": 4, "b": 4, "c": 1},
+        {"a": 2, "b": 2},
+        {"a": 4},
+        {"a": 10},
+    ],
     ids=str,
 )
 def test_figures_of_small_sets_are_finite(tmp_path, counts):
@@ -820,12 +834,13 @@ def test_figures_of_small_sets_are_finite(tmp_path, counts):
     if not judged:
         assert found == {}
         return
-    part = found["held out"]
-    assert part["train_clips"] + part["held_out_clips"] == sum(counts.values())
+    part = found["new sounds"]
+    chosen = {name for name, count in counts.items() if count > 4}  # have validation clips
+    assert part["train_clips"] + part["test_clips"] + len(chosen) * 2 == sum(counts.values())
     assert part["generated_clips"] == 4 * len(judged)  # of classes that something is held out of
-    assert ("class_accuracy" in part) == (len(judged) > 1 or len(counts) == 1)
-    assert {"distance_db", "nearest_training_db", "copied"} <= part.keys()
-    assert ("frechet" in part) == (part["held_out_clips"] > 1)
+    assert ("class_accuracy" in part) == (len(chosen) >= min(2, len(counts)))
+    assert {"distance_db", "nearest_learned_db", "copied"} <= part.keys()
+    assert ("frechet" in part) == (part["test_clips"] > 1)
 
 
 # Many clips, long clips
@@ -888,20 +903,20 @@ def test_the_number_of_threads_changes_nothing(tmp_path, monkeypatch):
 
 def test_figures_come_from_a_bounded_sample(tmp_path, monkeypatch):
     monkeypatch.setattr("audiogen.support.evaluation.JUDGED", {"train": 6, "held out": 3})
-    train, held_out = load_data(settings(save_classes(tmp_path, {"a": 30, "b": 5})))
+    parts = load_data(settings(save_classes(tmp_path, {"a": 30, "b": 5})))
     model, figures = Named(("a", "b")), []
     for _ in range(2):
         with pytest.warns(UserWarning, match="6 training clips and 3 held-out clips of each"):
-            figures.append(evaluate(model, train, held_out, per_class=4))
+            figures.append(evaluate(model, *parts, per_class=4))
     assert figures[0] == figures[1]
-    part = figures[0]["held out"]
-    assert (part["train_clips"], part["held_out_clips"]) == (6 + 4, 3 + 1)
+    part = figures[0]["new sounds"]
+    assert (part["train_clips"], part["test_clips"]) == (6 + 2, 3 + 1)
 
 
 def test_a_class_that_the_data_lacks_is_left_out_of_the_figures(tmp_path):
-    train, held_out = load_data(settings(save_classes(tmp_path, {"b": 10, "d": 10})))
-    part = evaluate(Named(("a", "b", "c", "d")), train, held_out, per_class=4)["held out"]
-    assert (part["generated_clips"], part["train_clips"]) == (8, 16)
+    parts = load_data(settings(save_classes(tmp_path, {"b": 10, "d": 10})))
+    part = evaluate(Named(("a", "b", "c", "d")), *parts, per_class=4)["new sounds"]
+    assert (part["generated_clips"], part["train_clips"]) == (8, 12)
 
 
 # From another folder
@@ -962,7 +977,7 @@ def test_few_snares_are_trained_on(audiogen, tmp_path):
         status, out, err = audiogen(
             "train", kind, "--data", tmp_path / "kit", "--steps", 2, "--out", tmp_path / kind
         )
-        assert (status, err) == (0, "") and "held-out clips | 1 |" in out, err
+        assert (status, err) == (0, "") and "test clips | 1 |" in out, err
         about = model_info(tmp_path / kind / "model.safetensors")["about"]
         assert about["data"] == "kit/" and str(tmp_path) not in json.dumps(about)
     for i, name in enumerate(("clap/a.wav", "rim/a.wav", "rim/b.wav"), 60):

@@ -530,9 +530,9 @@ def test_a_model_that_predicts_is_no_wavenet_for_that():
 
     sounds = make_sounds(("kick",), per_class=6, seed=0)
     figures = evaluate(
-        Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {"held out": sounds}, per_class=2
+        Forecaster(duration=0.5, rngs=nnx.Rngs(0)), sounds, {}, {"new": sounds}, per_class=2
     )
-    assert "bits" not in figures["held out"]
+    assert "bits" not in figures["new"]
 
 
 # ---- lists and arrays

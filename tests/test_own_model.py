@@ -162,7 +162,7 @@ def test_other_commands_take_it(run, trained, words):
     status, out, err = run(f"{command} --module my_model --model run {' '.join(rest)}")
     assert (status, err) == (0, "")
     if command == "evaluate":
-        figures = json.loads(Path("judged/evaluation.json").read_text())["held out"]
+        figures = json.loads(Path("judged/evaluation.json").read_text())["new sounds"]
         assert figures["distance_db"] > 0 and figures["generated_clips"] == 40
         assert "distance of reconstructions" in out
 

@@ -65,5 +65,6 @@ def test_a_folder_of_recordings_is_a_set_of_sounds(tmp_path):
     ]
     assert sounds.waveforms.shape[1] == 8000 and np.isfinite(sounds.waveforms).all()
     np.testing.assert_allclose(np.abs(sounds.waveforms).max(1), 0.9, atol=1e-3)
-    train, held_out = split_sounds(sounds)
-    assert len(train) + sum(map(len, held_out.values())) == len(sounds)
+    train, *held = split_sounds(sounds)
+    counts = [len(part) for parts in held for part in parts.values()]
+    assert len(train) + sum(counts) == len(sounds)

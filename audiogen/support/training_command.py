@@ -176,13 +176,9 @@ def train_command(args: Namespace) -> Iterator[str | Path]:
 # %% ../../nbs/support/training_command.ipynb #training-command-15
 def save_evaluation(out, figures):
     "Yield a table and a verdict for each test; write them, and the figures, to two files."
-    from audiogen.support.reports import metrics_table, verdict
+    from audiogen.support.reports import report
 
-    def section(name, part):
-        said = "\n".join(f"- {line}" for line in verdict(part))
-        return f"## {name.capitalize()}\n\n{metrics_table(part)}" + (f"\n\n{said}" if said else "")
-
-    text = "\n\n".join(section(name, part) for name, part in figures.items())
+    text = report(figures)
     yield text + "\n"
     yield save_text(out / "evaluation.md", text + "\n")
     yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
