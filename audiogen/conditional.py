@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['recipe', 'source_filter_recipe', 'ConditionalConfig', 'ConditionalVAE', 'conditional_conditions', 'told_sounds',
            'told_styles', 'told_encoding', 'conditional_model', 'fit_styles', 'resynthesize', 'encode_styles',
-           'sound_blocks', 'enough_steps']
+           'enough_steps']
 
 # %% ../nbs/11_conditional.ipynb #0005
 from collections.abc import Mapping
@@ -336,7 +336,9 @@ def resynthesize(
     Returns:
         waveforms, (n, num_samples), in [-1, 1]
     """
-    return sound_blocks(model, encode_styles(model, waveforms, labels, midi), labels, midi)
+    z = encode_styles(model, waveforms, labels, midi)
+    pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
+    return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #0058
 def encode_styles(
@@ -359,24 +361,6 @@ def encode_styles(
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
     midi = np.nan_to_num(midi).astype(np.float32)
     return in_blocks(feature_means, model, features, labels, midi, size=1024)
-
-# %% ../nbs/11_conditional.ipynb #0059
-def sound_blocks(
-    model: ConditionalVAE, z: ArrayLike, labels: ArrayLike, midi: ArrayLike
-) -> np.ndarray:
-    """Any number of sounds, in the memory that a few take.
-
-    Args:
-        model: the model that makes them
-        z: latent vectors, (n, latent_dim)
-        labels: numbers of the sounds' classes, (n,)
-        midi: pitches in MIDI numbers, NaN or 0 for none, (n,)
-
-    Returns:
-        waveforms, (n, num_samples), in [-1, 1]
-    """
-    pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
-    return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #recip10c
 def enough_steps(sounds: SoundSet) -> int | None:
