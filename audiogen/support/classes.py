@@ -32,6 +32,16 @@ def as_counts(values, name, each):
     "A tuple of up to 100 whole numbers from 1 on, from a list or a tuple."
     return as_tuple(values, name, partial(check_count, name=each))
 
+
+def as_range(values, name):
+    "A lowest and a highest number, from a list or a tuple; None stays None."
+    if values is None:
+        return None
+    ends = as_tuple(values, name, float)
+    if len(ends) != 2 or not ends[0] <= ends[1]:
+        raise ValueError(f"{name} is {ends}; want (lowest, highest)")
+    return ends
+
 # %% ../../nbs/support/classes.ipynb #classes-07
 def set_fields(config, *counts, **values):
     "Set checked fields of a frozen config; `counts` are names of whole numbers from 1 on."

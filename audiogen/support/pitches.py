@@ -30,6 +30,15 @@ def told_numbers(model, **conditions):
     told["pitch"] = xp.where(has_pitch, xp.nan_to_num(midi), 0).astype(np.float32)
     return told
 
+# %% ../../nbs/support/pitches.ipynb #22df6502
+def learned_by_all(midi, labels, pitched):
+    "The pitches that each class with a pitch has learned, (lowest, highest); None without any."
+    learned = [midi[labels == c] for c in np.flatnonzero(pitched)]
+    if not learned:
+        return None
+    low, high = max(m.min() for m in learned), min(m.max() for m in learned)
+    return (round(float(low), 2), round(float(high), 2)) if low <= high else None
+
 # %% ../../nbs/support/pitches.ipynb #pitches-09
 LEEWAY = 2  # semitones: in training, pitches are off by one or two
 
