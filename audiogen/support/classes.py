@@ -65,6 +65,12 @@ def basics_of(sounds):
         classes=tuple(sounds.classes),
     )
 
+# %% ../../nbs/support/classes.ipynb #98c53e93
+@partial(jax.jit, static_argnums=(1, 2))
+def random_classes(key, count, classes):
+    "Numbers of random classes, (count,)."
+    return jax.random.randint(key, count, 0, classes)
+
 # %% ../../nbs/support/classes.ipynb #classes-10
 def class_condition(classes: Sequence[str]) -> Condition:
     """What a model declares whose latent vectors belong to classes.
@@ -93,7 +99,7 @@ def draw_classes(
         numbers of classes, (count,)
     """
     if label is None:
-        return jax.random.randint(key, count, 0, len(model_classes(model)))
+        return random_classes(key, count, len(model_classes(model)))
     return jnp.broadcast_to(model.resolve(label=label)["label"], count)
 
 # %% ../../nbs/support/classes.ipynb #classes-13

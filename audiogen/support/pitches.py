@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .blocks import apply_compiled
 from .conditions import check_conditions
 
 # %% ../../nbs/support/pitches.ipynb #pitches-06
@@ -45,9 +46,9 @@ LEEWAY = 2  # semitones: in training, pitches are off by one or two
 # %% ../../nbs/support/pitches.ipynb #pitches-10
 def point_out_range(model, c, pitches, *, stacklevel=3):
     "Warn of the first pitch that is too far from those that a class learned."
-    learned = np.asarray(model.known_midi[c])
+    learned = np.asarray(model.known_midi[...])[c]
     pitches = np.asarray(pitches, np.float32)
-    nearest = np.asarray(model.nearest_learned(c, pitches))
+    nearest = np.asarray(apply_compiled(type(model).nearest_learned, model, c, pitches))
     moved = np.flatnonzero(nearest != pitches)
     if not len(moved):
         return
