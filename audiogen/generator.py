@@ -305,7 +305,11 @@ class AudioModel(nnx.Module):
 # %% ../nbs/01_generator.ipynb #0030
 @partial(nnx.jit, static_argnums=0)
 def compiled_mlp(sizes, rngs):
-    "An `mlp` whose weights come from a single draw, as LeCun's initializer scales them."
+    """An `mlp` in less time: one program draws all its weights.
+
+    Layer by layer, JAX would compile a program for each shape of weights. The distribution is that
+    of `nnx.Linear`: LeCun's truncated normal.
+    """
     return drawn_at_once(mlp(sizes, rngs), rngs)  # mlp's own draws are never compiled
 
 # %% ../nbs/01_generator.ipynb #0031
