@@ -325,7 +325,7 @@ class SimpleAudioGenerator(AudioModel):
         rngs: its `params` stream is used
 
     Raises:
-        ValueError: when a setting is out of range, or takes more memory than is free
+        ValueError: when a setting is out of range, or takes more memory than the machine has
     """
 
     def __init__(
@@ -343,10 +343,7 @@ class SimpleAudioGenerator(AudioModel):
         self.generator = compiled_mlp(self.config.layer_sizes, check_rngs(rngs))
 
     def __call__(self, z: ArrayLike) -> jax.Array:  # (..., latent_dim) -> (..., num_samples)
-        z = check_latent(z, self)
-        count = z.size // self.latent_dim
-        check_memory(8 * count * max(self.config.layer_sizes), f"a batch of {count:,} waveforms")
-        return self.generator(z)
+        return self.generator(check_latent(z, self))
 
 # %% ../nbs/01_generator.ipynb #0049
 def save_model(
