@@ -89,9 +89,7 @@ _Shipped = Literal[
     "vae",
     "vae-instruments",
     "wavenet",
-    "wavenet-hour",
     "wavenet-minute",
-    "wavenet-nine",
 ]
 
 

@@ -9,13 +9,14 @@ import jax
 import numpy as np
 from swift_f0 import SwiftF0
 
-from audiogen.conditional import encode_styles, sound_blocks
+from audiogen.conditional import encode_styles
 from audiogen.generator import load_model, synthesize
 from audiogen.source_filter import pulse_train
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.support.clips import together
 from audiogen.support.evaluation import evaluate
 from audiogen.support.pitch import estimate_f0_hz, pitch_error_cents
+from audiogen.support.rendering import render
 from audiogen.support.reports import FIGURES
 from audiogen.support.words import sample_styles
 from audiogen.waveform import repitch
@@ -72,6 +73,7 @@ def neighbours(model, train, part):
     steps = np.where(other, np.abs(known.midi - part.midi[:, None]), np.inf)[kept]
     part, near = part[kept], known[steps.argmin(1)]
     z = encode_styles(model, near.waveforms, near.labels, near.midi)
+    made = np.stack([*render(model, z, label=part.labels, pitch=part.midi)])
     moved = np.stack(
         [
             repitch(x, shift, sample_rate=train.sample_rate)
@@ -79,7 +81,7 @@ def neighbours(model, train, part):
         ]
     )
     return {
-        "neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)),
+        "neighbour_db": distance(part.waveforms, made),
         "neighbour_db/resampled": distance(part.waveforms, moved),
         "neighbour_db/copied as it is": distance(part.waveforms, near.waveforms),
     }
@@ -105,7 +107,8 @@ def pitches(model, train, seed):
     c, midi = train.labels[chosen].astype(np.int32), train.midi[chosen].astype(np.float32)
     if "program" not in train.details:
         midi = np.resize(between, 120).astype(np.float32)
-    x = sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
+    z = sample_styles(model, jax.random.key(seed), c, midi)
+    x = np.stack([*render(model, z, label=c, pitch=midi)])
     ours = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi))
     found = {
         "pitch_cents": np.nanmedian(ours),
