@@ -266,6 +266,13 @@ def test_words_without_effect_are_declared_when_asked_for():
         )
 
 
+def test_an_untrained_model_is_told_words_and_warns_that_they_change_nothing():
+    model = small_model("conditional")
+    for label in SMALL["classes"]:
+        with pytest.warns(UserWarning, match=f"'short' has no clear effect on {label}"):
+            assert np.isfinite(model.generate(rngs=nnx.Rngs(0), label=label, words="short")).all()
+
+
 def test_of_the_styles_that_a_word_chooses_from_the_first_is_the_one_without():
     model, c, midi = load_model("conditional"), np.array([6, 7]), np.array([60.0, 55.0])
     key = jax.random.key(2)

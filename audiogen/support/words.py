@@ -295,7 +295,8 @@ def word_sounds(
     """
     number = model.config.classes.index(label)
     pitched = model.config.pitched[number]
-    midi = round(float(np.median(model.known_midi[number]))) if pitched else 0
+    learned = round(float(np.median(model.known_midi[number]))) or 60  # before training it is 0
+    midi = learned if pitched else 0
     told = dict(label=label, pitch=midi) if pitched else dict(label=label)
     c, pitches = np.full(count, number), np.full(count, midi, np.float32)
     z = draw_styles(model, key, c, pitches)
