@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from swift_f0 import SwiftF0
 
-from audiogen.conditional import encode_styles, sound_blocks
+from audiogen.conditional import encode_styles
 from audiogen.generator import load_model, synthesize
 from audiogen.stft import multi_resolution_stft_distance
 from audiogen.support.evaluation import evaluate
 from audiogen.support.pitch import estimate_f0_hz, pitch_error_cents
+from audiogen.support.rendering import render
 from audiogen.support.words import sample_styles
 from audiogen.waveform import repitch
 
@@ -66,6 +67,7 @@ def neighbours(model, train, part):
     same = train.details["program"] == part.details["program"][:, None]
     near = np.where(same, np.abs(train.midi - part.midi[:, None]), np.inf).argmin(1)
     z = encode_styles(model, train.waveforms[near], train.labels[near], train.midi[near])
+    made = np.stack([*render(model, z, label=part.labels, pitch=part.midi)])
     shifts = part.midi - train.midi[near]
     moved = np.stack(
         [
@@ -74,7 +76,7 @@ def neighbours(model, train, part):
         ]
     )
     return {
-        "neighbour_db": distance(part.waveforms, sound_blocks(model, z, part.labels, part.midi)),
+        "neighbour_db": distance(part.waveforms, made),
         "neighbour_db/resampled": distance(part.waveforms, moved),
     }
 
@@ -99,7 +101,8 @@ def pitches(model, train, seed):
     c, midi = train.labels[chosen].astype(np.int32), train.midi[chosen].astype(np.float32)
     if "program" not in train.details:
         midi = np.resize(between, 120).astype(np.float32)
-    x = sound_blocks(model, sample_styles(model, jax.random.key(seed), c, midi), c, midi)
+    z = sample_styles(model, jax.random.key(seed), c, midi)
+    x = np.stack([*render(model, z, label=c, pitch=midi)])
     ours = np.abs(pitch_error_cents(estimate_f0_hz(x, sample_rate=model.sample_rate), midi))
     found = {
         "pitch_cents": np.nanmedian(ours),

@@ -394,6 +394,31 @@ def test_the_second_model_of_a_shape_compiles_nothing(kind):
         assert np.abs(first - second).max() > 1e-3  # other weights, another answer
 
 
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("spectral", {}),
+        ("vae", dict(label="kick")),
+        ("conditional", dict(label="organ", pitch=60)),
+        ("conditional", dict(label="organ", words="short")),
+        ("wavenet", {}),
+    ],
+)
+def test_latent_vectors_are_drawn_by_a_few_programs(name, told):
+    model = load_model(name)
+    sample_latents(model, 22, rngs=nnx.Rngs(0), **told)  # what doesn't depend on the number
+    with counting_compilations() as compiled:
+        z = sample_latents(model, 23, rngs=nnx.Rngs(0), **told)
+    assert z.shape == (23, model.latent_dim)
+    assert len(compiled) <= 5, compiled
+
+
+def test_a_model_is_loaded_without_a_compiler():
+    with counting_compilations() as compiled:
+        load_model("vae-instruments")
+    assert compiled == []
+
+
 # ---- how sounds end
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from audiogen.generator import SimpleAudioGenerator, load_model, save_model
+from audiogen.support.commands import model_row
+from audiogen.support.store import model_info, shipped_models
 
 CONFIG = dict(sample_rate=1000, duration=0.016, latent_dim=3, hidden_dims=[4])
 
@@ -127,3 +129,15 @@ def test_other_weights(path):
             check_refusal(damaged, match=name)
     save(damaged, weights | {"two\nlines": np.zeros(1)})
     check_refusal(damaged, match="two")
+
+
+def test_a_file_that_does_not_say_which_pitches_were_learned(tmp_path):
+    info, weights = model_info("conditional"), load_file(shipped_models()["conditional"])
+    assert model_row("conditional")[2] == "47–79"
+    del info["config"]["learned_pitches"]
+    for condition in info["conditions"]:
+        del condition["learned"]
+    path = tmp_path / "earlier.safetensors"
+    save_file(weights, path, {"audiogen": json.dumps(info)})
+    assert load_model(path).config.learned_pitches is None
+    assert model_row(path)[2] == "12–120"

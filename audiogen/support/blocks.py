@@ -20,6 +20,12 @@ def apply_block(f, settings, graphdef, state, *arrays):
     "A function of a model and of arrays, which are one block of longer ones."
     return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
+# %% ../../nbs/support/blocks.ipynb #5a2b9701
+def apply_compiled(f, model, *arrays, **settings):
+    "f(model, *arrays, **settings), compiled once for each f and for settings that can be hashed."
+    graphdef, state = nnx.split(model)
+    return apply_block(f, tuple(settings.items()), graphdef, state, *arrays)
+
 # %% ../../nbs/support/blocks.ipynb #blocks-0038
 def in_blocks(
     f: Callable[..., jax.Array],

@@ -221,13 +221,13 @@ def by_name(state):
 
 def stored_state(file, state):
     "The weights in an open safetensors file, in place of a model's state without numbers."
-    import jax.numpy as jnp
+    import jax
     from flax import nnx
 
     wanted = by_name(state)
     check_names(file, wanted.keys())
     weights = [
-        (place, w.replace(jnp.asarray(stored_array(file, name, w))))
+        (place, w.replace(jax.device_put(stored_array(file, name, w))))
         for name, (place, w) in wanted.items()
     ]
     return nnx.from_flat_state(weights)

@@ -7,6 +7,7 @@ __all__ = ['WORDS', 'read_words', 'words_without_pitch', 'powers', 'traits', 'sa
 
 # %% ../../nbs/support/words.ipynb #words-03
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from ..source_filter import FLOOR, FilterDecoder, comb, move_filter
+from .blocks import apply_compiled
 
 # %% ../../nbs/support/words.ipynb #words-06
 WORDS = {
@@ -162,13 +164,23 @@ def sample_styles(
     """
     weights, (near, stray) = read_words(words), jax.random.split(key)
     count = candidates if weights.any() else 1
-    c, midi = (jnp.repeat(jnp.asarray(a), count) for a in (c, midi))
-    which = jax.random.categorical(near, -jnp.abs(model.known_midi[c] - midi[:, None]))
+    c, midi, which = apply_compiled(remembered_near, model, near, c, midi, count=count)
     z = model.clouds.sample(stray, c, which=which, bandwidth=bandwidth)
     if count == 1:
         return z
-    measured = traits(model, z, c, midi).reshape(-1, count, 4)
-    scores = (
-        (measured - measured.mean(1, keepdims=True)) / (measured.std(1, keepdims=True) + 1e-6)
-    ) @ weights
-    return z.reshape(-1, count, model.latent_dim)[jnp.arange(len(scores)), scores.argmax(1)]
+    return best_fitting(z, traits(model, z, c, midi), weights, count=count)
+
+# %% ../../nbs/support/words.ipynb #7b5924c3
+def remembered_near(model, key, c, midi, *, count):
+    "Classes and pitches, each `count` times, and for each a remembered clip that is near the pitch."
+    c, midi = (jnp.repeat(jnp.asarray(a), count) for a in (c, midi))
+    return c, midi, jax.random.categorical(key, -jnp.abs(model.known_midi[c] - midi[:, None]))
+
+
+@partial(jax.jit, static_argnames="count")
+def best_fitting(z, measured, weights, *, count):
+    "Of each `count` latent vectors, the one whose traits fit the weights best."
+    measured = measured.reshape(-1, count, 4)
+    centred = measured - measured.mean(1, keepdims=True)
+    scores = (centred / (measured.std(1, keepdims=True) + 1e-6)) @ weights
+    return z.reshape(-1, count, z.shape[-1])[jnp.arange(len(scores)), scores.argmax(1)]
