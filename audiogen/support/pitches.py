@@ -46,9 +46,10 @@ LEEWAY = 2  # semitones: in training, pitches are off by one or two
 # %% ../../nbs/support/pitches.ipynb #pitches-10
 def point_out_range(model, c, pitches, *, stacklevel=3):
     "Warn of the first pitch that is too far from those that a class learned."
-    learned = np.asarray(model.known_midi[...])[c]
     pitches = np.asarray(pitches, np.float32)
-    nearest = np.asarray(apply_compiled(type(model).nearest_learned, model, c, pitches))
+    with jax.ensure_compile_time_eval():  # numbers, also where JAX traces the caller
+        learned = np.asarray(model.known_midi[...])[c]
+        nearest = np.asarray(apply_compiled(type(model).nearest_learned, model, c, pitches))
     moved = np.flatnonzero(nearest != pitches)
     if not len(moved):
         return

@@ -45,7 +45,8 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     path = Path(name)
     if path.is_dir() and not (path / "model.safetensors").is_file():
         raise ValueError(
-            f"{path}: no model.safetensors in this folder; want a finished training run's"
+            f"{path}: no model.safetensors in this folder; want a finished training run's, "
+            "or write it by save_model after train() in Python"
         )
     if path.is_dir():
         return path / "model.safetensors"
