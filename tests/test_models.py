@@ -473,7 +473,7 @@ def test_latent_vectors_are_drawn_by_a_few_programs(name, told):
 
 def test_a_model_is_loaded_without_a_compiler():
     with counting_compilations() as compiled:
-        load_model("vae-instruments")
+        load_model("spectral-instruments")
     assert compiled == []
 
 
