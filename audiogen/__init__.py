@@ -87,7 +87,6 @@ _Shipped = Literal[
     "spectral",
     "spectral-instruments",
     "vae",
-    "vae-instruments",
     "wavenet",
     "wavenet-minute",
 ]

@@ -53,7 +53,7 @@ from .support.loudness import at_loudness, ended, settle
 from .support.models import check_latent, check_rngs, signed
 from .support.pitches import LEEWAY, learned_by_all, told_in_range, told_numbers
 from .support.rendering import render
-from .support.words import WORDS, check_words, sample_styles
+from .support.words import WORDS, examine_words, sample_styles
 from .vae import feature_means
 from .waveform import seconds_to_samples
 
@@ -259,7 +259,7 @@ def told_styles(
     told = model.numbers(label=label, pitch=pitch)
     c, midi = (np.broadcast_to(told[name], count) for name in ("label", "pitch"))
     for number in np.unique(c):
-        check_words(words, model.config.classes[number], model.config.pitched[number])
+        examine_words(model, number, words)
     return sample_styles(model, key, c, midi, words=words)
 
 # %% ../nbs/11_conditional.ipynb #cond-22
