@@ -87,11 +87,8 @@ _Shipped = Literal[
     "spectral",
     "spectral-instruments",
     "vae",
-    "vae-instruments",
     "wavenet",
-    "wavenet-hour",
     "wavenet-minute",
-    "wavenet-nine",
 ]
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['recipe', 'source_filter_recipe', 'ConditionalConfig', 'ConditionalVAE', 'conditional_conditions', 'told_sounds',
            'told_styles', 'told_encoding', 'conditional_model', 'fit_styles', 'resynthesize', 'encode_styles',
-           'sound_blocks', 'enough_steps']
+           'enough_steps']
 
 # %% ../nbs/11_conditional.ipynb #0005
 from collections.abc import Mapping
@@ -31,7 +31,14 @@ from .spectral import Clouds, Fixed
 from .stft import num_frames
 from .support.blocks import in_blocks
 from .support.checks import check_count
-from .support.classes import as_tuple, basics_of, check_enough_clips, check_length, remember
+from audiogen.support.classes import (
+    as_range,
+    as_tuple,
+    basics_of,
+    check_enough_clips,
+    check_length,
+    remember,
+)
 from .support.clips import SoundSet
 from .support.conditions import Condition
 from .support.fitting import Recipe
@@ -44,9 +51,9 @@ from audiogen.support.learning import (
 )
 from .support.loudness import at_loudness, ended, settle
 from .support.models import check_latent, check_rngs, signed
-from .support.pitches import LEEWAY, told_in_range, told_numbers
+from .support.pitches import LEEWAY, learned_by_all, told_in_range, told_numbers
 from .support.rendering import render
-from .support.words import WORDS, check_words, sample_styles
+from .support.words import WORDS, examine_words, sample_styles
 from .vae import feature_means
 from .waveform import seconds_to_samples
 
@@ -59,6 +66,7 @@ class ConditionalConfig(FilterConfig):
         pool: frames that are averaged before a sound is encoded
         encoder_dim: width of the encoder's hidden layer
         pitched: which classes have a pitch, a flag for each
+        learned_pitches: those that each such class learned, (lowest, highest) in MIDI numbers
         beta: price of a nat, in units of the mean square of log-magnitudes
         sample_rate: samples per second (Hz)
         duration: length of a waveform (s)
@@ -77,11 +85,14 @@ class ConditionalConfig(FilterConfig):
     encoder_dim: int = 128
     pitched: tuple[bool, ...] = (True,)
     beta: float = 3e-4
+    learned_pitches: tuple[float, float] | None = None
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "pitched", as_tuple(self.pitched, "pitched", bool))
         object.__setattr__(self, "encoder_dim", check_count(self.encoder_dim, "encoder_dim"))
+        learned = as_range(self.learned_pitches, "learned_pitches")
+        object.__setattr__(self, "learned_pitches", learned)
         if len(self.pitched) != len(self.classes):
             counts = f"{len(self.pitched)} values for {len(self.classes)} classes"
             raise ValueError(f"pitched has {counts}; want one for each")
@@ -170,6 +181,7 @@ def conditional_conditions(config: ConditionalConfig) -> tuple[Condition, ...]:
     first = pitched[0] if pitched else config.classes[0]
     loudest, styles = "the level of the loudest 50 ms", "the style of the sound, in a few words"
     keys = dict(low=12, high=120, unit="(MIDI numbers)", default=60, example=60, only_for=pitched)
+    keys["learned"] = config.learned_pitches
     held = "how long a note is held; a sound without a pitch is cut, or followed by silence"
     times = dict(acts_on=("sounds",), low=1e-4, high=86400, unit="s", example=0.5)
     return (
@@ -247,7 +259,7 @@ def told_styles(
     told = model.numbers(label=label, pitch=pitch)
     c, midi = (np.broadcast_to(told[name], count) for name in ("label", "pitch"))
     for number in np.unique(c):
-        check_words(words, model.config.classes[number], model.config.pitched[number])
+        examine_words(model, number, words)
     return sample_styles(model, key, c, midi, words=words)
 
 # %% ../nbs/11_conditional.ipynb #cond-22
@@ -283,7 +295,7 @@ ConditionalVAE.resolve = told_in_range
 def conditional_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> ConditionalVAE:
     """An untrained model for a set of sounds.
 
-    It knows which classes have a pitch, and which bins of each class ring.
+    It knows which classes have a pitch, what pitches they learn, and which bins of each class ring.
 
     Args:
         sounds: clips to learn from, two or more of each class; their pitches are NaN or 0 where
@@ -301,7 +313,8 @@ def conditional_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> C
     midi = np.nan_to_num(sounds.midi)
     check_enough_clips(labels, classes)
     pitched = tuple(bool((midi[labels == c] > 0).all()) for c in range(len(classes)))
-    model = ConditionalVAE(rngs=rngs, pitched=pitched, **basics_of(sounds), **settings)
+    settings |= dict(pitched=pitched, learned_pitches=learned_by_all(midi, labels, pitched))
+    model = ConditionalVAE(rngs=rngs, **basics_of(sounds), **settings)
     some = [jnp.asarray(waveforms[labels == c][:64]) for c in range(len(classes))]
     model.steady[...] = jnp.stack(
         [steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)]
@@ -336,7 +349,9 @@ def resynthesize(
     Returns:
         waveforms, (n, num_samples), in [-1, 1]
     """
-    return sound_blocks(model, encode_styles(model, waveforms, labels, midi), labels, midi)
+    z = encode_styles(model, waveforms, labels, midi)
+    pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
+    return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #0058
 def encode_styles(
@@ -359,24 +374,6 @@ def encode_styles(
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
     midi = np.nan_to_num(midi).astype(np.float32)
     return in_blocks(feature_means, model, features, labels, midi, size=1024)
-
-# %% ../nbs/11_conditional.ipynb #0059
-def sound_blocks(
-    model: ConditionalVAE, z: ArrayLike, labels: ArrayLike, midi: ArrayLike
-) -> np.ndarray:
-    """Any number of sounds, in the memory that a few take.
-
-    Args:
-        model: the model that makes them
-        z: latent vectors, (n, latent_dim)
-        labels: numbers of the sounds' classes, (n,)
-        midi: pitches in MIDI numbers, NaN or 0 for none, (n,)
-
-    Returns:
-        waveforms, (n, num_samples), in [-1, 1]
-    """
-    pitch = np.where(np.nan_to_num(midi) > 0, midi, np.nan)
-    return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #recip10c
 def enough_steps(sounds: SoundSet) -> int | None:

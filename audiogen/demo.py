@@ -112,7 +112,7 @@ def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: i
         waveforms of that length, (..., t)
 
     Raises:
-        ValueError: when it's less than a sample, or takes more memory than is free
+        ValueError: when it's less than a sample, or takes more memory than the machine has
     """
     x = np.asarray(waveforms)
     if duration is None:

@@ -19,7 +19,6 @@ from audiogen.stft import (
     multi_resolution_stft_distance,
     spectrogram,
 )
-from .support.checks import check_memory
 from audiogen.support.clips import (
     SoundSet,
     check_batch,
@@ -66,11 +65,9 @@ def log_spectra(
         one row for each clip, (n, size of its spectrograms), float32
 
     Raises:
-        ValueError: when waveforms aren't a batch of finite samples, or their spectrograms need
-            more memory than is free
+        ValueError: when waveforms aren't a batch of finite samples
     """
     x = check_batch(waveforms, "log_spectra")
-    check_memory(40 * x.size * len(window_sizes), f"the spectrograms of {len(x):,} clips")
     return in_batches(_log_spectra, x, window_sizes=tuple(window_sizes), floor_db=floor_db)
 
 # %% ../nbs/06_metrics.ipynb #0020

@@ -223,7 +223,8 @@ def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
         the time by which the last sound has ended (s)
 
     Raises:
-        ValueError: when the song is longer than a day, or a note needs more memory than is free
+        ValueError: when the song is longer than a day, or a note needs more memory than the machine
+            has
     """
     end = max((note.start + note.seconds for note in notes), default=0.0)
     if end > LONGEST_SONG:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .support.checks import check_count, check_memory
+from .support.checks import check_count
 from .support.clips import SoundSet
 from .support.folders import fade_out, read_folder
 from .support.soundfonts import FLUIDR3, load_soundfont
@@ -141,11 +141,9 @@ def make_sounds(
         the clips, voice after voice, with their parameters in details
 
     Raises:
-        ValueError: when per_class is no whole number from 1 on, or the clips need more memory
-            than is free
+        ValueError: when per_class is no whole number from 1 on
     """
     n = len(voices) * check_count(per_class, "per_class")
-    check_memory(12 * n * duration * sample_rate, f"a set of {n:,} clips")
     settings = dict(sample_rate=sample_rate, duration=duration)
     waveforms, details = [], {name: np.full(n, np.nan) for v in voices for name in VOICES[v][1]}
     for i, voice in enumerate(voices):
@@ -188,7 +186,7 @@ def load_folder(
     Raises:
         FileNotFoundError: when the folder isn't there
         ValueError: when it holds no sound, the table of labels can't be used, or the clips need
-            more memory than is free
+            more memory than the machine has
     """
     clips = read_folder(folder, labels=labels, sample_rate=sample_rate, duration=duration)
     return SoundSet(**clips, sample_rate=sample_rate)
@@ -383,7 +381,7 @@ def load_sounds(
     Raises:
         FileNotFoundError: when the name is neither one of the words nor a folder, or there is no
             such soundfont
-        ValueError: when there is no sound in it, or the clips need more memory than is free
+        ValueError: when there is no sound in it, or the clips need more memory than the machine has
     """
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}
     if name in made:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from .generator import AudioModel, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
-from .support.blocks import in_blocks
+from .support.blocks import apply_compiled, in_blocks
 from .support.checks import check_memory
 from audiogen.support.classes import (
     as_counts,
@@ -34,7 +34,7 @@ from audiogen.support.classes import (
 from .support.clips import SoundSet
 from .support.conditions import Condition
 from .support.fitting import Recipe
-from .support.models import check_latent, check_rngs, signed
+from .support.models import check_fitted, check_latent, check_rngs, signed
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
@@ -208,12 +208,19 @@ class Clouds(nnx.Module):
         bandwidth: float = 0.2,
     ) -> jax.Array:
         "New latent vectors, (count, latent_dim), for numbers of classes, (count,)."
+        mean, kept, step = apply_compiled(Clouds.terms, self, key, c, which, bandwidth=bandwidth)
+        return mean + kept + step  # out here, since a compiled sum of products is rounded less
+
+    def terms(
+        self, key: jax.Array, c: jax.Array, which: jax.Array | None, *, bandwidth: float
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        "What new latent vectors are sums of: means, what is kept of known vectors, random steps."
         draw, how = jax.random.split(key)
         if which is None:
             which = jax.random.randint(draw, c.shape, 0, self.known.shape[1])
         start = self.known[c, which] - self.means[c]
         steps = jnp.einsum("nij,nj->ni", self.spreads[c], jax.random.normal(how, start.shape))
-        return self.means[c] + jnp.sqrt(1 - bandwidth**2) * start + bandwidth * steps
+        return self.means[c], jnp.sqrt(1 - bandwidth**2) * start, bandwidth * steps
 
 # %% ../nbs/08_spectral.ipynb #0033
 @signed
@@ -325,16 +332,6 @@ class SpectralGenerator(AudioModel):
         "Random latent vectors, (count, latent_dim), of a class, or of one class for each."
         which, how = jax.random.split(key)
         return self.latents.sample(how, draw_classes(self, which, count, label))
-
-# %% ../nbs/08_spectral.ipynb #chkfittd
-def check_fitted(space):
-    "Refuse a latent space without directions."
-    if not np.any(space.directions[...]):
-        raise ValueError(
-            "the latent space is not fitted, so no sound has a place in it; "
-            "build the model by spectral_model, or call fit_latents, or load a trained one"
-        )
-    return space
 
 # %% ../nbs/08_spectral.ipynb #0043
 def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> SpectralGenerator:

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike
 from audiogen.support.checks import (
     check_count,
     check_equal_lengths,
-    check_memory,
     safe_sqrt,
 )
 from .support.compiled import compiled
@@ -89,16 +88,12 @@ def frames(x: ArrayLike, *, window_size: int, hop_size: int, center: bool = True
         (..., frame, window_size)
 
     Raises:
-        ValueError: when x has no samples, hop_size is more than window_size, or memory is too
-            small
+        ValueError: when x has no samples, or hop_size is more than window_size
     """
     x = check_samples(x)
     n = num_frames(x.shape[-1], window_size=window_size, hop_size=hop_size, center=center)
     left = window_size // 2 if center else 0
     right = max(0, (n - 1) * hop_size + window_size - left - x.shape[-1])
-    check_memory(
-        8 * x.size // x.shape[-1] * n * window_size, f"a transform of {n:,} frames of {window_size}"
-    )
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(left, right)])
     return x[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)]
 

@@ -26,6 +26,7 @@ NAMES = [
     "slider",
     "explorer",
     "training",
+    "frechet",
     "quality",
     "steering",
     "wavenet",

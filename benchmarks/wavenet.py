@@ -21,6 +21,7 @@ from audiogen.support.files import audio_writer
 from audiogen.support.levels import code_levels, draw_codes, draw_noise
 from audiogen.wavenet import (
     WaveNet,
+    WaveNetConfig,
     clock_features,
     sample,
     silence,
@@ -35,8 +36,9 @@ from .memory import peak_mb
 from .quality import SEEDS, fit, rows
 from .training import jax_step, torch_step
 
+CROP = WaveNetConfig().receptive_field + WaveNetConfig().crop  # what a step of the recipe computes
 FIGURES = {
-    "bits": ("bits a sample of held-out clips", ".2f"),
+    "bits": ("bits a sample of test clips", ".2f"),
     "class_accuracy": ("class judged right", ".1%"),
     "diversity": ("diversity, of the training clips'", ".2f"),
     "copied": ("copied", ".1%"),
@@ -127,10 +129,10 @@ class TorchWaveNet(torch.nn.Module):
 
 
 def prepare(folder):
-    """Write a model and a batch of four stretches into a folder, after a comparison of the losses."""
+    """Write a model and a batch of four crops into a folder, after a comparison of the losses."""
     sounds = make_sounds(per_class=1, seed=SEED)
-    model = WaveNet(classes=sounds.classes, jitter=0, rngs=nnx.Rngs(SEED))
-    codes = wavenet_targets(model, sounds)["codes"][::2][:4, : model.config.crop]
+    model = WaveNet(classes=sounds.classes, jitter=0, crop=CROP, rngs=nnx.Rngs(SEED))
+    codes = wavenet_targets(model, sounds)["codes"][::2][:4, :CROP]
     batch = {"codes": codes, "label": sounds.labels[::2][:4].astype(np.int32)}
     ours = float(wavenet_loss(model, batch, jax.random.key(0))[0])
     for convolutions in (True, False):
@@ -238,7 +240,7 @@ def step_table(quick):
             for name in order.sample(list(times), len(times)):
                 times[name].append(alone("step", name, folder))
     text = (
-        "One step on four stretches of 1,024 samples: forward, loss, backward, clipping, Adam, moving average; ms. The losses are compared before. "
+        f"One step on four crops of {CROP:,} samples, all of which count here: forward, loss, backward, clipping, Adam, moving average; ms. The losses are compared before. "
         "PyTorch's network is built in two ways, from dilated convolutions and from linear layers on shifted arrays. Each runs in a process of its own, in turn."
     )
     lines = [
@@ -299,8 +301,10 @@ def quality_table(quick):
     ):
         runs = []
         for seed in seeds:
-            model, train, held_out, steps = fit("wavenet", "sounds", seed, length)
-            found = evaluate(model, train, held_out, seed=seed)
+            model, *parts, steps = fit(
+                "wavenet", "sounds", seed, length
+            )  # training, validation, test
+            found = evaluate(model, *parts, seed=seed)
             runs.append(found)
             notes.append(f"{length} s, seed {seed}: {steps:,}")
         for part in runs[0]:
@@ -310,7 +314,7 @@ def quality_table(quick):
     return Section(
         "wavenet: minutes of training",
         text,
-        ["training", "held out", "figure", "smallest – largest", "beside it"],
+        ["training", "test", "figure", "smallest – largest", "beside it"],
         lines,
     )
 

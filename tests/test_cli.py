@@ -24,6 +24,7 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from audiogen.generator import SimpleAudioGenerator, save_model
+from audiogen.support.cli import cli
 from audiogen.support.store import model_info, shipped_models
 from audiogen.waveform import save_audio, sine
 
@@ -84,6 +85,16 @@ def test_a_seed_stands_for_its_sounds(audiogen, tmp_path, command):
     a, b, c = (contents(tmp_path / out) for out in "abc")
     assert a == b and a.keys() == c.keys()
     assert len({*a.values(), *c.values()}) == 2 * len(a)
+
+
+def test_a_word_without_effect_is_one_line(tmp_path, monkeypatch, capsys):
+    words = ["generate", "--model", "conditional", "--label", "hat", "--words", "short", "--out"]
+    for effect in (True, False):
+        monkeypatch.setattr("audiogen.support.words.has_effect", lambda *_, effect=effect: effect)
+        assert cli([*words, str(tmp_path / str(effect))]) == 0
+        out, err = capsys.readouterr()
+        assert out.endswith("manifest.csv\n") and (err == "") == effect
+    assert is_one_line(err) and "audiogen: 'short' has no clear effect on hat" in err
 
 
 # The table beside the sounds

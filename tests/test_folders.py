@@ -838,7 +838,7 @@ def test_figures_of_small_sets_are_finite(tmp_path, counts):
     chosen = {name for name, count in counts.items() if count > 4}  # have validation clips
     assert part["train_clips"] + part["test_clips"] + len(chosen) * 2 == sum(counts.values())
     assert part["generated_clips"] == 4 * len(judged)  # of classes that something is held out of
-    assert ("class_accuracy" in part) == (len(chosen) >= min(2, len(counts)))
+    assert "class_accuracy" in part
     assert {"distance_db", "nearest_learned_db", "copied"} <= part.keys()
     assert ("frechet" in part) == (part["test_clips"] > 1)
 

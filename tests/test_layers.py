@@ -13,8 +13,8 @@ import audiogen
 REPO = Path(__file__).resolve().parents[1]
 CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
 # What guards and carries stands beneath the chapters, in this order …
-BENEATH = """docs checks windows compiled cache streams containers files tables figures conditions pitches models
-    blocks store states runs midi levels loudness""".split()
+BENEATH = """docs checks windows compiled blocks cache streams containers files tables figures conditions pitches
+    models store states runs midi loudness""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",
     "clips": "waveform",
@@ -31,6 +31,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "judge": "stft",
     "reports": "stft",
     "scoring": "metrics",
+    "levels": "metrics",
     "fitting": "training",
     "evaluation": "training",
     "words": "source_filter",

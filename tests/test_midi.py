@@ -655,7 +655,7 @@ def refused(capsys, *words):
 
 
 def test_play_refuses_before_it_writes(folder, capsys, monkeypatch):
-    memory = psutil.virtual_memory()._replace(available=16e9)  # bytes
+    memory = psutil.virtual_memory()._replace(total=16e9)  # bytes
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     song, out = folder / "song.mid", folder / "out"
     four_years = number(4 * 365_25 * 24 * 36 * 2) + bytes.fromhex(C)[1:]  # beats of half a second

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import multiprocessing
 import pickle
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 import jax
@@ -38,8 +39,16 @@ from audiogen.support.levels import bits_per_sample, mu_law_encode
 from audiogen.support.loudness import at_loudness, loudness
 from audiogen.support.mel import mel_spectrogram
 from audiogen.support.pitch import estimate_f0_hz, first_peak, pitch_error_cents, self_similarity
+from audiogen.support.rendering import model_classes
 from audiogen.support.store import shipped_models
-from audiogen.support.words import sample_styles, traits
+from audiogen.support.words import (
+    WORDS,
+    sample_styles,
+    traits,
+    word_effect,
+    word_sounds,
+    words_without_effect,
+)
 
 CONDITIONAL = ("conditional", "conditional-instruments")
 SMALL = dict(sample_rate=8000, duration=0.25, classes=("kick", "organ"))
@@ -228,6 +237,55 @@ def test_a_sound_without_a_pitch_is_as_long_as_it_is_told():
     assert shorter.shape == (1600,) and abs(shorter[-1]) < 0.01
 
 
+@pytest.mark.parametrize(
+    "name, label",
+    [(name, label) for name in CONDITIONAL for label in model_classes(load_model(name))],
+)
+def test_words_change_sounds_as_asked_or_are_declared_weak(name, label):
+    "Measured on sounds other than those that the declaration comes from."
+    model = load_model(name)
+    weak = words_without_effect(model, label)
+    strong = [word for word in WORDS if word not in weak]
+    assert strong and (model.config.pitched[model.config.classes.index(label)] or "pure" in weak)
+    found = word_sounds(model, label, ["", *strong], key=jax.random.key(1))
+    effects = {word: word_effect(word, found[""], found[word]) for word in strong}
+    assert all(share > 0.5 and moved > 0 for share, moved in effects.values()), effects
+
+
+def test_words_without_effect_are_declared_when_asked_for():
+    model = load_model("conditional")
+    weak = {label: words_without_effect(model, label) for label in ("kick", "brass")}
+    asked = [(label, word) for label in weak for word in ("short", "bright", "soft", "sharp")]
+    for label, word in asked:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model.generate(rngs=nnx.Rngs(0), label=label, words=word)
+        start = f"{word!r} has no clear effect on {label}: of 32 sounds, "
+        assert [str(each.message).startswith(start) for each in said] == [True] * (
+            word in weak[label]
+        )
+
+
+def test_an_untrained_model_is_told_words_and_warns_that_they_change_nothing():
+    model = small_model("conditional")
+    for label in SMALL["classes"]:
+        with pytest.warns(UserWarning, match=f"'short' has no clear effect on {label}"):
+            assert np.isfinite(model.generate(rngs=nnx.Rngs(0), label=label, words="short")).all()
+
+
+def test_of_the_styles_that_a_word_chooses_from_the_first_is_the_one_without():
+    model, c, midi = load_model("conditional"), np.array([6, 7]), np.array([60.0, 55.0])
+    key = jax.random.key(2)
+    plain, first = (
+        sample_styles(model, key, c, midi, **choice)
+        for choice in ({}, dict(words="short", candidates=1))
+    )
+    np.testing.assert_allclose(plain, first, atol=1e-6)
+    chosen = sample_styles(model, key, c, midi, words="short")
+    lengths = [traits(model, z, c, midi)[:, 0] for z in (chosen, plain)]
+    assert (lengths[0] <= lengths[1] + 1e-6).all()
+
+
 def test_words_in_a_song_reach_the_classes_that_they_fit():
     notes = [song.Note(0, 0.1, "kick"), song.Note(0, 0.1, "organ", 60.0)]
     plain, pure = (
@@ -392,6 +450,31 @@ def test_the_second_model_of_a_shape_compiles_nothing(kind):
     assert compiled == [] and first.shape == second.shape
     if kind in ("vae", "conditional"):
         assert np.abs(first - second).max() > 1e-3  # other weights, another answer
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("spectral", {}),
+        ("vae", dict(label="kick")),
+        ("conditional", dict(label="organ", pitch=60)),
+        ("conditional", dict(label="organ", words="short")),
+        ("wavenet", {}),
+    ],
+)
+def test_latent_vectors_are_drawn_by_a_few_programs(name, told):
+    model = load_model(name)
+    sample_latents(model, 22, rngs=nnx.Rngs(0), **told)  # what doesn't depend on the number
+    with counting_compilations() as compiled:
+        z = sample_latents(model, 23, rngs=nnx.Rngs(0), **told)
+    assert z.shape == (23, model.latent_dim)
+    assert len(compiled) <= 5, compiled
+
+
+def test_a_model_is_loaded_without_a_compiler():
+    with counting_compilations() as compiled:
+        load_model("spectral-instruments")
+    assert compiled == []
 
 
 # ---- how sounds end

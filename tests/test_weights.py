@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from audiogen.generator import SimpleAudioGenerator, load_model, save_model
+from audiogen.support.commands import model_row
+from audiogen.support.store import model_info, shipped_models
+from audiogen.training import train
 
 CONFIG = dict(sample_rate=1000, duration=0.016, latent_dim=3, hidden_dims=[4])
 
@@ -127,3 +130,28 @@ def test_other_weights(path):
             check_refusal(damaged, match=name)
     save(damaged, weights | {"two\nlines": np.zeros(1)})
     check_refusal(damaged, match="two")
+
+
+def test_a_file_that_does_not_say_which_pitches_were_learned(tmp_path):
+    info, weights = model_info("conditional"), load_file(shipped_models()["conditional"])
+    assert model_row("conditional")[2] == "47–79"
+    del info["config"]["learned_pitches"]
+    for condition in info["conditions"]:
+        del condition["learned"]
+    path = tmp_path / "earlier.safetensors"
+    save_file(weights, path, {"audiogen": json.dumps(info)})
+    assert load_model(path).config.learned_pitches is None
+    assert model_row(path)[2] == "12–120"
+
+
+def test_a_run_in_python_is_a_model_once_that_is_saved(tmp_path):
+    model, run = SimpleAudioGenerator(**CONFIG, rngs=nnx.Rngs(0)), tmp_path / "run"
+
+    def loss(model, batch, key):
+        return (model(batch["z"]) ** 2).mean(), {}
+
+    train(model, loss, [dict(z=np.ones((2, 3), np.float32))], out=run, steps=1)
+    with pytest.raises(ValueError, match="write it by save_model after train"):
+        load_model(run)
+    save_model(run / "model.safetensors", model)
+    np.testing.assert_array_equal(load_model(run)(np.ones(3)), model(np.ones(3)))

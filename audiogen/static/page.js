@@ -36,6 +36,16 @@ export function drawStyle({ arrays, config }, random, label, midi) {
   })
 }
 
+// Frames until a curve that rises from 0 to 1 reaches a share, with parts of a frame.
+function framesUntil(rising, share) {
+  let before = 0, frames = 0
+  for (const value of rising) {
+    frames += Math.min(1, Math.max(0, (share - before) / Math.max(value - before, 1e-9)))
+    before = value
+  }
+  return frames
+}
+
 // Length, brightness, attack and noise of a style, as its picture shows them.
 export function traits(decoder, z, label, midi) {
   const { harmonic, rest, bend } = decoder.curves(z, label, midi), { frames, bins, size, rate } = decoder
@@ -50,10 +60,11 @@ export function traits(decoder, z, label, midi) {
       tone += a; level[t] += power; spectrum[k] += power
     }
   }
-  const all = level.reduce((a, b) => a + b), frame = decoder.hop / rate
-  let sum = 0, length = 0
-  for (const power of level) if ((sum += power) < 0.9 * all) length++
-  return [frame * length, Math.log2(spectrum.reduce((s, p, k) => s + p * k * rate / size, 0) / all / 1000), frame * level.indexOf(Math.max(...level)), 1 - tone / all]
+  const all = level.reduce((a, b) => a + b), frame = decoder.hop / rate, loudest = Math.max(...level)
+  let sum = 0, most = 0
+  const passed = level.map(power => (sum += power) / all), swell = level.map(power => Math.sqrt((most = Math.max(most, power)) / loudest))
+  const bright = Math.log2(spectrum.reduce((s, p, k) => s + p * k * rate / size, 0) / all / 1000)
+  return [frame * framesUntil(passed, 0.9), bright, frame * (framesUntil(swell, 0.9) - framesUntil(swell, 0.1)), 1 - tone / all]
 }
 
 // How much of each trait some words ask for. The words that the model knows are listed in its file: pairs of opposites, a pair for each
@@ -72,6 +83,10 @@ export function weigh({ conditions }, words) {
 // yields after each.
 function* style(decoder, seed, label, midi, words) {
   const weights = weigh(decoder, words), random = randomFrom(64 * seed + label)
+  if (weights[3] && !decoder.config.pitched[label]) {
+    const [first] = words.toLowerCase().split(/[\s,]+/).filter(word => word && weigh(decoder, word)[3])
+    throw Error(`${decoder.config.classes[label]} has no pitch, and '${first}' says how harmonic a sound with a pitch shall be; leave it out`)
+  }
   if (!weights.some(w => w)) return drawStyle(decoder, random, label, midi)
   const styles = Array.from({ length: CANDIDATES }, () => drawStyle(decoder, random, label, midi)), measured = []
   for (const z of styles) {

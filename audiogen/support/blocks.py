@@ -20,6 +20,12 @@ def apply_block(f, settings, graphdef, state, *arrays):
     "A function of a model and of arrays, which are one block of longer ones."
     return f(nnx.merge(graphdef, state), *arrays, **dict(settings))
 
+# %% ../../nbs/support/blocks.ipynb #5a2b9701
+def apply_compiled(f, model, *arrays, **settings):
+    "f(model, *arrays, **settings), compiled once for each f and for settings that can be hashed."
+    graphdef, state = nnx.split(model)
+    return apply_block(f, tuple(settings.items()), graphdef, state, *arrays)
+
 # %% ../../nbs/support/blocks.ipynb #blocks-0038
 def in_blocks(
     f: Callable[..., jax.Array],
@@ -49,3 +55,13 @@ def in_blocks(
     for i in range(0, len(arrays[0]), size):
         found.append(np.asarray(apply(*(x[i : i + size] for x in arrays))))
     return np.concatenate(found)
+
+# %% ../../nbs/support/blocks.ipynb #39bc8bdd
+def as_matrix(x):
+    "All vectors as the rows of one matrix, which XLA multiplies faster than a stack of matrices."
+    return x.reshape(-1, x.shape[-1])
+
+
+def cut(x, start, length):
+    "So many samples of each clip, from start (b,) on: (b, t, …) -> (b, length, …)."
+    return jax.vmap(partial(jax.lax.dynamic_slice_in_dim, slice_size=length))(x, start)

@@ -44,14 +44,14 @@ def check_sample_rate(sample_rate: float) -> int:
 
 # %% ../../nbs/support/checks.ipynb #checks-07
 def check_memory(num_bytes: float, what: str) -> None:
-    "Refuse, before it's tried, a request for more memory than the machine has free."
+    "Refuse, before it's tried, a request for more memory than the machine has."
     import psutil
 
-    free = psutil.virtual_memory().available
-    if num_bytes > free:
+    total = psutil.virtual_memory().total  # the same whatever else is running
+    if num_bytes > total:
         raise ValueError(
             f"{what} needs {num_bytes / 1e9:,.1f} GB; "
-            f"this machine has {free / 1e9:,.1f} GB free; ask for less"
+            f"this machine has {total / 1e9:,.1f} GB; ask for less"
         )
 
 # %% ../../nbs/support/checks.ipynb #checks-08

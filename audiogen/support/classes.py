@@ -32,6 +32,16 @@ def as_counts(values, name, each):
     "A tuple of up to 100 whole numbers from 1 on, from a list or a tuple."
     return as_tuple(values, name, partial(check_count, name=each))
 
+
+def as_range(values, name):
+    "A lowest and a highest number, from a list or a tuple; None stays None."
+    if values is None:
+        return None
+    ends = as_tuple(values, name, float)
+    if len(ends) != 2 or not ends[0] <= ends[1]:
+        raise ValueError(f"{name} is {ends}; want (lowest, highest)")
+    return ends
+
 # %% ../../nbs/support/classes.ipynb #classes-07
 def set_fields(config, *counts, **values):
     "Set checked fields of a frozen config; `counts` are names of whole numbers from 1 on."
@@ -54,6 +64,12 @@ def basics_of(sounds):
         duration=np.shape(sounds.waveforms)[-1] / sounds.sample_rate,
         classes=tuple(sounds.classes),
     )
+
+# %% ../../nbs/support/classes.ipynb #98c53e93
+@partial(jax.jit, static_argnums=(1, 2))
+def random_classes(key, count, classes):
+    "Numbers of random classes, (count,)."
+    return jax.random.randint(key, count, 0, classes)
 
 # %% ../../nbs/support/classes.ipynb #classes-10
 def class_condition(classes: Sequence[str]) -> Condition:
@@ -83,7 +99,7 @@ def draw_classes(
         numbers of classes, (count,)
     """
     if label is None:
-        return jax.random.randint(key, count, 0, len(model_classes(model)))
+        return random_classes(key, count, len(model_classes(model)))
     return jnp.broadcast_to(model.resolve(label=label)["label"], count)
 
 # %% ../../nbs/support/classes.ipynb #classes-13

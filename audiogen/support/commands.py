@@ -168,7 +168,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 # %% ../../nbs/support/commands.ipynb #commands-23
 MODEL_COLUMNS = {  # of the table of models: heading, what it says of model_info's dictionary
     "classes": lambda info: shortened(listed_condition(info, "class").get("choices", ())),
-    "pitch (MIDI)": lambda info: "{low:g}–{high:g}".format(**listed_condition(info, "pitch")),
+    "pitch (MIDI)": lambda info: pitch_range(listed_condition(info, "pitch")),
     "sample rate": lambda info: f"{info['config']['sample_rate']:,} Hz",
     "length": lambda info: f"{info['config']['duration']:g} s",
     "parameters": lambda info: f"{info['parameters']:,}",
@@ -181,6 +181,12 @@ MODEL_COLUMNS = {  # of the table of models: heading, what it says of model_info
 def listed_condition(info, kind):
     "The condition of that kind that a file lists, or an empty dictionary."
     return next((c for c in info["conditions"] or () if c["kind"] == kind), {})
+
+
+def pitch_range(condition):
+    "The pitches that a model was taught; if its file doesn't say, those that one may ask for."
+    low, high = condition.get("learned") or (condition["low"], condition["high"])
+    return f"{low:.0f}–{high:.0f}"
 
 
 def shortened(names):

@@ -47,6 +47,7 @@ class Condition:
         default: what it is when nothing is said; None: up to the model
         example: a usual value, where a control begins; the middle if None
         only_for: the classes that can be told so; all of them if None
+        learned: the numbers that it was taught, (lowest, highest); None if that isn't known
     """
 
     name: str
@@ -60,6 +61,7 @@ class Condition:
     default: float | str | None = None
     example: float | str | None = None
     only_for: tuple | None = None
+    learned: tuple[float, float] | None = None
 
     def __post_init__(self):
         check_declaration(self)

@@ -127,7 +127,7 @@ def evaluate(
     Args:
         model: the model to measure; it is asked for new sounds, and for reconstructions if it can
         train: clips that it learned from, without their augmentations
-        validation: {name: clips} by which things were chosen; they teach the judge
+        validation: {name: clips} by which things were chosen; they and train teach the judge
         test: {name: clips} to report on
         per_class: sounds to make up of each class; fewer, if there are more than 50 classes
         seed: decides their latent vectors, the clips that are chosen, and the judge

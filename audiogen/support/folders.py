@@ -352,7 +352,7 @@ def read_folder(
     Raises:
         FileNotFoundError: when the folder isn't there
         ValueError: when it holds no sound, the table of labels can't be used, copies have different
-            pitches, or the clips need more memory than is free
+            pitches, or the clips need more memory than the machine has
     """
     folder = Path(folder)
     if not folder.is_dir():

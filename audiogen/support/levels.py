@@ -181,10 +181,11 @@ def bits_of_block(model, codes, labels):
     return -mixture_log_prob(mixture, codes).mean(axis=-1) / np.log(2)
 
 # %% ../../nbs/support/levels.ipynb #levels-29
-def bit_figures(model, train, held_out):
-    "What held-out clips cost by a model, and by tables of counts of the training clips."
-    counted, codes = (np.asarray(mu_law_encode(x.waveforms)) for x in (train, held_out))
-    found = {"bits": float(bits_per_sample(model, held_out.waveforms, held_out.labels).mean())}
-    for order in (1, 0):
-        found[f"bits/order-{order} histogram"] = histogram_bits(counted, codes, order=order)
-    return found
+def bit_figures(model, train, test):
+    "What test clips cost by a model, with its interval, and by tables of counts of training clips."
+    from audiogen.support.scoring import mean_figure
+
+    counted, codes = (np.asarray(mu_law_encode(x.waveforms)) for x in (train, test))
+    tables = {f"order-{n} histogram": histogram_bits(counted, codes, order=n) for n in (1, 0)}
+    bits = bits_per_sample(model, test.waveforms, test.labels)
+    return mean_figure("bits", bits, test.recordings, tables)

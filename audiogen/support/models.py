@@ -172,3 +172,13 @@ def check_sounds(model, z, waveforms):
             f"{z.shape}; "
             f"want {wanted}: duration × sample_rate samples for each"
         )
+
+
+def check_fitted(space):
+    "Refuse a latent space without directions."
+    if not np.any(space.directions[...]):
+        raise ValueError(
+            "the latent space is not fitted, so no sound has a place in it; "
+            "build the model by spectral_model, or call fit_latents, or load a trained one"
+        )
+    return space

@@ -167,7 +167,10 @@ def condition_range(c):
     "The values of a condition, in words."
     if c["choices"]:
         return ", ".join(c["choices"])
-    return f"{c['low']:g} to {c['high']:g} {c['unit']}".rstrip()
+    limits = f"{c['low']:g} to {c['high']:g} {c['unit']}".rstrip()
+    if not c.get("learned"):
+        return limits
+    return "{}; learned: {:.0f} to {:.0f}".format(limits, *c["learned"])
 
 # %% ../../nbs/support/parser.ipynb #parser-21
 def add_play_command(commands, argv):

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .blocks import apply_compiled
 from .conditions import check_conditions
 
 # %% ../../nbs/support/pitches.ipynb #pitches-06
@@ -30,15 +31,25 @@ def told_numbers(model, **conditions):
     told["pitch"] = xp.where(has_pitch, xp.nan_to_num(midi), 0).astype(np.float32)
     return told
 
+# %% ../../nbs/support/pitches.ipynb #22df6502
+def learned_by_all(midi, labels, pitched):
+    "The pitches that each class with a pitch has learned, (lowest, highest); None without any."
+    learned = [midi[labels == c] for c in np.flatnonzero(pitched)]
+    if not learned:
+        return None
+    low, high = max(m.min() for m in learned), min(m.max() for m in learned)
+    return (round(float(low), 2), round(float(high), 2)) if low <= high else None
+
 # %% ../../nbs/support/pitches.ipynb #pitches-09
 LEEWAY = 2  # semitones: in training, pitches are off by one or two
 
 # %% ../../nbs/support/pitches.ipynb #pitches-10
 def point_out_range(model, c, pitches, *, stacklevel=3):
     "Warn of the first pitch that is too far from those that a class learned."
-    learned = np.asarray(model.known_midi[c])
     pitches = np.asarray(pitches, np.float32)
-    nearest = np.asarray(model.nearest_learned(c, pitches))
+    with jax.ensure_compile_time_eval():  # numbers, also where JAX traces the caller
+        learned = np.asarray(model.known_midi[...])[c]
+        nearest = np.asarray(apply_compiled(type(model).nearest_learned, model, c, pitches))
     moved = np.flatnonzero(nearest != pitches)
     if not len(moved):
         return

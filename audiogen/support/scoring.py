@@ -85,21 +85,19 @@ def pitch_figures(prefix, clips, test):
     )
 
 # %% ../../nbs/support/scoring.ipynb #ea456b89
-def teach_judge(validation, num_classes, seed):
-    "A judge of the validation clips' classes, and a function that numbers clips as it does."
-    known = [] if validation is None else np.unique(validation.labels)
-    if len(known) < min(2, num_classes):
-        return None
+def teach_judge(clips, seed):
+    "A function that says of which clips a judge taught on some knows the class; and those classes."
+    known = np.unique(clips.labels)
 
     def number(clips):
         return np.searchsorted(known, clips.labels)
 
-    settings = dict(sample_rate=validation.sample_rate, num_classes=len(known), seed=seed)
-    judge = train_judge(validation.waveforms, number(validation), **settings)
+    settings = dict(sample_rate=clips.sample_rate, num_classes=len(known), seed=seed)
+    judge = train_judge(clips.waveforms, number(clips), **settings)
 
-    def right(clips):
-        clips = clips[of_known(clips, known)]
-        return judged_right(judge, clips.waveforms, number(clips)), clips.recordings
+    def right(others):
+        others = others[of_known(others, known)]
+        return judged_right(judge, others.waveforms, number(others)), others.recordings
 
     return right, known
 
@@ -240,7 +238,7 @@ def evaluate_sounds(
 
     Args:
         train: training clips
-        validation: {name: clips} by which things were chosen; the judge is taught by all of them
+        validation: {name: clips} by which things were chosen; they and train teach the judge
         test: {name: clips} to report on
         learned: all that the model was trained on, its augmentations included; train if None
         reconstructions: {name: test clips as the model renders them, (n, t)}
@@ -263,9 +261,7 @@ def evaluate_sounds(
     sets, judge, answer = [*test.values(), *validation.values()], None, {}
     if generated is not None:
         sets.append(generated := check_generated(generated, train))
-        if validation:
-            everything = together([*validation.values()])
-            judge = teach_judge(everything, len(np.unique(train.labels)), seed)
+        judge = teach_judge(together([train, *validation.values()]), seed)
     if not test:
         return {}
     lengths = np.cumsum([len(part) for part in sets])

@@ -241,7 +241,7 @@ def load_soundfont(
     Raises:
         FileNotFoundError: when there is no such file
         ValueError: when it is no whole soundfont, when a package for it is missing, or when the
-            notes can't be asked for, are silent, or need more memory than is free
+            notes can't be asked for, are silent, or need more memory than the machine has
     """
     settings = dict(sample_rate=sample_rate, duration=duration)
     notes = render_soundfont(path, keys=keys, per_family=per_family, **settings)

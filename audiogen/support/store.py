@@ -45,7 +45,8 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     path = Path(name)
     if path.is_dir() and not (path / "model.safetensors").is_file():
         raise ValueError(
-            f"{path}: no model.safetensors in this folder; want a finished training run's"
+            f"{path}: no model.safetensors in this folder; want a finished training run's, "
+            "or write it by save_model after train() in Python"
         )
     if path.is_dir():
         return path / "model.safetensors"
@@ -221,13 +222,13 @@ def by_name(state):
 
 def stored_state(file, state):
     "The weights in an open safetensors file, in place of a model's state without numbers."
-    import jax.numpy as jnp
+    import jax
     from flax import nnx
 
     wanted = by_name(state)
     check_names(file, wanted.keys())
     weights = [
-        (place, w.replace(jnp.asarray(stored_array(file, name, w))))
+        (place, w.replace(jax.device_put(stored_array(file, name, w))))
         for name, (place, w) in wanted.items()
     ]
     return nnx.from_flat_state(weights)

@@ -89,6 +89,8 @@ def read_validation(path):
 
 def with_validation(figures, folder):
     "Figures, and before those of the first test the distances during training."
+    import numpy as np
+
     from audiogen.support.runs import read_log
 
     lines = read_validation(folder / "validation.jsonl")
@@ -96,9 +98,11 @@ def with_validation(figures, folder):
         return figures
     log, name = read_log(folder), next(iter(figures))
     seconds = [log[line["step"] - 1]["seconds"] if line["step"] else 0.0 for line in lines]
+    halves = [seconds[-1] / 2**k for k in range(5, -1, -1)]  # a few moments are enough
+    moments = {int(np.abs(np.subtract(seconds, half)).argmin()) for half in halves}
     found = {"validation_db": lines[-1]["distance_db"]}
-    for second, line in zip(seconds, lines):
-        found[f"validation_db/after {second:.3g} s"] = line["distance_db"]
+    for k in sorted(moments):
+        found[f"validation_db/after {seconds[k]:.3g} s"] = lines[k]["distance_db"]
     return figures | {name: found | figures[name]}
 
 # %% ../../nbs/support/training_command.ipynb #training-command-10
