@@ -601,6 +601,13 @@ def test_models_reach_another_process():
         assert x.tobytes() == make(model, z).tobytes()
 
 
+def test_a_model_can_be_read_by_whoever_may_read_other_files(tmp_path):
+    (tmp_path / "other").touch()
+    save_model(tmp_path / "m.safetensors", SimpleAudioGenerator(duration=0.5, rngs=nnx.Rngs(0)))
+    modes = [(tmp_path / name).stat().st_mode for name in ("m.safetensors", "other")]
+    assert modes[0] == modes[1]
+
+
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(ValueError, match="no config"):
         save_model(tmp_path / "m.safetensors", nnx.Linear(1, 1, rngs=nnx.Rngs(0)))

@@ -291,9 +291,9 @@ def story_of(model, *, conditions, about) -> str:
 # %% ../../nbs/support/store.ipynb #store-13
 def write_model(path, weights, story):
     "Write a model's file, whole or not at all."
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from audiogen.support.checks import atomic_path  # which takes JAX
 
     with atomic_path(path) as temporary:
-        save_file(weights, temporary, metadata={"audiogen": story})
+        temporary.write_bytes(save(weights, metadata={"audiogen": story}))  # its rights: as all files'
