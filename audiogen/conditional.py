@@ -385,7 +385,7 @@ def enough_steps(sounds: SoundSet) -> int | None:
     Returns:
         number of steps; None for as many as there is time for
     """
-    return 20_000 if "program" in sounds.details else None
+    return 6_000 if "program" in sounds.details else None
 
 
 recipe = Recipe(
