@@ -296,4 +296,6 @@ def write_model(path, weights, story):
     from audiogen.support.checks import atomic_path  # which takes JAX
 
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(weights, metadata={"audiogen": story}))  # its rights: as all files'
+        temporary.write_bytes(
+            save(weights, metadata={"audiogen": story})
+        )  # its rights: as all files'
