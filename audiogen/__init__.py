@@ -181,7 +181,9 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.players import *
     from .support.recordings import *
     from .support.rendering import *
+    from .support.reports import *
     from .support.runs import *
+    from .support.scoring import *
     from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *
