@@ -223,8 +223,7 @@ def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
         the time by which the last sound has ended (s)
 
     Raises:
-        ValueError: when the song is longer than a day, or a note needs more memory than the machine
-            has
+        ValueError: when the song is longer than a day, or a note needs too much memory
     """
     end = max((note.start + note.seconds for note in notes), default=0.0)
     if end > LONGEST_SONG:

@@ -63,15 +63,23 @@ def compared(figures, key, baseline):
 
 def learning_verdict(figures):
     "Has it learned more than its clips, and was it trained for too long?"
-    gain = figures.get("gain_db")
-    yield {
-        1: f"It has learned more than its clips: sounds that it never heard come out {gain or 0:.2f} dB "
-        "nearer than the nearest clip that it learned from.",
-        0: "Nothing shows that it has learned more than its clips: the nearest clip that it learned "
-        "from is about as near to a new sound. Train longer, or add recordings.",
-        -1: f"Copying would be nearer, by {-(gain or 0):.2f} dB: the nearest clip that it learned from is "
-        "nearer to a new sound than the model comes. Train longer, or take a larger latent vector.",
-    }.get(compared(figures, "gain_db", 0.0))
+    gain, sign = figures.get("gain_db"), compared(figures, "gain_db", 0.0)
+    if sign == 1:
+        yield (
+            "It has learned more than its clips: sounds that it never heard come out "
+            f"{gain:.2f} dB nearer than the nearest clip that it learned from."
+        )
+    elif sign == 0:
+        yield (
+            "Nothing shows that it has learned more than its clips: the nearest clip that it "
+            "learned from is about as near to a new sound. Train longer, or add recordings."
+        )
+    elif sign == -1:
+        yield (
+            f"Copying would be nearer, by {-gain:.2f} dB: the nearest clip that it learned from "
+            "is nearer to a new sound than the model comes. Train longer, or take a larger latent "
+            "vector."
+        )
     during = {k.split()[1]: v for k, v in figures.items() if k.startswith("validation_db/after ")}
     end = max(map(float, during), default=0)
     early = [s for s, d in during.items() if float(s) <= end / 2]
@@ -89,9 +97,9 @@ def sound_verdict(figures):
     if compared(figures, "copied", honest) == 1:
         count = figures["generated_clips"]
         yield (
-            f"{figures['copied'] * count:.0f} of {count:.0f} new sounds are as close to a sound that it "
-            f"learned from as a copy would be; of real new sounds it would be {honest * count:.0f}. "
-            "More, or more varied, recordings help."
+            f"{figures['copied'] * count:.0f} of {count:.0f} new sounds are as close to a sound "
+            "that it learned from as a copy would be; of real new sounds it would be "
+            f"{honest * count:.0f}. More, or more varied, recordings help."
         )
     real = figures.get("class_accuracy/test clips")
     if real is not None and real < 0.6:
@@ -101,16 +109,17 @@ def sound_verdict(figures):
         )
     elif compared(figures, "class_accuracy", real) == -1:
         yield (
-            f"Classes blur: the judge takes {figures['class_accuracy']:.0%} of its sounds for what they "
-            f"should be, and {real:.0%} of real ones."
+            f"Classes blur: the judge takes {figures['class_accuracy']:.0%} of its sounds for what "
+            f"they should be, and {real:.0%} of real ones."
         )
     if compared(figures, "diversity", 0.8) == -1:
         yield (
-            f"Sounds of a class are more alike than real ones: {figures['diversity']:.2f} of their "
-            "diversity."
+            "Sounds of a class are more alike than real ones: "
+            f"{figures['diversity']:.2f} of their diversity."
         )
-    if compared(figures, key := "pitch_within_50_cents", figures.get(f"{key}/test clips")) == -1:
-        yield f"{1 - figures[key]:.0%} of its notes are out of tune."
+    real = figures.get("pitch_within_50_cents/test clips")
+    if compared(figures, "pitch_within_50_cents", real) == -1:
+        yield f"{1 - figures['pitch_within_50_cents']:.0%} of its notes are out of tune."
 
 # %% ../../nbs/support/reports.ipynb #30165f90
 def verdict(figures: Mapping[str, float]) -> list[str]:

@@ -29,7 +29,7 @@ from .judge import log_mel_features, train_judge
 
 # %% ../../nbs/support/scoring.ipynb #c25902e2
 def figure_with(name, value, beside, sure=None):
-    "A figure, half of its interval and what stands beside it, as entries; None and NaN are left out."
+    "A figure, half its interval and what stands beside it, as entries; without None and NaN."
     entries = {name: value, f"{name}/±": sure}
     entries |= {f"{name}/{key}": number for key, number in beside.items()}
     return {
@@ -135,7 +135,8 @@ def diversity_figures(train, test, generated, seed):
         return {}
     some = dict(max_clips=30, seed=seed)
     usual = distances_within(train[np.isin(train.labels, made.labels)], "train", **some)
-    usual = {k: mean for k, pairs in usual.items() if (mean := mean_within(*pairs))}
+    usual = {k: mean_within(*pairs) for k, pairs in usual.items()}
+    usual = {k: mean for k, mean in usual.items() if mean}  # not all alike
     ours = distances_within(made, "generated", **some)
     if not usual:
         return {}
@@ -143,7 +144,8 @@ def diversity_figures(train, test, generated, seed):
     def of_classes(pairs, kept=None):
         return {k: mean_within(*pairs[k], kept) / d for k, d in usual.items() if k in pairs}
 
-    least = min((each := of_classes(ours)), key=each.get)
+    each = of_classes(ours)
+    least = min(each, key=each.get)
     beside = {f"least: {train.classes[least]}": each[least]} if len(each) > 1 else {}
     if real is not None:
         theirs = of_classes(distances_within(real, "test", **some))
@@ -189,7 +191,8 @@ def copy_figures(near, test, validation, generated):
     theirs = near["test"], test.labels
     ours = are_copies(near["generated"], generated.labels, *theirs)
     beside = {"test clips": 0.05}
-    if validation is not None and (known := np.isin(validation.labels, test.labels)).any():
+    known = np.isin([] if validation is None else validation.labels, test.labels)
+    if known.any():
         honest = are_copies(near["validation"][known], validation.labels[known], *theirs)
         beside = {"validation clips": honest.mean()} | beside
     medians = np.median(near["generated"]), {"test clips": np.median(near["test"])}
@@ -260,7 +263,8 @@ def evaluate_sounds(
     validation = {name: check_clips(part, name, like=train) for name, part in validation.items()}
     sets, judge, answer = [*test.values(), *validation.values()], None, {}
     if generated is not None:
-        sets.append(generated := check_generated(generated, train))
+        generated = check_generated(generated, train)
+        sets.append(generated)
         judge = teach_judge(together([train, *validation.values()]), seed)
     if not test:
         return {}
@@ -271,7 +275,8 @@ def evaluate_sounds(
     for name, part in test.items():
         figures = counts | {"test_clips": len(part)}
         figures |= distance_figures(train, part, tested[name], (reconstructions or {}).get(name))
-        if generated is not None and (kept := np.isin(generated.labels, part.labels)).any():
+        kept = np.isin([] if generated is None else generated.labels, part.labels)
+        if kept.any():
             nears = dict(test=tested[name], generated=near[-1][kept], validation=chosen.get(name))
             some = train, validation.get(name), part, generated[kept]
             figures |= generated_figures(*some, nears, judge, seed)
