@@ -240,10 +240,21 @@ def draw_styles(model, key, c, midi, *, candidates=32, bandwidth=0.1):
     return z.reshape(candidates, -1, model.latent_dim)
 
 
+@jax.jit
+def best_fitting(z, measured, weights):
+    "Of styles (candidates, n, latent_dim) with traits (candidates, n, 4) those that fit weights."
+    scores = (measured - measured.mean(0)) / (measured.std(0) + 1e-6) @ weights
+    return z[scores.argmax(0), jnp.arange(z.shape[1])]
+
+
 def best_styles(z, measured, words):
     "Of styles (candidates, n, latent_dim) with traits (candidates, n, 4) those that fit words."
-    scores = (measured - measured.mean(0)) / (measured.std(0) + 1e-6) @ read_words(words)
-    return z[scores.argmax(0), jnp.arange(z.shape[1])]
+    return best_fitting(z, measured, read_words(words))
+
+
+def compiled_traits(model, z, c, midi):
+    "The traits of styles, by one compiled program."
+    return apply_compiled(traits, model, z, c, midi)
 
 # %% ../../nbs/support/words.ipynb #b3da0c82
 def sample_styles(
@@ -275,8 +286,8 @@ def sample_styles(
     if not read_words(words).any():
         return draw_styles(model, key, c, midi, candidates=1, bandwidth=bandwidth)[0]
     z = draw_styles(model, key, c, midi, candidates=candidates, bandwidth=bandwidth)
-    c, midi = (jnp.broadcast_to(jnp.asarray(a), z.shape[:2]) for a in (c, midi))
-    return best_styles(z, traits(model, z, c, midi), words)
+    c, midi = (np.broadcast_to(np.asarray(a), z.shape[:2]) for a in (c, midi))
+    return best_styles(z, compiled_traits(model, z, c, midi), words)
 
 # %% ../../nbs/support/words.ipynb #45d60d24
 def word_sounds(
