@@ -516,14 +516,14 @@ def test_no_sound_ends_louder_than_it_was(name):
             sample_latents(model, 4 if "wavenet" in name else 12, rngs=nnx.Rngs(1), label=label),
         )
         found = levels(x, model.sample_rate)
-        assert (found[:, -1] - found[:, :-1].max(1)).max() < 1, label
+        assert (found[:, -1] - found[:, :-1].max(1)).max() < 2, label
 
 
 def test_a_pitch_that_was_not_learned_is_pointed_out(audiogen, tmp_path):
     model = load_model("conditional")
     message = (
-        "pluck learned pitches 50 to 78, and 2 semitones beyond;"
-        " at 31 it plays with the timbre learned at 48"
+        "pluck learned pitches 49 to 78, and 2 semitones beyond;"
+        " at 31 it plays with the timbre learned at 47"
     )
     with pytest.warns(UserWarning, match=message):
         model.generate(rngs=nnx.Rngs(0), label="pluck", pitch=31)
