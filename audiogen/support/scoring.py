@@ -150,11 +150,13 @@ def diversity_figures(train, test, generated, seed):
     if real is not None:
         theirs = of_classes(distances_within(real, "test", **some))
         beside["test clips"] = np.mean([*theirs.values()]) if theirs else None
-    enough = np.bincount(made.labels).max() > 2  # to leave some out
-    sure = confidence(
-        lambda kept: np.mean([*of_classes(ours, kept).values()]), np.arange(len(made)), blocks=10
-    )
-    return figure_with("diversity", np.mean([*each.values()]), beside, sure if enough else None)
+    sure = None
+    if np.bincount(made.labels).max() > 2:  # enough to leave some out
+        groups = np.arange(len(made))
+        sure = confidence(
+            lambda kept: np.mean([*of_classes(ours, kept).values()]), groups, blocks=10
+        )
+    return figure_with("diversity", np.mean([*each.values()]), beside, sure)
 
 # %% ../../nbs/support/scoring.ipynb #33955661
 def frechet_figures(train, validation, test, generated, seed):

@@ -144,7 +144,9 @@ def train_run(
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
         model = load_model(folder, model_class=type(model))
         figures = evaluate(model, sounds, validation, test, seed=settings["seed"])
-        if settings["seconds"]:  # a run of so many steps has the same figures, however long it takes
+        if settings[
+            "seconds"
+        ]:  # a run of so many steps has the same figures, however long it takes
             figures = with_validation(figures, folder)
         about = run_facts(settings, folder, figures)
         save_model(folder / "model.safetensors", model, half=True, about=about)
