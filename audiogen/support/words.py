@@ -240,21 +240,15 @@ def draw_styles(model, key, c, midi, *, candidates=32, bandwidth=0.1):
     return z.reshape(candidates, -1, model.latent_dim)
 
 
-@jax.jit
-def best_fitting(z, measured, weights):
+def best_styles(z, measured, weights):
     "Of styles (candidates, n, latent_dim) with traits (candidates, n, 4) those that fit weights."
     scores = (measured - measured.mean(0)) / (measured.std(0) + 1e-6) @ weights
     return z[scores.argmax(0), jnp.arange(z.shape[1])]
 
 
-def best_styles(z, measured, words):
-    "Of styles (candidates, n, latent_dim) with traits (candidates, n, 4) those that fit words."
-    return best_fitting(z, measured, read_words(words))
-
-
-def compiled_traits(model, z, c, midi):
-    "The traits of styles, by one compiled program."
-    return apply_compiled(traits, model, z, c, midi)
+def fitting_styles(model, z, c, midi, weights):
+    "Of styles (candidates, n, latent_dim) those that fit weights."
+    return best_styles(z, traits(model, z, c, midi), weights)
 
 # %% ../../nbs/support/words.ipynb #b3da0c82
 def sample_styles(
@@ -283,11 +277,12 @@ def sample_styles(
     Raises:
         ValueError: when a word is none of WORDS
     """
-    if not read_words(words).any():
+    weights = read_words(words)
+    if not weights.any():
         return draw_styles(model, key, c, midi, candidates=1, bandwidth=bandwidth)[0]
     z = draw_styles(model, key, c, midi, candidates=candidates, bandwidth=bandwidth)
     c, midi = (np.broadcast_to(np.asarray(a), z.shape[:2]) for a in (c, midi))
-    return best_styles(z, compiled_traits(model, z, c, midi), words)
+    return apply_compiled(fitting_styles, model, z, c, midi, weights)
 
 # %% ../../nbs/support/words.ipynb #45d60d24
 def word_sounds(
@@ -313,7 +308,7 @@ def word_sounds(
     z = draw_styles(model, key, c, pitches)
     many = (jnp.broadcast_to(jnp.asarray(a), z.shape[:2]) for a in (c, pitches))
     measured = traits(model, z, *many)
-    chosen = {word: best_styles(z, measured, word) for word in words}  # of "" the first
+    chosen = {word: best_styles(z, measured, read_words(word)) for word in words}  # of "" the first
     rate = model.sample_rate
     return {
         word: measure_sounds(synthesize(model, style, **told), sample_rate=rate)
