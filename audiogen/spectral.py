@@ -34,6 +34,7 @@ from audiogen.support.classes import (
 from .support.clips import SoundSet
 from .support.conditions import Condition
 from .support.fitting import Recipe
+from .support.loudness import settle
 from .support.models import check_fitted, check_latent, check_rngs, signed
 from .waveform import seconds_to_samples
 
@@ -315,7 +316,8 @@ class SpectralGenerator(AudioModel):
     def __call__(self, z: ArrayLike) -> jax.Array:
         "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
         L = self.draw(check_latent(z, self))
-        return to_waveform(L, num_samples=self.config.num_samples, **self.config.framing)
+        x = to_waveform(L, num_samples=self.config.num_samples, **self.config.framing)
+        return settle(x, self.config.window_size // 2)
 
     def encode(self, waveforms: ArrayLike) -> np.ndarray:
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."

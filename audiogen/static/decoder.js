@@ -237,12 +237,17 @@ export class Decoder {
     return peak > 1 ? y.map(v => v / peak) : y
   }
 
-  // Turn the end down, where two pieces of half a window are louder than the eight before them.
+  // Turn the end down, where two pieces of half a window are louder than the eight before them, wherever a piece begins.
   settle(y) {
-    const piece = this.size / 2, power = new Float64Array(10), start = y.length - 10 * piece
+    const piece = this.size / 2, start = y.length - 10 * piece
     if (start < 0) return
-    for (let i = start; i < y.length; i++) power[Math.floor((i - start) / piece)] += y[i] ** 2 / piece
-    const gain = Math.min(1, Math.sqrt((Math.max(...power.subarray(0, 8)) + 1e-12) / (Math.max(power[8], power[9]) + 1e-12)))
+    let power = 0, before = 0, end = 0
+    for (let i = 0; i < 10 * piece; i++) {
+      power += (y[start + i] ** 2 - (i < piece ? 0 : y[start + i - piece] ** 2)) / piece
+      if (i >= piece - 1 && i < 8 * piece) before = Math.max(before, power)
+      if (i >= 9 * piece - 1) end = Math.max(end, power)
+    }
+    const gain = Math.min(1, Math.sqrt((before + 1e-12) / (end + 1e-12)))
     for (let i = y.length - 3 * piece; i < y.length; i++) y[i] *= 1 - Math.min(1, (i - y.length + 3 * piece) / piece) * (1 - gain)
   }
 }
