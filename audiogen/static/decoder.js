@@ -237,14 +237,14 @@ export class Decoder {
     return peak > 1 ? y.map(v => v / peak) : y
   }
 
-  // Turn the end down, where two pieces of half a window are louder than the eight before them, wherever a piece begins.
+  // Turn the end down, where the last two pieces of half a window are louder than the seven before the one in which it is turned down.
   settle(y) {
     const piece = this.size / 2, start = y.length - 10 * piece
     if (start < 0) return
     let power = 0, before = 0, end = 0
     for (let i = 0; i < 10 * piece; i++) {
       power += (y[start + i] ** 2 - (i < piece ? 0 : y[start + i - piece] ** 2)) / piece
-      if (i >= piece - 1 && i < 8 * piece) before = Math.max(before, power)
+      if (i >= piece - 1 && i < 7 * piece) before = Math.max(before, power)
       if (i >= 9 * piece - 1) end = Math.max(end, power)
     }
     const gain = Math.min(1, Math.sqrt((before + 1e-12) / (end + 1e-12)))

@@ -48,8 +48,9 @@ def at_loudness(x: ArrayLike, level: ArrayLike, *, sample_rate: float) -> jax.Ar
 
 # %% ../../nbs/support/loudness.ipynb #loudness-10
 def settle(x: jax.Array, piece: int) -> jax.Array:
-    """Turn the end down, where the last two pieces are louder than the eight before them.
+    """Turn the end down, where the last two pieces are louder than what was before them.
 
+    Before them is the piece in which the sound is turned down, and seven more, which are measured.
     The level is that of the loudest stretch of one piece, wherever it begins: a low note's pulses
     lie too far apart for pieces that begin at fixed places.
 
@@ -66,9 +67,8 @@ def settle(x: jax.Array, piece: int) -> jax.Array:
     energy = jnp.cumsum(jnp.square(x[..., n - 10 * piece :]), -1)
     energy = jnp.pad(energy, [(0, 0)] * (x.ndim - 1) + [(1, 0)])
     power = (energy[..., piece:] - energy[..., :-piece]) / piece
-    before, end = power[..., : 7 * piece + 1].max(-1), power[..., 8 * piece :].max(-1)
+    before, end = power[..., : 6 * piece + 1].max(-1), power[..., 8 * piece :].max(-1)
     gain = jnp.sqrt((before + 1e-12) / (jnp.maximum(end, 0) + 1e-12))
-    # it fades in over the piece before
     part = np.clip((np.arange(n) - (n - 3 * piece)) / piece, 0, 1).astype(np.float32)
     return x * (1 - part * (1 - jnp.minimum(gain, 1)[..., None]))
 
