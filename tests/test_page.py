@@ -217,8 +217,8 @@ def test_words_choose_a_style(page):
         return np.log2(centroid_hz(sound, sample_rate=16000))
 
     octaves = [[brightness(words, seed) for words in ("dark", "", "bright")] for seed in range(8)]
-    assert (np.diff(octaves, axis=1) > 0).mean() > 0.75
-    assert (np.diff(np.median(octaves, 0)) > 0.07).all()
+    assert all(dark < bright for dark, _, bright in octaves)
+    assert (np.diff(np.mean(octaves, 0)) > 0.1).all()
     page.get_by_label("Words").fill("funky")
     page.keyboard.press("Enter")
     assert (
