@@ -26,7 +26,7 @@ from audiogen.generator import (
     vary_latent,
 )
 from .support.checks import atomic_path, check_count, check_memory
-from .support.figures import figure_png, player_html, png_html, wav_bytes
+from .support.figures import figure_png, player_html, png_html, sound_bytes
 from .support.pictures import generate_spectrogram
 from .support.players import visualize_waveforms
 from .support.sliders import live_picture, make_controls, make_widget
@@ -224,7 +224,7 @@ def demo_files(
     pictures.append(png(generate_spectrogram(sounds["walk"], sample_rate, title="walk")))
     yield from zip(("sounds.png", "variations.png", "walk.png"), pictures)
     for name, x in sounds.items():
-        yield f"{name}.wav", wav_bytes(x, sample_rate=sample_rate)
+        yield f"{name}.wav", sound_bytes(x, sample_rate=sample_rate)
     shown = titled, varied, {"walk": sounds["walk"]}
     sections = [section(*words, *seen) for words, *seen in zip(SECTIONS, pictures, shown)]
     body = [f"<p>{html.escape(note)}</p>" * bool(note), *sections]
@@ -370,7 +370,7 @@ def sliders(model: AudioModel, *, latent_sliders: int = 4) -> "VBox":
         audio.autoplay = change is not None  # silent until the first move
         picture = draw(x, window.value, hop.value)
         if change is None or change["owner"] not in (window, hop):
-            audio.value = wav_bytes(x, sample_rate=model.sample_rate)
+            audio.value = sound_bytes(x, sample_rate=model.sample_rate)
         image.value = picture
 
     for slider in (*controls.values(), *latent, window, hop):

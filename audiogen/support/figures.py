@@ -187,28 +187,27 @@ def visualize_spectrogram(
     return figure
 
 # %% ../../nbs/support/figures.ipynb #figures-20
-def wav_bytes(waveform: ArrayLike, *, sample_rate: int) -> bytes:
-    "The waveform, (t,) or (channels, t), as a 16-bit WAV file in memory."
+def sound_bytes(waveform: ArrayLike, *, sample_rate: int, format: str = "WAV") -> bytes:
+    "The waveform, (t,) or (channels, t), as a 16-bit sound file in memory: WAV or FLAC."
     import soundfile
 
-    x, file = check_waveform(waveform, clip=True), io.BytesIO()
-    soundfile.write(
-        file,
-        in_steps(x, "PCM_16").T,
-        check_sample_rate(sample_rate),
-        format="WAV",
-        subtype="PCM_16",
-    )
+    x = in_steps(check_waveform(waveform, clip=True), "PCM_16")
+    file, rate = io.BytesIO(), check_sample_rate(sample_rate)
+    soundfile.write(file, x.T, rate, format=format, subtype="PCM_16")
     return file.getvalue()
 
 # %% ../../nbs/support/figures.ipynb #figures-21
+FASTEST_FLAC_HZ = 655_350  # the format has no room for higher sample rates
+
+
 def player_html(waveform: ArrayLike, *, sample_rate: int, title: str = "sound") -> str:
     "The waveform as a player for a web page, with the sound inside."
-    data = base64.b64encode(wav_bytes(waveform, sample_rate=sample_rate)).decode()
+    kind = "flac" if sample_rate <= FASTEST_FLAC_HZ else "wav"
+    data = sound_bytes(waveform, sample_rate=sample_rate, format=kind.upper())
     return (
         f'<audio controls preload="metadata" aria-label="{html.escape(title)}" '
         'style="width:100%;min-width:8em" '
-        f'src="data:audio/wav;base64,{data}"></audio>'
+        f'src="data:audio/{kind};base64,{base64.b64encode(data).decode()}"></audio>'
     )
 
 # %% ../../nbs/support/figures.ipynb #figures-22
@@ -223,6 +222,15 @@ def png_html(png: bytes, *, alt) -> str:
     "The picture as an element for a web page, with the data inside."
     data = base64.b64encode(png).decode()
     return f'<img alt="{html.escape(alt)}" style="width:100%" src="data:image/png;base64,{data}">'
+
+# %% ../../nbs/support/figures.ipynb #figures-23b
+def describe(x: np.ndarray, title: str, sample_rate: int, *, plot: Callable[..., object]) -> str:
+    "What a picture of a sound shows, in words: for who can't see it."
+    name = getattr(getattr(plot, "func", plot), "__name__", "")
+    kind = name.removeprefix("plot_") if name.startswith("plot_") else "picture"
+    level = np.abs(np.atleast_2d(x)).max(0)
+    seconds, loudest = len(level) / sample_rate, int(level.argmax()) / sample_rate
+    return f"{kind} of {title}: {seconds:.2f} s long, loudest after {loudest:.2f} s"
 
 # %% ../../nbs/support/figures.ipynb #figures-25
 def listen_html(
@@ -250,7 +258,7 @@ def listen_html(
     def cell(x, title):
         figure = Figure(figsize=(4, 1.8), layout="constrained")
         plot(figure.subplots(), x[:show_samples], sample_rate)
-        picture = png_html(figure_png(figure), alt=f"{title}: picture")
+        picture = png_html(figure_png(figure), alt=describe(x, title, sample_rate, plot=plot))
         sound = player_html(x, sample_rate=sample_rate, title=title)
         caption = f"<figcaption>{html.escape(title)}</figcaption>"
         return f'<figure style="margin:0">{caption}{picture}{sound}</figure>'
