@@ -21,7 +21,7 @@ _chosen = {
     "waveform": """sine harmonic_tone chirp white_noise time_axis seconds_to_samples peak rms dbfs peak_normalize
         load_audio save_audio resample repitch plot_waveform""",
     "support.players": "visualize_waveforms play listen",
-    "support.files": "open_audio audio_writer",
+    "support.files": "recording open_audio audio_writer",
     "generator": """AudioModel SimpleAudioGenerator sample_latents vary_latent synthesize save_model
         load_model""",
     "support.conditions": "Condition",
