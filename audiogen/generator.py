@@ -68,7 +68,9 @@ def mlp(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
     Returns:
         (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
     """
-    layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), relu)]
+    layers = []
+    for a, b in zip(sizes, sizes[1:]):
+        layers += [nnx.Linear(a, b, rngs=rngs), relu]
     return nnx.Sequential(*layers[:-1], tanh)
 
 # %% ../nbs/01_generator.ipynb #0011
