@@ -7,6 +7,8 @@ __all__ = ['mlp', 'GeneratorConfig', 'sample_latents', 'vary_latent', 'synthesiz
            'save_model', 'load_model']
 
 # %% ../nbs/01_generator.ipynb #0005
+#| code-fold: true
+#| code-summary: "Imports of the module"
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -66,10 +68,14 @@ def mlp(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
     Returns:
         (..., sizes[0]) -> (..., sizes[-1]), in [-1, 1]
     """
-    layers = [f for a, b in zip(sizes, sizes[1:]) for f in (nnx.Linear(a, b, rngs=rngs), relu)]
+    layers = []
+    for a, b in zip(sizes, sizes[1:]):
+        layers += [nnx.Linear(a, b, rngs=rngs), relu]
     return nnx.Sequential(*layers[:-1], tanh)
 
 # %% ../nbs/01_generator.ipynb #0011
+#| code-fold: true
+#| code-summary: "GeneratorConfig"
 @dataclass(frozen=True)
 class GeneratorConfig:
     """The settings of a `SimpleAudioGenerator`.
@@ -111,18 +117,22 @@ class GeneratorConfig:
         return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:]))
 
 # %% ../nbs/01_generator.ipynb #0020
+#| code-fold: true
+#| code-summary: "The key of latent vectors"
 def _latent_key(model: nnx.Module, count: int, rngs: nnx.Rngs) -> jax.Array:
     "A key of its own for latent vectors, whatever else was drawn from the same one."
     check_sound_count(count)
     check_memory(8 * count * model.latent_dim, f"a batch of {count:,} latent vectors")
     return jax.random.fold_in(check_rngs(rngs).sample(), zlib.crc32(b"latent"))
 
-# %% ../nbs/01_generator.ipynb #0021
+
 @partial(jax.jit, static_argnums=1)
 def _normal(key, shape):
     return jax.random.normal(key, shape)
 
 # %% ../nbs/01_generator.ipynb #0024
+#| code-fold: true
+#| code-summary: "sample_latents"
 def sample_latents(
     model: nnx.Module, count: int, *, rngs: nnx.Rngs, **conditions: object
 ) -> jax.Array:
@@ -146,6 +156,8 @@ def sample_latents(
     return model.sample_latents(key, count, **conditions)
 
 # %% ../nbs/01_generator.ipynb #0025
+#| code-fold: true
+#| code-summary: "vary_latent"
 def vary_latent(
     model: nnx.Module,
     base_latent: ArrayLike,
@@ -173,12 +185,14 @@ def vary_latent(
     check_scale(scale)
     return base + scale * _normal(_latent_key(model, count, rngs), (count, model.latent_dim))
 
-# %% ../nbs/01_generator.ipynb #0027
+# %% ../nbs/01_generator.ipynb #0028
+#| code-fold: true
+#| code-summary: "synthesize"
 @partial(jax.jit, static_argnums=(0, 1))
 def _run(graphdef, lengths, state, z, numbers):
     return nnx.merge(graphdef, state)(z, **numbers, **dict(lengths))
 
-# %% ../nbs/01_generator.ipynb #0028
+
 def synthesize(model: nnx.Module, z: ArrayLike, **conditions: object) -> jax.Array:
     """Waveforms of latent vectors, by a compiled program.
 
@@ -202,12 +216,14 @@ def synthesize(model: nnx.Module, z: ArrayLike, **conditions: object) -> jax.Arr
         check_lengths(numbers, len(z))
     check_config(model)
     graphdef, state = nnx.split(model)
-    waveforms = _run(graphdef, lengths, state, z, numbers)
+    waveforms = _run(graphdef, lengths, state, z, numbers=numbers)
     if isinstance(model, AudioModel) and not lengths:
         check_sounds(model, z, waveforms)
     return waveforms
 
 # %% ../nbs/01_generator.ipynb #ifclass
+#| code-fold: true
+#| code-summary: "Check that it is a model"
 def check_model(model):
     "Refuse what isn't a model of this book."
     if not isinstance(model, AudioModel):
@@ -217,6 +233,8 @@ def check_model(model):
     return model
 
 # %% ../nbs/01_generator.ipynb #ifmodel
+#| code-fold: true
+#| code-summary: "AudioModel"
 @signed
 class AudioModel(nnx.Module):
     """What all models of this book can do.
@@ -303,6 +321,8 @@ class AudioModel(nnx.Module):
         save_model(path, self, half=half, about=about)
 
 # %% ../nbs/01_generator.ipynb #0030
+#| code-fold: true
+#| code-summary: "compiled_mlp"
 @partial(nnx.jit, static_argnums=0)
 def compiled_mlp(sizes, rngs):
     """An `mlp` in less time: one program draws all its weights.
@@ -346,6 +366,8 @@ class SimpleAudioGenerator(AudioModel):
         return self.generator(check_latent(z, self))
 
 # %% ../nbs/01_generator.ipynb #0049
+#| code-fold: true
+#| code-summary: "save_model"
 def save_model(
     path: str | os.PathLike[str],
     model: nnx.Module,
@@ -372,6 +394,8 @@ def save_model(
     write_model(path, weights, story)
 
 # %% ../nbs/01_generator.ipynb #0054
+#| code-fold: true
+#| code-summary: "load_model"
 def load_model(
     path: str | os.PathLike[str], *, model_class: type[nnx.Module] | None = None
 ) -> AudioModel:

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['seconds_to_samples', 'samples_to_seconds', 'time_axis', 'sine', 'harmonic_tone', 'chirp', 'white_noise', 'peak',
-           'rms', 'dbfs', 'peak_normalize', 'save_audio', 'resample', 'repitch', 'audio_blocks', 'load_audio',
+           'rms', 'dbfs', 'peak_normalize', 'save_audio', 'audio_blocks', 'load_audio', 'resample', 'repitch',
            'plot_waveform']
 
 # %% ../nbs/00_waveform.ipynb #0005
+#| code-fold: true
+#| code-summary: "Imports of the module"
 import math
 import os
 from collections.abc import Iterator
@@ -40,6 +42,8 @@ else:  # the name alone, so that nothing more is imported
     Axes = "Axes"
 
 # %% ../nbs/00_waveform.ipynb #0010
+#| code-fold: true
+#| code-summary: "seconds_to_samples"
 def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
     """Number of samples in `duration` seconds, rounded to the nearest.
 
@@ -60,6 +64,8 @@ def seconds_to_samples(duration: float, *, sample_rate: int) -> int:
     return round(samples)
 
 # %% ../nbs/00_waveform.ipynb #0016
+#| code-fold: true
+#| code-summary: "samples_to_seconds, time_axis"
 def samples_to_seconds(num_samples: int, *, sample_rate: int) -> float:
     """Duration of `num_samples` samples.
 
@@ -75,7 +81,7 @@ def samples_to_seconds(num_samples: int, *, sample_rate: int) -> float:
     """
     return num_samples / check_sample_rate(sample_rate)
 
-# %% ../nbs/00_waveform.ipynb #0017
+
 def time_axis(num_samples: int, *, sample_rate: int) -> np.ndarray:
     """The instant of each sample, from 0 on.
 
@@ -142,6 +148,8 @@ def harmonic_tone(
     return x
 
 # %% ../nbs/00_waveform.ipynb #0035
+#| code-fold: true
+#| code-summary: "chirp, white_noise"
 def chirp(
     start_hz: float, end_hz: float, *, duration: float, sample_rate: int, amplitude: float = 1.0
 ) -> np.ndarray:
@@ -161,7 +169,7 @@ def chirp(
     cycles = start_hz * t + (end_hz - start_hz) * t**2 / (2 * duration)
     return (amplitude * np.sin(2 * np.pi * cycles)).astype(np.float32)
 
-# %% ../nbs/00_waveform.ipynb #0036
+
 def white_noise(
     *, duration: float, sample_rate: int, amplitude: float = 1.0, rng: np.random.Generator
 ) -> np.ndarray:
@@ -180,6 +188,8 @@ def white_noise(
     return (amplitude * rng.uniform(-1, 1, n)).astype(np.float32)
 
 # %% ../nbs/00_waveform.ipynb #0042
+#| code-fold: true
+#| code-summary: "peak"
 def peak(x: ArrayLike) -> jax.Array:
     """Peak level: max |x|.
 
@@ -204,6 +214,8 @@ def rms(x: ArrayLike) -> jax.Array:
     return safe_sqrt(jnp.mean(jnp.square(as_float(x)), axis=-1))
 
 # %% ../nbs/00_waveform.ipynb #0045
+#| code-fold: true
+#| code-summary: "dbfs"
 def dbfs(amplitude: ArrayLike) -> jax.Array:
     """An amplitude in decibels: 20·log₁₀ A.
 
@@ -237,6 +249,8 @@ def peak_normalize(
     return level * (x / jnp.where(top < jnp.finfo(x.dtype).tiny, 1, top))
 
 # %% ../nbs/00_waveform.ipynb #0070
+#| code-fold: true
+#| code-summary: "save_audio"
 def save_audio(
     path: str | os.PathLike[str],
     waveform: ArrayLike,
@@ -261,50 +275,9 @@ def save_audio(
     with audio_writer(path, sample_rate=sample_rate, channels=len(x), subtype=subtype) as write:
         write(x)
 
-# %% ../nbs/00_waveform.ipynb #0072
-def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
-    """Change the sample rate, without aliasing.
-
-    Args:
-        x: waveform, (..., t)
-        from_hz: its sample rate (Hz)
-        to_hz: the sample rate wanted (Hz)
-
-    Returns:
-        waveform, (..., about t · to_hz / from_hz)
-
-    Raises:
-        ValueError: when a rate is no whole number of hertz, or the samples are integers
-    """
-    import soxr
-
-    x = np.asarray(as_float(x), np.float32)
-    from_hz, to_hz = check_sample_rate(from_hz), check_sample_rate(to_hz)
-    if from_hz == to_hz:
-        return x
-    rows = x.reshape(-1, x.shape[-1])
-    blocks = [rows[i : i + 1024].T for i in range(0, len(rows), 1024)]  # soxr takes up to 65,536
-    resampled = [soxr.resample(block, from_hz, to_hz).T for block in blocks]
-    y = np.concatenate(resampled).reshape(*x.shape[:-1], -1)
-    return y if y.size else x[..., :1]  # of a single sample, one is kept
-
-# %% ../nbs/00_waveform.ipynb #0077
-def repitch(x: ArrayLike, semitones: float, *, sample_rate: int) -> np.ndarray:
-    """Play faster, and so higher; cut, or append silence, to keep the length.
-
-    Args:
-        x: waveform, (..., t)
-        semitones: how much higher
-        sample_rate: samples per second (Hz)
-
-    Returns:
-        waveform, (..., t)
-    """
-    n = np.shape(x)[-1]
-    y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
-    return np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, n - y.shape[-1])])
-
 # %% ../nbs/00_waveform.ipynb #0080
+#| code-fold: true
+#| code-summary: "audio_blocks: a file longer than memory"
 def audio_blocks(
     path: str | os.PathLike[str] | AudioFile, *, block_size: int = 65536
 ) -> Iterator[np.ndarray]:
@@ -324,6 +297,8 @@ def audio_blocks(
         yield from audio.blocks(block_size)
 
 # %% ../nbs/00_waveform.ipynb #0081
+#| code-fold: true
+#| code-summary: "load_audio"
 def load_audio(
     path: str | os.PathLike[str] | AudioFile,
     *,
@@ -366,7 +341,56 @@ def load_audio(
         x = x[..., : seconds_to_samples(duration, sample_rate=to_hz)]
     return x, to_hz
 
+# %% ../nbs/00_waveform.ipynb #0072
+#| code-fold: true
+#| code-summary: "resample"
+def resample(x: ArrayLike, *, from_hz: int, to_hz: int) -> np.ndarray:
+    """Change the sample rate, without aliasing.
+
+    Args:
+        x: waveform, (..., t)
+        from_hz: its sample rate (Hz)
+        to_hz: the sample rate wanted (Hz)
+
+    Returns:
+        waveform, (..., about t · to_hz / from_hz)
+
+    Raises:
+        ValueError: when a rate is no whole number of hertz, or the samples are integers
+    """
+    import soxr
+
+    x = np.asarray(as_float(x), np.float32)
+    from_hz, to_hz = check_sample_rate(from_hz), check_sample_rate(to_hz)
+    if from_hz == to_hz:
+        return x
+    rows = x.reshape(-1, x.shape[-1])
+    blocks = [rows[i : i + 1024].T for i in range(0, len(rows), 1024)]  # soxr takes up to 65,536
+    resampled = [soxr.resample(block, from_hz, to_hz).T for block in blocks]
+    y = np.concatenate(resampled).reshape(*x.shape[:-1], -1)
+    return y if y.size else x[..., :1]  # of a single sample, one is kept
+
+# %% ../nbs/00_waveform.ipynb #0077
+#| code-fold: true
+#| code-summary: "repitch"
+def repitch(x: ArrayLike, semitones: float, *, sample_rate: int) -> np.ndarray:
+    """Play faster, and so higher; cut, or append silence, to keep the length.
+
+    Args:
+        x: waveform, (..., t)
+        semitones: how much higher
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveform, (..., t)
+    """
+    n = np.shape(x)[-1]
+    y = resample(x, from_hz=round(sample_rate * 2 ** (semitones / 12)), to_hz=sample_rate)[..., :n]
+    return np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, n - y.shape[-1])])
+
 # %% ../nbs/00_waveform.ipynb #0090
+#| code-fold: true
+#| code-summary: "plot_waveform"
 def plot_waveform(ax: "Axes", x: ArrayLike, sample_rate: int) -> None:
     """Draw amplitude over seconds.
 
