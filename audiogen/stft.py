@@ -15,11 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from audiogen.support.checks import (
-    check_count,
-    check_equal_lengths,
-    safe_sqrt,
-)
+from .support.checks import check_count, check_equal_lengths, safe_sqrt
 from .support.compiled import compiled
 from audiogen.support.windows import (
     check_frame_count,
@@ -67,8 +63,7 @@ def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: boo
         number of frames
 
     Raises:
-        ValueError: when hop_size is more than window_size, or one of them no whole number from
-            1 on
+        ValueError: when hop_size is more than window_size, or one of them isn't 1 or more
     """
     check_count(num_samples, "num_samples")
     check_framing(window_size, hop_size)
@@ -148,7 +143,7 @@ def magnitude(S: ArrayLike) -> jax.Array:
 
 # %% ../nbs/03_stft.ipynb #0026
 #| code-fold: true
-#| code-summary: "spectrogram: |stft(x)|, a large batch a few sounds at a time, in half the time on a CPU"
+#| code-summary: "spectrogram: |stft(x)|, on a CPU a few sounds at a time, so that they stay in its cache"
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
     x: ArrayLike,
@@ -349,8 +344,7 @@ def griffin_lim(
         waveform, (..., length)
 
     Raises:
-        ValueError: when there are both a key and phases or neither, or length doesn't go with
-            the frames
+        ValueError: when there are both a key and phases or neither, or length doesn't fit
     """
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
@@ -362,8 +356,8 @@ def griffin_lim(
 
     if phases is None:
         phases = 2 * jnp.pi * jax.random.uniform(key, magnitudes.shape)
-    rounds = dict(num_iters=num_iters, momentum=momentum)
-    return rounds_of(magnitudes, jnp.exp(1j * phases), **rounds, length=length, **framing)
+    settings = dict(num_iters=num_iters, momentum=momentum, length=length)
+    return rounds_of(magnitudes, jnp.exp(1j * phases), **settings, **framing)
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
@@ -412,6 +406,5 @@ def multi_resolution_stft_distance(
     Returns:
         (...), dB
     """
-    return sum(
-        log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
-    ) / len(window_sizes)
+    distances = [log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes]
+    return sum(distances) / len(window_sizes)
