@@ -15,11 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from audiogen.support.checks import (
-    check_count,
-    check_equal_lengths,
-    safe_sqrt,
-)
+from .support.checks import check_count, check_equal_lengths, safe_sqrt
 from .support.compiled import compiled
 from audiogen.support.windows import (
     check_frame_count,
@@ -31,6 +27,8 @@ from audiogen.support.windows import (
 )
 
 # %% ../nbs/03_stft.ipynb #0008
+#| code-fold: true
+#| code-summary: "get_window: a window by its name or its numbers"
 def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
     """A periodic window, as the Fourier transform wants it.
 
@@ -50,6 +48,8 @@ def get_window(window: ArrayLike, window_size: int) -> np.ndarray:
     return other_window(window, window_size)
 
 # %% ../nbs/03_stft.ipynb #0015
+#| code-fold: true
+#| code-summary: "num_frames: one at every multiple of the hop, and one more where the end would be too faint"
 def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: bool = True) -> int:
     """How many frames it takes for every sample to be seen.
 
@@ -63,8 +63,7 @@ def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: boo
         number of frames
 
     Raises:
-        ValueError: when hop_size is more than window_size, or one of them no whole number from
-            1 on
+        ValueError: when hop_size is more than window_size, or one of them isn't 1 or more
     """
     check_count(num_samples, "num_samples")
     check_framing(window_size, hop_size)
@@ -75,6 +74,8 @@ def num_frames(num_samples: int, *, window_size: int, hop_size: int, center: boo
     return 1 + math.ceil(max(num_samples - window_size, 0) / hop_size)
 
 # %% ../nbs/03_stft.ipynb #0016
+#| code-fold: true
+#| code-summary: "frames: overlapping pieces of a waveform"
 def frames(x: ArrayLike, *, window_size: int, hop_size: int, center: bool = True) -> jax.Array:
     """Overlapping pieces of a waveform, with silence beyond its ends.
 
@@ -126,6 +127,8 @@ def stft(
     return jnp.fft.rfft(pieces * get_window(window, window_size)).swapaxes(-1, -2)
 
 # %% ../nbs/03_stft.ipynb #0025
+#| code-fold: true
+#| code-summary: "magnitude: |S|, with a gradient that survives silence"
 def magnitude(S: ArrayLike) -> jax.Array:
     """|S|, with gradient 0 where S is 0.
 
@@ -139,6 +142,8 @@ def magnitude(S: ArrayLike) -> jax.Array:
     return safe_sqrt(jnp.square(S.real) + jnp.square(S.imag))
 
 # %% ../nbs/03_stft.ipynb #0026
+#| code-fold: true
+#| code-summary: "spectrogram: |stft(x)|, on a CPU a few sounds at a time, so that they stay in its cache"
 @compiled(static_argnames=("window_size", "hop_size", "window", "center"))
 def spectrogram(
     x: ArrayLike,
@@ -166,18 +171,20 @@ def spectrogram(
 
     framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
 
-    def one(x):
+    def magnitudes(x):
         return magnitude(stft(x, **framing))
 
     x = check_samples(x)
     check_framing(window_size, hop_size)
     at_once = max(1, 500_000 * hop_size // (x.shape[-1] * window_size))  # 2 MB of pieces
     if x.size // x.shape[-1] <= at_once or jax.default_backend() != "cpu":
-        return one(x)
-    S = jax.lax.map(one, x.reshape(-1, x.shape[-1]), batch_size=at_once)
+        return magnitudes(x)
+    S = jax.lax.map(magnitudes, x.reshape(-1, x.shape[-1]), batch_size=at_once)
     return S.reshape(*x.shape[:-1], *S.shape[-2:])
 
 # %% ../nbs/03_stft.ipynb #0029
+#| code-fold: true
+#| code-summary: "full_scale: half the sum of the window"
 def full_scale(window_size: int = 512, window: ArrayLike = "hann") -> float:
     """What the spectrogram of a sine of amplitude 1 reads at its peak.
 
@@ -191,6 +198,8 @@ def full_scale(window_size: int = 512, window: ArrayLike = "hann") -> float:
     return float(get_window(window, window_size).sum() / 2)
 
 # %% ../nbs/03_stft.ipynb #0030
+#| code-fold: true
+#| code-summary: "amplitude_to_db: 20 log₁₀(amplitude / ref), with a floor"
 @compiled(static_argnames=("top_db",))
 def amplitude_to_db(
     amplitude: ArrayLike, *, ref: float = 1.0, top_db: float | None = 80.0
@@ -214,6 +223,8 @@ def amplitude_to_db(
     return 20 * jnp.log10(ratio if top_db is None else jnp.maximum(ratio, 10 ** (-top_db / 20)))
 
 # %% ../nbs/03_stft.ipynb #0031
+#| code-fold: true
+#| code-summary: "db_to_amplitude: the inverse"
 def db_to_amplitude(db: ArrayLike, *, ref: float = 1.0) -> jax.Array:
     """The amplitude of a level in decibels: ref·10^(dB/20).
 
@@ -233,7 +244,16 @@ def overlap_add(pieces, hop_size):  # (..., frame, window_size) -> (..., t)
     total = jnp.zeros((*pieces.shape[:-2], (n - 1) * hop_size + window_size), pieces.dtype)
     return total.at[..., hop_size * jnp.arange(n)[:, None] + jnp.arange(window_size)].add(pieces)
 
+
+def least_squares(pieces, w, hop_size):  # (..., frame, window_size) -> (..., t)
+    "The waveform whose windowed frames come nearest to the pieces; the equation above."
+    x = overlap_add(pieces * w, hop_size)
+    power = overlap_add(jnp.broadcast_to(w**2, pieces.shape[-2:]), hop_size)
+    return x / jnp.where(power > 1e-12, power, 1)
+
 # %% ../nbs/03_stft.ipynb #0049
+#| code-fold: true
+#| code-summary: "istft: checks, the inverse of each column, least_squares, and the length asked for"
 @compiled(static_argnames=("window_size", "hop_size", "window", "center", "length"))
 def istft(
     S: ArrayLike,
@@ -260,8 +280,7 @@ def istft(
         waveform, (..., length)
 
     Raises:
-        ValueError: when S has another number of bins, or the windows leave samples that no
-            frame sees
+        ValueError: when S has another number of bins, or no frame sees some of the samples
     """
     check_framing(window_size, hop_size)
     w = get_window(window, window_size)
@@ -271,12 +290,28 @@ def istft(
     if length is None:
         length = max(1, (S.shape[-1] - 1) * hop_size + (0 if center else window_size))
     check_count(length, "length")
-    x = overlap_add(jnp.fft.irfft(S.swapaxes(-1, -2), window_size) * w, hop_size)
-    power = overlap_add(jnp.broadcast_to(w**2, (S.shape[-1], window_size)), hop_size)
-    x = (x / jnp.where(power > 1e-12, power, 1))[..., start : start + length]
+    x = least_squares(jnp.fft.irfft(S.swapaxes(-1, -2), window_size), w, hop_size)
+    x = x[..., start : start + length]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 
+# %% ../nbs/03_stft.ipynb #03-rounds
+def rounds_of(magnitudes, S, *, num_iters, momentum, length, **framing):
+    "Rounds of Griffin and Lim, from a transform S that has the first phases."
+
+    def sound(S):
+        return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
+
+    def step(_, state):
+        S, previous = state
+        rebuilt = stft(sound(S), **framing)
+        return rebuilt + momentum * (rebuilt - previous), rebuilt
+
+    S, _ = jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))
+    return sound(S)
+
 # %% ../nbs/03_stft.ipynb #0062
+#| code-fold: true
+#| code-summary: "griffin_lim: arguments, random phases to begin with, and the rounds"
 @compiled(static_argnames=("num_iters", "window_size", "hop_size", "window", "length"))
 def griffin_lim(
     magnitudes: ArrayLike,
@@ -309,8 +344,7 @@ def griffin_lim(
         waveform, (..., length)
 
     Raises:
-        ValueError: when there are both a key and phases or neither, or length doesn't go with
-            the frames
+        ValueError: when there are both a key and phases or neither, or length doesn't fit
     """
     if (key is None) == (phases is None):
         raise ValueError("got both a key and phases, or neither; want one of them to begin with")
@@ -320,18 +354,10 @@ def griffin_lim(
     wanted = num_frames(length, window_size=window_size, hop_size=hop_size)
     check_frame_count(magnitudes.shape[-1], wanted, length)
 
-    def sound(S):
-        return istft(magnitudes * S / jnp.maximum(magnitude(S), 1e-12), length=length, **framing)
-
-    def step(_, state):
-        S, previous = state
-        rebuilt = stft(sound(S), **framing)
-        return rebuilt + momentum * (rebuilt - previous), rebuilt
-
     if phases is None:
         phases = 2 * jnp.pi * jax.random.uniform(key, magnitudes.shape)
-    S = jnp.exp(1j * phases)
-    return sound(jax.lax.fori_loop(0, num_iters, step, (S, jnp.zeros_like(S)))[0])
+    settings = dict(num_iters=num_iters, momentum=momentum, length=length)
+    return rounds_of(magnitudes, jnp.exp(1j * phases), **settings, **framing)
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
@@ -360,6 +386,8 @@ def log_stft_distance(
     return jnp.abs(levels(x) - levels(y)).mean((-2, -1))
 
 # %% ../nbs/03_stft.ipynb #0069
+#| code-fold: true
+#| code-summary: "multi_resolution_stft_distance: the mean over three window sizes"
 def multi_resolution_stft_distance(
     x: ArrayLike,
     y: ArrayLike,
@@ -378,6 +406,5 @@ def multi_resolution_stft_distance(
     Returns:
         (...), dB
     """
-    return sum(
-        log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes
-    ) / len(window_sizes)
+    distances = [log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes]
+    return sum(distances) / len(window_sizes)

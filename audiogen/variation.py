@@ -25,6 +25,8 @@ from .support.models import check_latent
 from .waveform import seconds_to_samples
 
 # %% ../nbs/02_variation.ipynb #0010
+#| code-fold: true
+#| code-summary: "cosine_similarity"
 def cosine_similarity(x: ArrayLike, y: ArrayLike) -> jax.Array:
     """Cosine of the angle between vectors; 0 if one of them is 0.
 
@@ -46,6 +48,8 @@ def cosine_similarity(x: ArrayLike, y: ArrayLike) -> jax.Array:
     return jnp.clip(jnp.sum(unit(x) * unit(y), axis=-1), -1, 1)
 
 # %% ../nbs/02_variation.ipynb #0011
+#| code-fold: true
+#| code-summary: "variation_curve: the mean similarity for each σ"
 def variation_curve(
     model: AudioModel,
     base_latent: ArrayLike,
@@ -70,16 +74,16 @@ def variation_curve(
         ValueError: when base_latent isn't one vector of the model's size, or a scale is
             negative
     """
-    scales, base_latent = np.atleast_1d(scales), check_latent(base_latent, model)
+    scales = np.atleast_1d(scales)
+    base_latent = check_latent(base_latent, model)
     if base_latent.ndim != 1:
         raise ValueError(
             f"base_latent has shape {base_latent.shape}; want one vector, ({model.latent_dim},)"
         )
     if not (np.isfinite(scales).all() and (scales >= 0).all()):
         raise ValueError(f"scales are {scales}; want finite numbers, 0 or more")
-    steps = jax.random.normal(
-        key, (len(scales), check_count(num_variations, "num_variations"), model.latent_dim)
-    )
+    count = check_count(num_variations, "num_variations")
+    steps = jax.random.normal(key, (len(scales), count, model.latent_dim))
     varied = base_latent + jnp.asarray(scales)[:, None, None] * steps
     return cosine_similarity(synthesize(model, varied), synthesize(model, base_latent))
 
@@ -117,7 +121,8 @@ def slerp(
 
 @jax.jit
 def _slerp(a, b, alpha):
-    alpha, cosine = jnp.asarray(alpha)[..., None], cosine_similarity(a, b)[..., None]
+    alpha = jnp.asarray(alpha)[..., None]
+    cosine = cosine_similarity(a, b)[..., None]
     # (nearly) the same or opposite direction: no circle to go along
     straight = jnp.abs(cosine) > 0.9999
     theta = jnp.arccos(jnp.where(straight, 0, cosine))
@@ -125,6 +130,8 @@ def _slerp(a, b, alpha):
     return jnp.where(straight, lerp(a, b, alpha[..., 0]), curved)
 
 # %% ../nbs/02_variation.ipynb #0027
+#| code-fold: true
+#| code-summary: "latent_walk"
 def latent_walk(waypoints: ArrayLike, *, steps: int = 8) -> np.ndarray:
     """A path through latent space along great circles.
 
@@ -194,6 +201,8 @@ def join_segments(segments: Iterable[ArrayLike], *, fade: int) -> Iterator[np.nd
         yield np.asarray(crossfade(tail, np.zeros_like(tail)))
 
 # %% ../nbs/02_variation.ipynb #0036
+#| code-fold: true
+#| code-summary: "walk_blocks: segments from an endless walk"
 def walk_blocks(
     model: AudioModel, *, key: jax.Array, steps: int = 8, overlap: float = 0.1
 ) -> Iterator[np.ndarray]:
@@ -222,6 +231,8 @@ def walk_blocks(
     )
 
 # %% ../nbs/02_variation.ipynb #0038
+#| code-fold: true
+#| code-summary: "check_room: refuse a file that its format or the disk can't hold"
 def check_room(path, num_bytes):
     "Refuse a file that its format can't hold, or the disk has no room for."
     path = Path(path)
@@ -240,6 +251,8 @@ def check_room(path, num_bytes):
         )
 
 # %% ../nbs/02_variation.ipynb #0040
+#| code-fold: true
+#| code-summary: "stream_walk: write a walk to a file"
 def stream_walk(
     path: str | os.PathLike[str],
     model: AudioModel,

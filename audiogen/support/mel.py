@@ -66,8 +66,7 @@ def mel_filters(
         (num_mels, window_size // 2 + 1), float32
 
     Raises:
-        ValueError: when the band is empty or beyond half the rate, or a filter narrower than
-            the bins
+        ValueError: when the band is empty or beyond half the rate, or filters are too narrow
     """
     nyquist = check_sample_rate(sample_rate) / 2
     max_hz = nyquist if max_hz is None else max_hz
@@ -120,8 +119,6 @@ def mel_spectrogram(
     Returns:
         (..., num_mels, frame)
     """
-    filters = mel_filters(
-        sample_rate, window_size=window_size, num_mels=num_mels, min_hz=min_hz, max_hz=max_hz
-    )
-    framing = dict(window_size=window_size, hop_size=hop_size, window=window, center=center)
-    return filters @ spectrogram(x, **framing) ** power
+    band = dict(num_mels=num_mels, min_hz=min_hz, max_hz=max_hz)
+    S = spectrogram(x, window_size=window_size, hop_size=hop_size, window=window, center=center)
+    return mel_filters(sample_rate, window_size=window_size, **band) @ S**power

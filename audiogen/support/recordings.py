@@ -29,6 +29,23 @@ if TYPE_CHECKING:
 else:  # the name alone, so that nothing more is imported
     Figure = "Figure"
 
+# %% ../../nbs/support/recordings.ipynb #recordings-fill
+def power_of_two(n):
+    "The smallest power of two from n on."
+    return 1 << (n - 1).bit_length()
+
+
+def at_least(need, samples, blocks):
+    "Samples, (t,), and as many more from blocks, (channels, t), as are needed; then silence."
+    while len(samples) < need:
+        block = next(blocks, None)
+        if block is None:
+            more = np.zeros(need - len(samples), np.float32)
+        else:
+            more = block.mean(0)
+        samples = np.append(samples, more)
+    return samples
+
 # %% ../../nbs/support/recordings.ipynb #recordings-06
 def spectrogram_blocks(
     path: str | os.PathLike[str] | AudioFile,
@@ -54,30 +71,18 @@ def spectrogram_blocks(
         ValueError: when hop_size is more than window_size, or the file is damaged or no sound
     """
     check_count(block_frames, "block_frames")
+    framing = dict(window_size=window_size, hop_size=hop_size)
     with open_audio(path) as audio:
-        remaining = num_frames(audio.num_samples, window_size=window_size, hop_size=hop_size)
+        remaining = num_frames(audio.num_samples, **framing)
         samples, blocks = np.zeros(window_size // 2, np.float32), audio.blocks()
         while remaining > 0:
-            n = min(
-                block_frames, 1 << (remaining - 1).bit_length()
-            )  # a power of two, or a whole block
+            n = min(block_frames, power_of_two(remaining))
             need = (n - 1) * hop_size + window_size
-            while len(samples) < need:
-                block = next(blocks, None)
-                if block is None:
-                    more = np.zeros(need - len(samples), np.float32)
-                else:
-                    more = block.mean(0)
-                samples = np.append(samples, more)
-            S = spectrogram(
-                samples[:need],
-                window_size=window_size,
-                hop_size=hop_size,
-                window=window,
-                center=False,
-            )
+            samples = at_least(need, samples, blocks)
+            S = spectrogram(samples[:need], window=window, center=False, **framing)
             yield np.asarray(S)[:, :remaining]
-            samples, remaining = samples[n * hop_size :], remaining - n
+            samples = samples[n * hop_size :]
+            remaining -= n
 
 # %% ../../nbs/support/recordings.ipynb #recordings-11
 def spectrogram_overview(
@@ -146,6 +151,14 @@ def level_text(amplitude):
     "An amplitude in words: -6.0 dBFS, or silent."
     return f"{round(float(dbfs(amplitude)), 1) + 0.0:.1f} dBFS" if amplitude > 0 else "silent"
 
+
+def draw_outline(ax, y, seconds, *, peak, title):
+    "Draw the outline of a waveform, (points,), on an axis as high as its peak."
+    ax.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
+    ax.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, peak), xlim=(0, seconds))
+    ax.grid(alpha=0.3)
+    ax.set_title(title.encode(errors="replace").decode(), parse_math=False)
+
 # %% ../../nbs/support/recordings.ipynb #recordings-17
 def recording_figure(
     path: str | os.PathLike[str],
@@ -166,8 +179,7 @@ def recording_figure(
         matplotlib Figure; length, rate and levels in one line of text
 
     Raises:
-        ValueError: when top_db or window_size is out of range, or the file is damaged or no
-            sound
+        ValueError: when an argument is out of range, or the file is damaged or no sound
     """
     if not 0 < top_db <= 400:
         raise ValueError(f"the range is {top_db} dB; want a number above 0, such as 80, up to 400")
@@ -178,16 +190,11 @@ def recording_figure(
         y, top, level = waveform_overview(audio)
         S, hop = spectrogram_overview(audio, window_size=window_size, hop_size=hop_size)
     db = amplitude_to_db(S, ref=full_scale(window_size), top_db=top_db)
-    first = (hop - hop_size) / 2 / rate
+    framing = dict(hop_size=hop, window_size=window_size, first=(hop - hop_size) / 2 / rate)
     figure, (above, below) = new_figure(2, size=(9, 2.4))
-    above.plot(np.linspace(0, seconds, len(y), endpoint=False), y, linewidth=0.8)
-    above.set(ylabel="Amplitude", ylim=np.array([-1.1, 1.1]) * max(1, top), xlim=(0, seconds))
-    above.set_title(Path(path).name[-80:].encode(errors="replace").decode(), parse_math=False)
-    above.grid(alpha=0.3)
-    image = draw_spectrogram(
-        below, db, rate, hop_size=hop, window_size=window_size, first=first, range_db=(-top_db, 0)
-    )
+    draw_outline(above, y, seconds, peak=top, title=Path(path).name[-80:])
+    image = draw_spectrogram(below, db, rate, range_db=(-top_db, 0), **framing)
     below.set(xlim=(0, seconds))
     figure.colorbar(image, ax=below, label="Level (dBFS)")
-    line = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
-    return figure, f"{line}, peak {level_text(top)}, rms {level_text(level)}"
+    kind = f"{seconds:.2f} s, {rate} Hz, {plural(audio.channels, 'channel')}"
+    return figure, f"{kind}, peak {level_text(top)}, rms {level_text(level)}"
