@@ -143,12 +143,12 @@ def together(sets: Sequence[SoundSet]) -> SoundSet:
 
     grouped = all(part.group is not None for part in sets)
     return SoundSet(
-        joined("waveforms"),
-        joined("labels"),
-        sets[0].classes,
-        sets[0].sample_rate,
-        joined("midi"),
-        joined("group") if grouped else None,
+        waveforms=joined("waveforms"),
+        labels=joined("labels"),
+        classes=sets[0].classes,
+        sample_rate=sets[0].sample_rate,
+        midi=joined("midi"),
+        group=joined("group") if grouped else None,
     )
 
 # %% ../../nbs/support/clips.ipynb #clips-09
@@ -160,7 +160,8 @@ def check_batch(waveforms, name):
             "want (clips, samples), at least one clip; of one clip, x[None]"
         )
     x = np.asarray(as_float(waveforms), np.float32)
-    if not (finite := np.isfinite(x).all(1)).all():
+    finite = np.isfinite(x).all(1)
+    if not finite.all():
         raise ValueError(
             f"{name}: clip {finite.argmin()} holds NaN or infinity; "
             "want finite samples; repair it or leave it out"
