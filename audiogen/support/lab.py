@@ -69,7 +69,7 @@ def fold_source(cell):
     summary = re.search(r'^#\|\s*code-summary:\s*"?(.*?)"?\s*$', source, re.M)
     title = summary[1] if summary else "Code"
     cell["source"] = f"# {title}\n{source}".splitlines(keepends=True)
-    cell.setdefault("metadata", {}).setdefault("jupyter", {})["source_hidden"] = True
+    cell["metadata"] = cell.get("metadata", {}) | {"jupyter": {"source_hidden": True}}
 
 
 def mark_for_run_all(cell):
