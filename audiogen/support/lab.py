@@ -67,8 +67,10 @@ def fold_source(cell):
     if not re.search(r"^#\|\s*code-fold:\s*true\b", source, re.M):
         return
     summary = re.search(r'^#\|\s*code-summary:\s*"?(.*?)"?\s*$', source, re.M)
-    title = summary[1] if summary else "Code"
-    cell["source"] = f"# {title}\n{source}".splitlines(keepends=True)
+    title = f"#| {summary[1] if summary else 'Code'}\n"
+    if not source.startswith(title):
+        source = title + source
+    cell["source"] = source.splitlines(keepends=True)
     cell["metadata"] = cell.get("metadata", {}) | {"jupyter": {"source_hidden": True}}
 
 
