@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'UNTRAINED', 'SECTIONS', 'walk_between', 'demo_classes', 'demo_sounds', 'fit_duration', 'section_html',
-           'page_html', 'demo_files', 'main', 'choose_model', 'slider_latent', 'sliders']
+           'page_html', 'demo_files', 'choose_model', 'main', 'slider_latent', 'sliders']
 
 # %% ../nbs/04_demo.ipynb #0005
+#| code-fold: true
+#| code-summary: "Imports of the module"
 import html
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from flax import nnx
 from numpy.typing import ArrayLike
 
 from audiogen.generator import (
@@ -58,6 +60,8 @@ def walk_between(model: AudioModel, a: ArrayLike, b: ArrayLike, *, steps: int = 
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
 # %% ../nbs/04_demo.ipynb #0019
+#| code-fold: true
+#| code-summary: "demo_classes: three different classes, where the model has classes"
 def demo_classes(model: AudioModel, *, seed: int = 42) -> list[str | None]:
     """The classes of the three sounds, where a class says which latent vectors are drawn.
 
@@ -75,6 +79,8 @@ def demo_classes(model: AudioModel, *, seed: int = 42) -> list[str | None]:
     return np.resize(classes, 3).tolist()
 
 # %% ../nbs/04_demo.ipynb #0020
+#| code-fold: true
+#| code-summary: "demo_sounds: eight sounds"
 def demo_sounds(
     model: AudioModel, *, seed: int = 42, duration: float | None = None
 ) -> dict[str, np.ndarray]:
@@ -88,8 +94,6 @@ def demo_sounds(
     Returns:
         {name: waveform}
     """
-    from flax import nnx
-
     rngs = nnx.Rngs(seed)
     classes = demo_classes(model, seed=seed)
     z = np.concatenate([sample_latents(model, 1, rngs=rngs, label=label) for label in classes])
@@ -100,6 +104,8 @@ def demo_sounds(
     return dict(zip(names, waveforms)) | {"walk": walk_between(model, z[0], z[1])}
 
 # %% ../nbs/04_demo.ipynb #0022
+#| code-fold: true
+#| code-summary: "fit_duration: cut, or silence behind"
 def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: int) -> np.ndarray:
     """Waveforms cut short, with a fade of up to 10 ms, or followed by silence.
 
@@ -124,11 +130,12 @@ def fit_duration(waveforms: ArrayLike, duration: float | None, *, sample_rate: i
     check_memory(8 * n * (x.size // x.shape[-1]), f"a batch of sounds of {duration} s")
     if n >= x.shape[-1]:
         return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
-    return x[..., :n] * np.minimum(
-        1, np.arange(n, 0, -1, dtype=np.float32) / (sample_rate // 100 + 1)
-    )
+    fade = np.arange(n, 0, -1, dtype=np.float32) / (sample_rate // 100 + 1)
+    return x[..., :n] * np.minimum(1, fade)
 
 # %% ../nbs/04_demo.ipynb #0026
+#| code-fold: true
+#| code-summary: "section_html: a heading, a picture, players"
 def section_html(
     title: str, text: str, png: bytes, sounds: Mapping[str, ArrayLike], *, sample_rate: int
 ) -> str:
@@ -149,22 +156,11 @@ def section_html(
         for name, x in sounds.items()
     )
     words = f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>"
-    return f"{words}{png_html(png, alt=title)}<div class=players>{players}</div>"
+    return f"{words}{png_html(png, alt=f'{title}. {text}')}<div class=players>{players}</div>"
 
 # %% ../nbs/04_demo.ipynb #0027
-def page_html(title: str, sections: Iterable[str]) -> str:
-    """A page that needs no other file.
-
-    Args:
-        title: of the page
-        sections: HTML, one string each
-
-    Returns:
-        a whole HTML document
-    """
-    return PAGE.format(title=html.escape(title), body="\n".join(sections))
-
-# %% ../nbs/04_demo.ipynb #0028
+#| code-fold: true
+#| code-summary: "page_html: a page that needs no other file"
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -180,12 +176,52 @@ img {{ width: 100%; border-radius: .5rem; background: white }}
 {body}
 </body></html>
 """
-UNTRAINED = (
-    "These sounds are white noise: the generator that made them is untrained. "
-    "The chapter on it says why, and what helps."
-)
+UNTRAINED = "Only white noise: the generator is untrained. Chapter 01 says why, and what helps."
+
+
+def page_html(title: str, sections: Iterable[str]) -> str:
+    """A page that needs no other file.
+
+    Args:
+        title: of the page
+        sections: HTML, one string each
+
+    Returns:
+        a whole HTML document
+    """
+    return PAGE.format(title=html.escape(title), body="\n".join(sections))
 
 # %% ../nbs/04_demo.ipynb #0030
+#| code-fold: true
+#| code-summary: "Helpers: where to write, what stands in which section"
+def check_folder(path):
+    "The path; ValueError if it, or a folder above it, is a file. It needn't exist yet."
+    for part in (Path(path), *Path(path).parents):
+        if part.exists() and not part.is_dir():
+            raise ValueError(f"{part}: is a file; want a folder to write to")
+    return Path(path)
+
+
+def demo_groups(sounds, classes):
+    "The sounds of the page's three sections, {title: waveform} for each."
+    first = [name for name in sounds if name.startswith("sound")]
+    variations = [name for name in sounds if name.startswith("variation")]
+    titled = {label or name: sounds[name] for name, label in zip(first, classes)}
+    if len(titled) < 3:
+        titled = {name: sounds[name] for name in first}  # fewer than three classes
+    return titled, {name: sounds[name] for name in variations}, {"walk": sounds["walk"]}
+
+
+def demo_pictures(groups, sample_rate):
+    "A PNG file in memory for each section: waveforms, waveforms, the spectrogram of the walk."
+    for titled in groups[:2]:
+        waveforms = np.stack([*titled.values()])
+        yield figure_png(visualize_waveforms(waveforms, sample_rate, titles=[*titled]), dpi=80)
+    yield figure_png(generate_spectrogram(groups[2]["walk"], sample_rate, title="walk"), dpi=80)
+
+# %% ../nbs/04_demo.ipynb #04-demo-files
+#| code-fold: true
+#| code-summary: "demo_files: names and contents"
 SECTIONS = (  # of the page: heading, sentence
     ("Three sounds", "Three random latent vectors."),
     ("Four variations", "Small steps, of scale 0.2, from the first sound's latent vector."),
@@ -211,24 +247,36 @@ def demo_files(
     Returns:
         yields (file name, its bytes)
     """
-    png, section = partial(figure_png, dpi=80), partial(section_html, sample_rate=sample_rate)
-    three, four = ([n for n in sounds if n.startswith(kind)] for kind in ("sound", "variation"))
-    titled = {label or name: sounds[name] for name, label in zip(three, classes)}
-    if len(titled) < 3:
-        titled = {name: sounds[name] for name in three}  # fewer than three classes
-    varied = {name: sounds[name] for name in four}
-    pictures = [
-        png(visualize_waveforms(np.stack([*some.values()]), sample_rate, titles=[*some]))
-        for some in (titled, varied)
-    ]
-    pictures.append(png(generate_spectrogram(sounds["walk"], sample_rate, title="walk")))
+    groups = demo_groups(sounds, classes)
+    pictures = [*demo_pictures(groups, sample_rate)]
     yield from zip(("sounds.png", "variations.png", "walk.png"), pictures)
     for name, x in sounds.items():
         yield f"{name}.wav", sound_bytes(x, sample_rate=sample_rate)
-    shown = titled, varied, {"walk": sounds["walk"]}
-    sections = [section(*words, *seen) for words, *seen in zip(SECTIONS, pictures, shown)]
-    body = [f"<p>{html.escape(note)}</p>" * bool(note), *sections]
+    body = [f"<p>{html.escape(note)}</p>"] if note else []
+    for (title, text), png, titled in zip(SECTIONS, pictures, groups):
+        body.append(section_html(title, text, png, titled, sample_rate=sample_rate))
     yield "index.html", page_html("audiogen demo", body).encode()
+
+# %% ../nbs/04_demo.ipynb #0033
+#| code-fold: true
+#| code-summary: "choose_model: from an argument to a model"
+def choose_model(
+    model: AudioModel | str | Path, *, seed: int = 42, duration: float | None = None
+) -> AudioModel:
+    """The model meant by an argument.
+
+    Args:
+        model: a model, a shipped one's name, a path, or "untrained"
+        seed: of the weights of the untrained generator
+        duration: length of its sounds (s); half a second if None
+
+    Returns:
+        a model
+    """
+    if model == "untrained":
+        duration = 0.5 if duration is None else duration
+        return SimpleAudioGenerator(duration=duration, rngs=nnx.Rngs(seed))
+    return load_model(model) if isinstance(model, (str, Path)) else model
 
 # %% ../nbs/04_demo.ipynb #0031
 def main(
@@ -266,37 +314,9 @@ def main(
         paths.append(out / name)
     return paths
 
-# %% ../nbs/04_demo.ipynb #0032
-def check_folder(path):
-    "Refuse the name of a file where a folder is wanted; it needn't exist yet."
-    for part in (Path(path), *Path(path).parents):
-        if part.exists() and not part.is_dir():
-            raise ValueError(f"{part}: is a file; want a folder to write to")
-    return Path(path)
-
-# %% ../nbs/04_demo.ipynb #0033
-def choose_model(
-    model: AudioModel | str | Path, *, seed: int = 42, duration: float | None = None
-) -> AudioModel:
-    """The model meant by an argument.
-
-    Args:
-        model: a model, a shipped one's name, a path, or "untrained"
-        seed: of the weights of the untrained generator
-        duration: length of its sounds (s); half a second if None
-
-    Returns:
-        a model
-    """
-    from flax import nnx
-
-    if model == "untrained":
-        return SimpleAudioGenerator(
-            duration=0.5 if duration is None else duration, rngs=nnx.Rngs(seed)
-        )
-    return load_model(model) if isinstance(model, (str, Path)) else model
-
 # %% ../nbs/04_demo.ipynb #0044
+#| code-fold: true
+#| code-summary: "slider_latent: from settings to a latent vector"
 def slider_latent(
     model: AudioModel,
     *,
@@ -325,19 +345,17 @@ def slider_latent(
     Returns:
         latent vector, (latent_dim,)
     """
-    from flax import nnx
 
-    def latent(seed, conditions):
+    def draw(seed, conditions):
         return sample_latents(model, 1, rngs=nnx.Rngs(seed), **conditions)[0]
 
-    z = latent(seed_a, conditions)
+    z = draw(seed_a, conditions)
     if interpolation:
-        other = conditions if label_b is None else conditions | {"label": label_b}
-        z = slerp(z, latent(seed_b, other), interpolation)
+        conditions_b = conditions if label_b is None else conditions | {"label": label_b}
+        z = slerp(z, draw(seed_b, conditions_b), interpolation)
     if variation_scale:
-        z = vary_latent(
-            model, z, scale=variation_scale, count=1, rngs=nnx.Rngs(1000 + variation_seed)
-        )[0]
+        rngs = nnx.Rngs(1000 + variation_seed)
+        z = vary_latent(model, z, scale=variation_scale, count=1, rngs=rngs)[0]
     z = np.array(z)
     z[: len(offsets)] += np.asarray(offsets, z.dtype)
     return z

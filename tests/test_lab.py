@@ -26,6 +26,10 @@ OUTPUTS = """() => {
     return { waiting: cells.filter(cell => cell.execution_count === null).length, errors: cells.flatMap(cell => cell.outputs).filter(output => output.output_type === "error").map(output => output.evalue) }
 }"""
 
+FOLDS = """() => jupyterapp.shell.currentWidget.content.widgets
+    .filter(cell => cell.model.type !== "markdown")
+    .map(cell => [cell.model.sharedModel.source.includes("#| code-fold: true\\n"), cell.inputHidden])"""
+
 
 def without_outputs(path):
     "A reader's copy as text, but for the cells that take long."
@@ -70,6 +74,9 @@ def test_a_chapter_runs(jupyter, name):
     page, url, _ = jupyter
     run_all(page, url(name))
     assert page.evaluate(OUTPUTS) == {"waiting": 0, "errors": []}
+    folds = page.evaluate(FOLDS)
+    assert any(folded for folded, hidden in folds)
+    assert all(folded == hidden for folded, hidden in folds)
     page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
 
 

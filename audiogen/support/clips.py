@@ -122,6 +122,48 @@ def choose_classes(sounds: SoundSet, classes: Sequence[str]) -> SoundSet:
     kept = labels >= 0
     return replace(sounds[kept], labels=labels[kept], classes=tuple(classes))
 
+# %% ../../nbs/support/clips.ipynb #clips-21
+def serves_several_keys(sounds):
+    "Does a recording sound at more than one pitch, as in a soundfont?"
+    pitched = np.isfinite(sounds.midi)
+    notes = {*zip(sounds.recordings[pitched], sounds.midi[pitched])}
+    return len(notes) > len({*sounds.recordings[pitched]})
+
+
+def instruments_of(sounds):
+    "The instrument of each clip, (n,); instruments that share a recording count as one."
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    programs, program = np.unique(sounds.details["program"], return_inverse=True)
+    recordings, recording = np.unique(sounds.recordings, return_inverse=True)
+    nodes = len(programs) + len(recordings)
+    edges = program, len(programs) + recording
+    graph = coo_array((np.ones(len(program)), edges), shape=(nodes, nodes))
+    return connected_components(graph, directed=False)[1][program]
+
+
+def any_of(masks):
+    "Which clips are in at least one of {name: mask}."
+    return np.any([*masks.values()], axis=0)
+
+# %% ../../nbs/support/clips.ipynb #clips-23
+def join_parameters(drawn, count):
+    "Parameters of several voices, {name: (n,)}; NaN in the rows of a voice that has no such name."
+    missing = np.full(count, np.nan)
+    columns = dict.fromkeys(name for parameters in drawn for name in parameters)
+    for name in columns:
+        columns[name] = np.concatenate([parameters.get(name, missing) for parameters in drawn])
+    return columns
+
+# %% ../../nbs/support/clips.ipynb #clips-25
+def count_rows(arrays):
+    "The number of rows that all arrays have; ValueError when they differ, or there are none."
+    sizes = {len(a) for a in arrays.values()}
+    if len(sizes) != 1 or not min(sizes):
+        raise ValueError(f"got arrays of {sorted(sizes)} rows; want one length, 1 or more")
+    return min(sizes)
+
 # %% ../../nbs/support/clips.ipynb #72c7be89
 def together(sets: Sequence[SoundSet]) -> SoundSet:
     """The clips of several sets in one, in their order.
@@ -143,12 +185,12 @@ def together(sets: Sequence[SoundSet]) -> SoundSet:
 
     grouped = all(part.group is not None for part in sets)
     return SoundSet(
-        joined("waveforms"),
-        joined("labels"),
-        sets[0].classes,
-        sets[0].sample_rate,
-        joined("midi"),
-        joined("group") if grouped else None,
+        waveforms=joined("waveforms"),
+        labels=joined("labels"),
+        classes=sets[0].classes,
+        sample_rate=sets[0].sample_rate,
+        midi=joined("midi"),
+        group=joined("group") if grouped else None,
     )
 
 # %% ../../nbs/support/clips.ipynb #clips-09
@@ -160,7 +202,8 @@ def check_batch(waveforms, name):
             "want (clips, samples), at least one clip; of one clip, x[None]"
         )
     x = np.asarray(as_float(waveforms), np.float32)
-    if not (finite := np.isfinite(x).all(1)).all():
+    finite = np.isfinite(x).all(1)
+    if not finite.all():
         raise ValueError(
             f"{name}: clip {finite.argmin()} holds NaN or infinity; "
             "want finite samples; repair it or leave it out"

@@ -329,6 +329,18 @@ def gather_clips(waveforms, rows, skipped, notes):
         notes=(*notes, *copies_note(group, file)),
     )
 
+# %% ../../nbs/support/folders.ipynb #folders-29b
+def separate_answers(folder, wanted, answers):
+    "Clips that could be read, what is known of each, (file, label, midi), and lines on the rest."
+    clips, rows, unread = [], [], []
+    for path, answer in zip(wanted, answers):
+        if isinstance(answer, str):
+            unread.append(answer)
+            continue
+        clips.append(answer)
+        rows.append((name_in(path, folder), *wanted[path]))
+    return clips, rows, unread
+
 # %% ../../nbs/support/folders.ipynb #folders-30
 def read_folder(
     folder: str | os.PathLike[str],
@@ -359,14 +371,10 @@ def read_folder(
         raise FileNotFoundError(f"{folder}: no such folder")
     n = check_count(seconds_to_samples(duration, sample_rate=sample_rate), "samples in a clip")
     wanted, skipped, notes = find_clips(folder, labels=labels)
-    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")  # twice: list, array
-    clips, rows = [], []
-    for path, answer in zip(wanted, load_clips([*wanted], n, sample_rate)):
-        if isinstance(answer, str):
-            skipped.append(answer)
-            continue
-        clips.append(answer)
-        rows.append((name_in(path, folder), *wanted[path]))
+    check_memory(8 * n * len(wanted), f"{folder}: {len(wanted):,} clips")  # as list and array
+    answers = load_clips([*wanted], n, sample_rate)
+    clips, rows, unread = separate_answers(folder, wanted, answers)
+    skipped += unread
     if not clips:
         why = f" ({(skipped + notes)[0]})" if skipped + notes else ""
         wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"

@@ -61,17 +61,37 @@ TAKES = "# This takes a minute or more."
 MARKS = {r"#\|\s*eval:\s*false\b.*": ("raw", NEEDS), r"#\|\s*slow\b.*": ("code", TAKES)}
 
 
+def fold_source(cell):
+    "Hide the code of a cell that is folded on the page; its first line says what is hidden."
+    source = "".join(cell["source"])
+    if not re.search(r"^#\|\s*code-fold:\s*true\b", source, re.M):
+        return
+    summary = re.search(r'^#\|\s*code-summary:\s*"?(.*?)"?\s*$', source, re.M)
+    title = f"#| {summary[1] if summary else 'Code'}\n"
+    if not source.startswith(title):
+        source = title + source
+    cell["source"] = source.splitlines(keepends=True)
+    cell["metadata"] = cell.get("metadata", {}) | {"jupyter": {"source_hidden": True}}
+
+
+def mark_for_run_all(cell):
+    "Make a cell that needs what may be missing a raw one; announce one that takes long."
+    for mark, (kind, comment) in MARKS.items():
+        source, found = re.subn(rf"^{mark}$", comment, "".join(cell["source"]), flags=re.M)
+        if not found:
+            continue
+        cell |= {"cell_type": kind, "source": source.splitlines(keepends=True)}
+        if kind == "raw":
+            del cell["outputs"], cell["execution_count"]
+
+
 def for_reader(text) -> str:
-    "A notebook's JSON, changed so that all of its cells can be run, or aren't."
+    "A notebook's JSON, changed so that Run All goes through, and folds are closed."
     notebook = json.loads(text)
-    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
-        for mark, (kind, comment) in MARKS.items():
-            source, found = re.subn(rf"^{mark}$", comment, "".join(cell["source"]), flags=re.M)
-            if not found:
-                continue
-            cell |= {"cell_type": kind, "source": source.splitlines(keepends=True)}
-            if kind == "raw":
-                del cell["outputs"], cell["execution_count"]
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            fold_source(cell)
+            mark_for_run_all(cell)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 # %% ../../nbs/support/lab.ipynb #lab-10

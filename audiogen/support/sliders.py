@@ -84,12 +84,13 @@ def make_controls(
         w.FloatSlider(0, min=-4, max=4, step=0.1, description=f"z[{i}]")
         for i in range(min(latent_sliders, model.latent_dim))
     ]
-    window = w.SelectionSlider(value=512, options=[128, 256, 512, 1024, 2048], description="window")
-    hop = w.SelectionSlider(value=128, options=[32, 64, 128], description="hop")
+    window = w.SelectionSlider(value=512, options=[256, 512, 1024, 2048], description="window")
+    hop = w.SelectionSlider(value=128, options=[32, 64, 128, 256], description="hop")
     for name, slider in controls.items():
         slider.description = name.replace("_", " ")
     for slider in (*controls.values(), *latent, window, hop):
-        slider.style.description_width = "8em"
+        slider.style.description_width = "9em"  # "variation scale", whole
+        slider.layout.width = "26em"
     return controls, latent, window, hop
 
 # %% ../../nbs/support/sliders.ipynb #sliders-09
