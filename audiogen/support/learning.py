@@ -115,7 +115,7 @@ def autoencoding_loss(
         model: a `ConditionalVAE`
         batch: from conditional_targets or source_filter_targets
         key: for the latent vectors, the two noises, and what is heard and dropped
-        compare: a function: low-rank factors -> mean square and mean absolute difference of log-magnitudes
+        compare: low-rank factors -> mean square and mean absolute log-magnitude difference
         hear: what is done to the features before they are encoded
 
     Returns:
