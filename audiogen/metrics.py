@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['log_spectra', 'pairwise_distance', 'resampled_nearest_pitch', 'nearest_distance', 'distance_baselines',
-           'pitch_accuracy', 'judge_accuracy', 'frechet_distance', 'diversity', 'memorization', 'confidence']
+           'judge_accuracy', 'diversity', 'memorization', 'pitch_accuracy', 'frechet_distance', 'confidence']
 
 # %% ../nbs/06_metrics.ipynb #0007
+#| code-fold: true
+#| code-summary: "Imports of the module"
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
@@ -36,6 +38,8 @@ from .support.pitch import estimate_f0_hz, pitch_error_cents
 from .waveform import repitch
 
 # %% ../nbs/06_metrics.ipynb #0018
+#| code-fold: true
+#| code-summary: "One batch of rows"
 def _log_spectra(x, window_sizes, floor_db):
     "Log-spectra of a batch, side by side, each scaled to count equally."
 
@@ -48,6 +52,8 @@ def _log_spectra(x, window_sizes, floor_db):
     return jnp.concatenate([part * (total / len(parts) / part.shape[1]) for part in parts], axis=1)
 
 # %% ../nbs/06_metrics.ipynb #0019
+#| code-fold: true
+#| code-summary: "log_spectra: one row for each clip"
 def log_spectra(
     waveforms: ArrayLike,
     *,
@@ -86,6 +92,8 @@ def pairwise_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return cdist(a, b, "cityblock") / a.shape[1]
 
 # %% ../nbs/06_metrics.ipynb #0025
+#| code-fold: true
+#| code-summary: "resampled_nearest_pitch: what a sampler plays"
 def resampled_nearest_pitch(
     train: SoundSet, wanted: SoundSet, *, sample_rate: int, seed: int = 0
 ) -> np.ndarray:
@@ -121,6 +129,8 @@ def resampled_nearest_pitch(
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
 # %% ../nbs/06_metrics.ipynb #25b473cd
+#| code-fold: true
+#| code-summary: "nearest_distance: to the nearest clip learned from"
 def nearest_distance(clips: SoundSet, learned: SoundSet) -> np.ndarray:
     """How far it is from each clip to the nearest clip of its class that was learned from.
 
@@ -136,16 +146,33 @@ def nearest_distance(clips: SoundSet, learned: SoundSet) -> np.ndarray:
     """
     learned = check_clips(learned, "learned")
     clips, answer = check_clips(clips, "clips", like=learned), np.zeros(len(clips))
-    for mine, theirs in same_class(clips, learned):
-        rows, best = log_spectra(clips.waveforms[mine]), np.full(mine.sum(), np.inf)
-        theirs = np.flatnonzero(theirs)
-        for start in range(0, len(theirs), 256):  # a few at a time, to save memory
-            others = log_spectra(learned.waveforms[theirs[start : start + 256]])
+    for of_class, to_search in same_class(clips, learned):
+        rows = log_spectra(clips.waveforms[of_class])
+        best = np.full(of_class.sum(), np.inf)
+        candidates = np.flatnonzero(to_search)
+        for start in range(0, len(candidates), 256):  # a few at a time, to save memory
+            others = log_spectra(learned.waveforms[candidates[start : start + 256]])
             best = nearest_rows(rows, others, best)
-        answer[mine] = best
+        answer[of_class] = best
     return answer
 
+# %% ../nbs/06_metrics.ipynb #06-totals
+#| code-fold: true
+#| code-summary: "Silence and class mean"
+def silence_and_mean(train, test):
+    "Distances of all test clips to silence, and to the mean of their class, summed."
+    total = {"silence": 0.0, "class mean": 0.0}
+    silence = log_spectra(np.zeros_like(train.waveforms[:1]))
+    for of_class, trained in same_class(test, train):
+        rows = log_spectra(test.waveforms[of_class])
+        mean = log_spectra(train.waveforms[trained]).mean(0, keepdims=True)
+        total["silence"] += pairwise_distance(rows, silence).sum()
+        total["class mean"] += pairwise_distance(rows, mean).sum()
+    return total
+
 # %% ../nbs/06_metrics.ipynb #0028
+#| code-fold: true
+#| code-summary: "distance_baselines: the four of them"
 def distance_baselines(
     train: SoundSet,
     test: SoundSet,
@@ -169,14 +196,7 @@ def distance_baselines(
     """
     train = check_clips(train, "train")
     test = check_clips(test, "test", like=train)
-    total = {"silence": 0.0, "class mean": 0.0}
-    silence = log_spectra(np.zeros_like(train.waveforms[:1]))
-    for mine, theirs in same_class(test, train):
-        rows = log_spectra(test.waveforms[mine])
-        mean = log_spectra(train.waveforms[theirs]).mean(0, keepdims=True)
-        total["silence"] += pairwise_distance(rows, silence).sum()
-        total["class mean"] += pairwise_distance(rows, mean).sum()
-    answer = {name: d / len(test) for name, d in total.items()}
+    answer = {name: total / len(test) for name, total in silence_and_mean(train, test).items()}
     if nearest is None:
         nearest = nearest_distance(test, train if learned is None else learned)
     answer["nearest clip learned from"] = np.mean(nearest)
@@ -184,43 +204,11 @@ def distance_baselines(
         played = resampled_nearest_pitch(train, test, sample_rate=train.sample_rate)
         distances = multi_resolution_stft_distance(played, test.waveforms)
         answer["resampled nearest pitch"] = distances.mean()
-    return {name: float(d) for name, d in answer.items()}
-
-# %% ../nbs/06_metrics.ipynb #0053
-def pitch_errors(waveforms, midi, *, sample_rate, name):
-    "Errors (cents) of the clips of which a pitch was asked; NaN where none is found. And which."
-    x, midi = check_batch(waveforms, name), np.asarray(midi, float)
-    check_each(midi, len(x), "midi", name)
-    asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
-    if not asked.any():
-        return np.zeros(0), asked
-    found = estimate_f0_hz(x[asked], sample_rate=sample_rate)
-    return np.abs(pitch_error_cents(found, midi[asked])), asked
-
-# %% ../nbs/06_metrics.ipynb #6b13b3f0
-def pitch_accuracy(waveforms: ArrayLike, midi: ArrayLike, *, sample_rate: int) -> dict[str, float]:
-    """How well are the clips in tune?
-
-    Args:
-        waveforms: clips, (n, t)
-        midi: pitch asked of each, in MIDI numbers, (n,); NaN for none
-        sample_rate: samples per second (Hz)
-
-    Returns:
-        {"cents": median error of those found, "within_50_cents": share of all}; empty where no
-        pitch was asked
-
-    Raises:
-        ValueError: when waveforms aren't a batch of finite samples, or there isn't one number in
-            midi for each
-    """
-    error, _ = pitch_errors(waveforms, midi, sample_rate=sample_rate, name="pitch_accuracy")
-    if not len(error):
-        return {}
-    median = {"cents": float(np.nanmedian(error))} if np.isfinite(error).any() else {}
-    return median | {"within_50_cents": float((error < 50).mean())}
+    return {name: float(distance) for name, distance in answer.items()}
 
 # %% ../nbs/06_metrics.ipynb #0064
+#| code-fold: true
+#| code-summary: "Which clips are judged right"
 def judged_right(judge, waveforms, labels):
     "Which clips the judge takes for what they should be, (n,)."
     logits = judge(log_mel_features(waveforms, sample_rate=judge.sample_rate))
@@ -228,6 +216,8 @@ def judged_right(judge, waveforms, labels):
     return np.asarray(logits).argmax(1) == labels
 
 # %% ../nbs/06_metrics.ipynb #feb12577
+#| code-fold: true
+#| code-summary: "judge_accuracy: the share of them"
 def judge_accuracy(judge: Judge, waveforms: ArrayLike, labels: ArrayLike) -> float:
     """How many clips does the judge take for what they should be?
 
@@ -244,35 +234,9 @@ def judge_accuracy(judge: Judge, waveforms: ArrayLike, labels: ArrayLike) -> flo
     """
     return float(judged_right(judge, waveforms, labels).mean())
 
-# %% ../nbs/06_metrics.ipynb #0071
-def frechet_distance(features: ArrayLike, reference: ArrayLike) -> float:
-    """Fréchet distance of two sets of features, each taken for a Gaussian.
-
-    Source: Dowson & Landau (1982).
-
-    Args:
-        features: features of one set, (n, d)
-        reference: features of the other, (m, d)
-
-    Returns:
-        squared distance, in the features' unit squared
-
-    Raises:
-        ValueError: when a set has fewer than two clips, or the sets differ in features
-    """
-    from scipy.linalg import svdvals
-
-    a, b = np.asarray(features, float), np.asarray(reference, float)
-    if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"got features of shapes {a.shape} and {b.shape}; "
-            "want (n, d) and (m, d), at least two clips in each"
-        )
-    A, B = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
-    shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
-    return float(np.maximum(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
-
 # %% ../nbs/06_metrics.ipynb #0080
+#| code-fold: true
+#| code-summary: "Distances within a class"
 def distances_within(clips, name, *, max_clips, seed):
     "{class: numbers of some clips of it, and the distances of each to each (dB)}."
     rng, answer = np.random.default_rng(seed), {}
@@ -294,6 +258,8 @@ def mean_within(chosen, distances, kept=None):
     return d.sum() / (len(d) * (len(d) - 1))
 
 # %% ../nbs/06_metrics.ipynb #0081
+#| code-fold: true
+#| code-summary: "Diversity of each class"
 def class_diversity(generated, reference, *, max_clips=30, seed=0):
     "Diversity of each class, {class: ratio}, of those whose reference isn't all alike."
     generated, reference = check_clips(generated, "generated"), check_clips(reference, "reference")
@@ -301,15 +267,17 @@ def class_diversity(generated, reference, *, max_clips=30, seed=0):
     if not {*classes} <= {*known}:
         raise ValueError(f"generated: got classes {classes}; want some of the reference's, {known}")
     reference = reference[np.isin(reference.labels, classes)]
-    some = dict(max_clips=max_clips, seed=seed)
-    ours = distances_within(generated, "generated", **some)
-    real = distances_within(reference, "reference", **some)
-    theirs = {k: mean_within(*pairs) for k, pairs in real.items()}
-    if not any(theirs.values()):
+    choice = dict(max_clips=max_clips, seed=seed)
+    made = distances_within(generated, "generated", **choice)
+    real = distances_within(reference, "reference", **choice)
+    usual = {label: mean_within(*pairs) for label, pairs in real.items()}
+    if not any(usual.values()):
         raise ValueError("reference: its clips are all alike; want some that differ; is it silent?")
-    return {int(k): float(mean_within(*ours[k]) / d) for k, d in theirs.items() if d}
+    return {int(k): float(mean_within(*made[k]) / mean) for k, mean in usual.items() if mean}
 
 # %% ../nbs/06_metrics.ipynb #b0c98d2d
+#| code-fold: true
+#| code-summary: "diversity: the mean of the classes"
 def diversity(
     generated: SoundSet, reference: SoundSet, *, max_clips: int = 30, seed: int = 0
 ) -> float:
@@ -328,8 +296,8 @@ def diversity(
         ValueError: when samples aren't finite, when a class has fewer than two clips or isn't in
             the reference, or when all clips of the reference are alike
     """
-    some = dict(max_clips=max_clips, seed=seed)
-    return float(np.mean([*class_diversity(generated, reference, **some).values()]))
+    each = class_diversity(generated, reference, max_clips=max_clips, seed=seed)
+    return float(np.mean([*each.values()]))
 
 # %% ../nbs/06_metrics.ipynb #0086
 def are_copies(ours, labels, fresh, fresh_labels):
@@ -339,6 +307,8 @@ def are_copies(ours, labels, fresh, fresh_labels):
     return ours / np.array([usual[k] for k in labels]) < near
 
 # %% ../nbs/06_metrics.ipynb #493d8f36
+#| code-fold: true
+#| code-summary: "memorization: the share of copies"
 def memorization(generated: SoundSet, fresh: SoundSet, learned: SoundSet) -> dict[str, float]:
     """Are generated clips nearer to what was learned from than new clips are?
 
@@ -370,7 +340,75 @@ def memorization(generated: SoundSet, fresh: SoundSet, learned: SoundSet) -> dic
         "copied": float(copied.mean()),
     }
 
+# %% ../nbs/06_metrics.ipynb #0053
+#| code-fold: true
+#| code-summary: "Errors of the clips of which a pitch was asked"
+def pitch_errors(waveforms, midi, *, sample_rate, name):
+    "Errors (cents) of the clips of which a pitch was asked; NaN where none is found. And which."
+    x, midi = check_batch(waveforms, name), np.asarray(midi, float)
+    check_each(midi, len(x), "midi", name)
+    asked = np.isfinite(midi) & (midi >= 36) & (midi <= 96)
+    if not asked.any():
+        return np.zeros(0), asked
+    found = estimate_f0_hz(x[asked], sample_rate=sample_rate)
+    return np.abs(pitch_error_cents(found, midi[asked])), asked
+
+# %% ../nbs/06_metrics.ipynb #6b13b3f0
+#| code-fold: true
+#| code-summary: "pitch_accuracy"
+def pitch_accuracy(waveforms: ArrayLike, midi: ArrayLike, *, sample_rate: int) -> dict[str, float]:
+    """How well are the clips in tune?
+
+    Args:
+        waveforms: clips, (n, t)
+        midi: pitch asked of each, in MIDI numbers, (n,); NaN for none
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        {"cents": median error of those found, "within_50_cents": share of all}; empty where no
+        pitch was asked
+
+    Raises:
+        ValueError: when waveforms aren't a batch of finite samples, or there isn't one number in
+            midi for each
+    """
+    error, _ = pitch_errors(waveforms, midi, sample_rate=sample_rate, name="pitch_accuracy")
+    if not len(error):
+        return {}
+    median = {"cents": float(np.nanmedian(error))} if np.isfinite(error).any() else {}
+    return median | {"within_50_cents": float((error < 50).mean())}
+
+# %% ../nbs/06_metrics.ipynb #0071
+def frechet_distance(features: ArrayLike, reference: ArrayLike) -> float:
+    """Fréchet distance of two sets of features, each taken for a Gaussian.
+
+    Source: Dowson & Landau (1982).
+
+    Args:
+        features: features of one set, (n, d)
+        reference: features of the other, (m, d)
+
+    Returns:
+        squared distance, in the features' unit squared
+
+    Raises:
+        ValueError: when a set has fewer than two clips, or the sets differ in features
+    """
+    from scipy.linalg import svdvals
+
+    a, b = np.asarray(features, float), np.asarray(reference, float)
+    if a.ndim != 2 or b.ndim != 2 or min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"got features of shapes {a.shape} and {b.shape}; "
+            "want (n, d) and (m, d), at least two clips in each"
+        )
+    A, B = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
+    shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
+    return float(np.maximum(0, shift + np.sum(A**2) + np.sum(B**2) - 2 * svdvals(A @ B.T).sum()))
+
 # %% ../nbs/06_metrics.ipynb #5fe234e9
+#| code-fold: true
+#| code-summary: "confidence: the block jackknife"
 def confidence(
     statistic: Callable[[np.ndarray], float], groups: ArrayLike, *, blocks: int = 20
 ) -> float:

@@ -6,6 +6,8 @@
 __all__ = ['cosine_decay', 'move_average', 'Supervised', 'make_step', 'plot_losses', 'train']
 
 # %% ../nbs/07_training.ipynb #0006
+#| code-fold: true
+#| code-summary: "Imports of the module"
 import math
 import os
 import time
@@ -54,6 +56,8 @@ else:  # the names alone, so that nothing more is imported
     Axes = Figure = Any
 
 # %% ../nbs/07_training.ipynb #0018
+#| code-fold: true
+#| code-summary: "cosine_decay"
 def cosine_decay(progress: ArrayLike) -> jax.Array:
     """Half a period of a cosine, from 1 to 0.
 
@@ -68,6 +72,8 @@ def cosine_decay(progress: ArrayLike) -> jax.Array:
     return 0.5 * (1 + jnp.cos(jnp.pi * progress))
 
 # %% ../nbs/07_training.ipynb #0020
+#| code-fold: true
+#| code-summary: "move_average"
 def move_average(average: Any, weights: Any, *, step: ArrayLike, decay: float) -> Any:
     """Exponential moving average, with a warm-up for short runs.
 
@@ -88,11 +94,15 @@ def move_average(average: Any, weights: Any, *, step: ArrayLike, decay: float) -
     )
 
 # %% ../nbs/07_training.ipynb #0023
+#| code-fold: true
+#| code-summary: "make_optimizer"
 def make_optimizer(max_grad_norm):
     "Adam on clipped gradients, for a learning rate of 1."
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam())
 
 # %% ../nbs/07_training.ipynb #rate0001
+#| code-fold: true
+#| code-summary: "The falling rate, in double precision"
 def progress_parts(progress):
     "The progress of a run, 0 to 1, as two float32: rounded, and what the rounding cut off."
     rounded = np.float32(progress)
@@ -106,6 +116,8 @@ def falling_rate(learning_rate, state):
         return jnp.float32(learning_rate * cosine_decay(progress))
 
 # %% ../nbs/07_training.ipynb #rate0002
+#| code-fold: true
+#| code-summary: "Check the settings of a rule"
 def check_rates(learning_rate, max_grad_norm, ema_decay):
     "Refuse settings of a rule that make no sense."
     check_number(learning_rate, "learning_rate")
@@ -165,6 +177,8 @@ class Supervised:
         check_rates(self.learning_rate, self.max_grad_norm, self.ema_decay)
 
 # %% ../nbs/07_training.ipynb #rule0002
+#| code-fold: true
+#| code-summary: "as_rule: of a plain loss the supervised rule"
 def as_rule(rule):
     "A rule; of a plain loss the supervised one."
     if isinstance(rule, type):
@@ -179,12 +193,16 @@ def as_rule(rule):
     )
 
 # %% ../nbs/07_training.ipynb #rule0003
+#| code-fold: true
+#| code-summary: "begin_state"
 def begin_state(rule, model):
     "A rule's first state, as arrays, with the progress in it."
     state = check_state(rule.init(model), model) | progress_parts(0.0)
     return jax.tree.map(jnp.asarray, state)
 
 # %% ../nbs/07_training.ipynb #rule0008
+#| code-fold: true
+#| code-summary: "make_step: around a rule's step"
 def make_step(
     rule: Any, kinds: Mapping[str, Any], *, seed: int
 ) -> Callable[..., tuple[dict, dict]]:
@@ -207,18 +225,22 @@ def make_step(
         before, given = (with_keys(state | progress, kinds) for _ in range(2))
         new, metrics = check_step(rule.step(given, batch, key), before)  # `given` may be changed
         finite = jnp.array([jnp.isfinite(x) for x in jax.tree.leaves(metrics)]).all()
-        old, new = without_keys(before), without_keys(new)
-        return jax.lax.cond(finite, lambda old, new: new, lambda old, new: old, old, new), metrics
+        states = without_keys(before), without_keys(new)
+        return jax.lax.cond(finite, lambda old, new: new, lambda old, new: old, *states), metrics
 
     return step
 
 # %% ../nbs/07_training.ipynb #0036
+#| code-fold: true
+#| code-summary: "placed: split or replicated"
 def placed(*axes):
     "How an array lies on all devices: placed('batch') is split along axis 0, placed() is copied."
     mesh = Mesh(np.array(jax.devices()), ("batch",), axis_types=(AxisType.Auto,))
     return NamedSharding(mesh, PartitionSpec(*axes))
 
 # %% ../nbs/07_training.ipynb #0037
+#| code-fold: true
+#| code-summary: "split_over_devices"
 def split_over_devices(batch):
     "Put this process's part of a batch on its devices."
     size, devices = len(jax.tree.leaves(batch)[0]), jax.local_device_count()
@@ -229,6 +251,8 @@ def split_over_devices(batch):
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(placed("batch"), x), batch)
 
 # %% ../nbs/07_training.ipynb #0049
+#| code-fold: true
+#| code-summary: "plot_losses: single steps pale, and a smoothed line"
 def plot_losses(
     log: str | os.PathLike[str] | list[dict[str, Any]], *, ax: "Axes | None" = None
 ) -> "Figure":
@@ -264,6 +288,8 @@ def plot_losses(
     return ax.figure
 
 # %% ../nbs/07_training.ipynb #0073
+#| code-fold: true
+#| code-summary: "training_steps: one generator makes the steps"
 def training_steps(step, state, batches, settings, *, done, trained):
     "Yield progress, state, log record and batch after each step, until the budget is spent."
     steps, seconds = settings["steps"], settings["seconds"]
@@ -291,6 +317,8 @@ def training_steps(step, state, batches, settings, *, done, trained):
         yield progress(), state, dict(step=done - 1, seconds=round(trained, 6)) | metrics, batch
 
 # %% ../nbs/07_training.ipynb #0079
+#| code-fold: true
+#| code-summary: "train: all of it together"
 def train(
     model: nnx.Module,
     rule: Any,

@@ -27,32 +27,33 @@ def compose(model, labels, midi, *, seed):
     rngs, made = nnx.Rngs(seed), []
     for label, rows in groupby(range(len(labels)), key=lambda i: labels[i]):
         rows = [*rows]
-        told = sounds_told(model, label, np.asarray(midi)[rows])
-        z = sample_latents(model, len(rows), rngs=rngs, **part_of(model, "latents", told))
-        made += render(model, z, **part_of(model, "sounds", told))
+        asked = sounds_told(model, label, np.asarray(midi)[rows])
+        z = sample_latents(model, len(rows), rngs=rngs, **part_of(model, "latents", asked))
+        made += render(model, z, **part_of(model, "sounds", asked))
     return np.stack(made)
 
 
 def sounds_told(model, labels, midi):
     "Classes and pitches (NaN for none) as a model takes them; less, if it takes less."
-    told, kinds = {}, {condition.kind: condition for condition in model.conditions}
+    kinds = {condition.kind: condition for condition in model.conditions}
+    asked = {}
     if "class" in kinds and labels is not None:
-        told["label"] = labels
+        asked["label"] = labels
     if "pitch" in kinds:
         pitched = kinds["pitch"].only_for
         names = np.array(kinds["class"].choices)[labels] if np.ndim(labels) else labels
         has_one = True if pitched is None else np.isin(names, pitched)
         if np.any(has_one):
-            told["pitch"] = np.where(has_one & (np.nan_to_num(midi) > 0), midi, np.nan)
-    return told
+            asked["pitch"] = np.where(has_one & (np.nan_to_num(midi) > 0), midi, np.nan)
+    return asked
 
 # %% ../../nbs/support/evaluation.ipynb #eval-20
 def reconstruct(model, sounds):
     "Sounds as the model makes them again, (n, t); None, if it can't encode."
     if not model.encodes:
         return None
-    told = part_of(model, "sounds", sounds_told(model, sounds.labels, sounds.midi))
-    return np.stack([*render(model, model.encode(sounds.waveforms, **told), **told)])
+    asked = part_of(model, "sounds", sounds_told(model, sounds.labels, sounds.midi))
+    return np.stack([*render(model, model.encode(sounds.waveforms, **asked), **asked)])
 
 # %% ../../nbs/support/evaluation.ipynb #eval-22
 def match_classes(sounds, model):
@@ -92,22 +93,22 @@ def some_clips(sounds, most, *, seed):
 
 def clips_to_judge(model, train, *others, seed):
     "The clips of a model's classes, at most so many of each; says so, if there are more."
-    parts = [of_classes(part, model_classes(model) or train.classes) for part in others]
-    parts = [{"train": train}, *parts]
-    matched = [{k: match_classes(v, model) for k, v in part.items()} for part in parts]
+    parts = [{"train": train}]
+    parts += [of_classes(part, model_classes(model) or train.classes) for part in others]
     most = [JUDGED["train"], *[JUDGED["held out"]] * len(others)]
-    fewer = [
-        {name: some_clips(sounds, count, seed=seed) for name, sounds in part.items()}
-        for part, count in zip(matched, most)
-    ]
-    lengths = [[len(v) for part in sets for v in part.values()] for sets in (matched, fewer)]
-    if lengths[0] != lengths[1]:
+    chosen, fewer = [], False
+    for part, count in zip(parts, most):
+        matched = {name: match_classes(sounds, model) for name, sounds in part.items()}
+        kept = {name: some_clips(sounds, count, seed=seed) for name, sounds in matched.items()}
+        fewer = fewer or any(len(kept[name]) < len(matched[name]) for name in kept)
+        chosen.append(kept)
+    if fewer:
         warnings.warn(
             f"the figures come from up to {JUDGED['train']} training clips and "
             f"{JUDGED['held out']} held-out clips of each class; copies of others aren't seen",
             stacklevel=3,
         )
-    return fewer[0]["train"], *fewer[1:]
+    return chosen[0]["train"], *chosen[1:]
 
 # %% ../../nbs/support/evaluation.ipynb #eval-29
 JUDGED = {"train": 300, "held out": 100}  # clips of a class that figures come from, at most
@@ -147,7 +148,9 @@ def evaluate(
     labels = np.repeat(present, min(per_class, max(2, 1000 // len(present))))
     midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])  # to ask for
     made = compose(model, [classes[c] for c in labels], midi, seed=seed)
-    told = midi if any(condition.kind == "pitch" for condition in model.conditions) else None
+    pitched = any(condition.kind == "pitch" for condition in model.conditions)
+    pitch = dict(midi=midi) if pitched else {}
+    generated = SoundSet(made, labels, train.classes, train.sample_rate, **pitch)
     remade = {name: reconstruct(model, part) for name, part in test.items()}
     answer = evaluate_sounds(
         train,
@@ -155,7 +158,7 @@ def evaluate(
         test,
         learned=with_copies(train),
         reconstructions=remade,
-        generated=SoundSet(made, labels, train.classes, train.sample_rate, told),
+        generated=generated,
         seed=seed,
     )
     for name, part in test.items():

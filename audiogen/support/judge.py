@@ -81,7 +81,7 @@ Judge.__signature__ = inspect.signature(Judge.__init__.__get__(0))  # flax shows
 
 # %% ../../nbs/support/judge.ipynb #judge-11
 @partial(jax.jit, static_argnames=("graphdef", "steps"))
-def _fit(graphdef, weights, rest, features, labels, steps):
+def _fit(graphdef, weights, rest, features, labels, *, steps):
     "The weights after some steps of AdamW on all features at once."
     import optax
 
@@ -133,6 +133,6 @@ def train_judge(
     x = log_mel_features(np.concatenate([waveforms, *copies]), sample_rate=sample_rate)
     labels = np.tile(labels, 1 + len(copies))
     judge = Judge(x.mean(0), num_classes, sample_rate=sample_rate, rngs=nnx.Rngs(seed))
-    graphdef, weights, rest = nnx.split(judge, nnx.Param, ...)
-    nnx.update(judge, _fit(graphdef, weights, rest, x, labels, check_count(steps, "steps")))
+    parts = nnx.split(judge, nnx.Param, ...)
+    nnx.update(judge, _fit(*parts, x, labels, steps=check_count(steps, "steps")))
     return judge

@@ -73,13 +73,14 @@ def other_notes(
 # %% ../../nbs/support/learning.ipynb #learn-ae02e4a0
 def encoding_targets(model, sounds):
     "What every loss here needs: the clips that the encoder may hear, pitches, and labels."
-    c, midi = np.asarray(sounds.labels, np.int32), np.nan_to_num(sounds.midi).astype(np.float32)
+    c = np.asarray(sounds.labels, np.int32)
+    midi = np.nan_to_num(sounds.midi).astype(np.float32)
     instruments = sounds.details.get("program")  # if known
-    heard = np.arange(len(midi))[:, None]
+    choices = np.arange(len(midi))[:, None]  # the clip itself, and perhaps others
     if instruments is not None:
-        heard = np.hstack([heard, other_notes(midi, instruments)])
+        choices = np.hstack([choices, other_notes(midi, instruments)])
     features = in_blocks(heard_features, model, sounds.waveforms).astype(np.float16)
-    return dict(features=features[heard], heard=midi[heard], label=c, midi=midi)
+    return dict(features=features[choices], heard=midi[choices], label=c, midi=midi)
 
 # %% ../../nbs/support/learning.ipynb #learn-0047
 def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
@@ -114,7 +115,7 @@ def autoencoding_loss(
         model: a `ConditionalVAE`
         batch: from conditional_targets or source_filter_targets
         key: for the latent vectors, the two noises, and what is heard and dropped
-        compare: a function: strokes -> mean square and mean absolute difference of log-magnitudes
+        compare: low-rank factors -> mean square and mean absolute log-magnitude difference
         hear: what is done to the features before they are encoded
 
     Returns:
@@ -123,22 +124,20 @@ def autoencoding_loss(
     c, midi = batch["label"], batch["midi"]
     draw, grain, detune, choose = jax.random.split(key, 4)
     wrong = jax.random.normal(detune, midi.shape)
-    own, other, drop = jax.random.split(choose, 3)
+    coin, choice, drop = jax.random.split(choose, 3)
     # 0 is the clip itself
-    which = jax.random.bernoulli(own) * jax.random.randint(other, (), 0, batch["heard"].shape[1])
-    told, heard = (jnp.where(m > 0, m + wrong, 0) for m in (midi, batch["heard"][:, which]))
+    which = jax.random.bernoulli(coin) * jax.random.randint(choice, (), 0, batch["heard"].shape[1])
+    encoder_midi = batch["heard"][:, which]
+    decoder_midi, encoder_midi = (jnp.where(m > 0, m + wrong, 0) for m in (midi, encoder_midi))
     features = hear(batch["features"][:, which])
     features += 0.3 * jax.random.normal(grain, features.shape)
-    mean, log_var = model.posterior(features, c, heard)
+    mean, log_var = model.posterior(features, c, encoder_midi)
     known = batch["heard"].shape[1] > 1  # instruments, with a few recordings each
     z = reparameterize(draw, mean, log_var)
-    square, absolute = compare(model.decoder(z, c, told, drop if known else None))
+    square, absolute = compare(model.decoder(z, c, decoder_midi, drop if known else None))
     rate = gaussian_kl(mean, log_var).mean()
-    return square + 0.3 * absolute + model.config.beta * rate, {
-        "square": square,
-        "decibels": absolute * 20 / np.log(10),
-        "nats": rate,
-    }
+    parts = dict(square=square, decibels=absolute * 20 / np.log(10), nats=rate)
+    return square + 0.3 * absolute + model.config.beta * rate, parts
 
 # %% ../../nbs/support/learning.ipynb #learn-0050
 def differences(a, b):
@@ -192,19 +191,19 @@ def conditional_loss(
         L = features.reshape(len(steady), -1, k.bands)
         return recolour(L, curves).reshape(features.shape)
 
-    def compare(strokes):
+    def compare(factors):
         def through(zoom):
             frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
             target = jnp.asarray(batch[f"L{zoom}"])[:, frames].astype(jnp.float32)
             if known:
                 weights = band_weights(k.bands, target.shape[-1], k.sample_rate)
                 target = recolour(target, curves @ weights)
-            predicted = predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames)
-            return differences(predicted, target)
+            inputs = model.decoder, steady, factors, batch["midi"]
+            return differences(predict_picture(*inputs, zoom, frames), target)
 
         return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
 
-    return autoencoding_loss(model, batch, draw, compare, hear)
+    return autoencoding_loss(model, batch, draw, compare, hear=hear)
 
 # %% ../../nbs/support/learning.ipynb #learn-0062
 def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
@@ -239,14 +238,15 @@ def source_filter_loss(
     x, k = batch["waveform"].astype(jnp.float32), model.config
     draw, hiss = jax.random.split(key)
 
-    def compare(strokes):
-        y = shape_sources(
-            model.decoder, model.steady[batch["label"]], strokes, batch["midi"], k.num_samples, hiss
-        )
-        pairs = [
-            differences(*(log_magnitude(sound, window_size=n, hop_size=n // 4) for sound in (y, x)))
-            for n in (256, 512, 1024)
-        ]
+    def compare(factors):
+        inputs = model.decoder, model.steady[batch["label"]], factors, batch["midi"]
+        y = shape_sources(*inputs, k.num_samples, hiss)
+
+        def through(n):
+            framing = dict(window_size=n, hop_size=n // 4)
+            return differences(log_magnitude(y, **framing), log_magnitude(x, **framing))
+
+        pairs = [through(n) for n in (256, 512, 1024)]
         return [sum(parts) / 3 for parts in zip(*pairs)]
 
     return autoencoding_loss(model, batch, draw, compare)

@@ -148,7 +148,8 @@ def report(figures: Mapping[str, Mapping[str, float]]) -> str:
     """
 
     def section(name, part):
-        said = "\n".join(f"- {line}" for line in verdict(part))
-        return f"**{name.capitalize()}**\n\n{metrics_table(part)}" + (f"\n\n{said}" if said else "")
+        heading, table = f"**{name.capitalize()}**", metrics_table(part)
+        sentences = "\n".join(f"- {line}" for line in verdict(part))
+        return "\n\n".join(filter(None, (heading, table, sentences)))
 
     return "\n\n".join(section(name, part) for name, part in figures.items())

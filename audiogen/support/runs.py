@@ -282,7 +282,8 @@ def noting_interrupts():
     try:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
             number = getattr(signal, name, None)
-            if number and callable(handler := signal.getsignal(number)):
+            handler = signal.getsignal(number) if number else None
+            if callable(handler):
                 before[number] = handler
                 signal.signal(number, note)
     except ValueError:

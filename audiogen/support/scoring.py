@@ -159,7 +159,7 @@ def diversity_figures(train, test, generated, seed):
     return figure_with("diversity", np.mean([*each.values()]), beside, sure)
 
 # %% ../../nbs/support/scoring.ipynb #33955661
-def frechet_figures(train, validation, test, generated, seed):
+def frechet_figures(train, validation, test, generated, *, seed):
     "Fréchet distance to the test clips; beside it as many validation clips, prototypes and noise."
     if len(test) < 2:
         return {}
@@ -226,7 +226,7 @@ def generated_figures(train, validation, test, generated, near, judge, seed):
         {"generated_clips": len(generated)}
         | class_figures(judge, test, generated)
         | pitch_figures("pitch_", generated, test)
-        | frechet_figures(train, validation, test, generated, seed)
+        | frechet_figures(train, validation, test, generated, seed=seed)
         | diversity_figures(train, test, generated, seed)
         | copy_figures(near, test, validation, generated)
     )
