@@ -295,12 +295,12 @@ def test_the_pad_shows_where_the_known_sounds_are(page):
     m = model()
     known = page.evaluate("pageSpecOf(decoder).known")
     np.testing.assert_allclose(known, np.asarray(m.clouds.known[...]), atol=1e-6)
-    page.evaluate("() => { document.querySelector('.more').open = true }")
 
     def ink():
         return page.evaluate("""() => { const c = document.querySelector(".dots"), { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height)
             let inked = 0; for (let i = 3; i < data.length; i += 4) inked += data[i] > 250; return inked / data.length * 4 }""")
 
+    page.get_by_role("button", name="Reset").click()
     page.get_by_label("Class").select_option("kick")
     page.wait_for_function("document.querySelector('.code').value.includes('kick')")
     assert 0.001 < ink() < 0.5

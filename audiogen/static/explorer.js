@@ -182,7 +182,7 @@ export function drawDots(canvas, { known = [], classes, reach }, base, axes, lab
   }
 }
 
-const classColour = (c, count) => `hsl(${Math.round(360 * c / count)} 70% 50%)`
+const classColour = (c, count) => `hsl(${Math.round(360 * c / count)} 75% 55%)`
 
 // ---------------------------------------------------------------------------------------------------- page
 

@@ -165,8 +165,10 @@ def with_number(front_matter: str, stem: str) -> str:
 
 
 def without_nested_links(text: str) -> str:
-    "Markdown in which nbdev made a link of a name within a link, without the inner one."
-    return re.sub(r"\[([^][]*)\[(`[^`]+`)\]\([^()]*\)([^][]*)\]\(", r"[\1\2\3](", text)
+    "Markdown in which nbdev made links of names within a link, without the inner ones."
+    inner = r"\[(`[^`]+`)\]\([^()]*\)"
+    outer = rf"\[((?:[^][`]|`[^`]+`|{inner})+)\]\("
+    return re.sub(outer, lambda link: "[" + re.sub(inner, r"\1", link[1]) + "](", text)
 
 # %% ../../nbs/support/docs.ipynb #docs-13
 class Definitions:
