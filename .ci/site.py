@@ -3,6 +3,7 @@
 - Scripts that Quarto fetches from other hosts go: it adds require.js and jQuery to pages with HTML outputs, in case these are widgets.
 - The explorer's files come: scripts, style, weights. And the notebooks, for whoever wants to download one.
 - Each page gets links to its notebook, and wide formulas and tables a place in the order of the Tab key.
+- The picture that stands for a page elsewhere is a file: Quarto takes the page's first, which is written into the page.
 """
 
 import os
@@ -16,6 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 settings = ConfigParser(delimiters=["="])
 settings.read(ROOT / "settings.ini", encoding="utf-8")
 REPOSITORY = "{user}/{repo}".format(**settings["DEFAULT"])
+SITE = "{doc_host}{doc_baseurl}".format(**settings["DEFAULT"])
+INSTALL = f"""#| hide
+#| eval: false
+import importlib.util
+
+if importlib.util.find_spec("audiogen") is None:  # on Colab
+    %pip install --quiet git+https://github.com/{REPOSITORY}"""
 
 
 def without_foreign_scripts(page):
@@ -30,6 +38,13 @@ def reachable(page):
     return re.sub(r"<table(?![^>]*\btabindex)", '<table tabindex="0"', page)
 
 
+def with_card(page):
+    "The page, whose social cards show the file card.png and no picture that is written into the page."
+    picture = r'(<meta\b[^>]*(?:og|twitter):image"[^>]*\bcontent=")data:[^"]*'
+    page = re.sub(picture, rf"\g<1>{SITE}/card.png", page)
+    return re.sub(r'<meta\b[^>]*(?:og|twitter):image:(?:width|height)"[^>]*>\s*', "", page)
+
+
 def foreign(page):
     "What the page still fetches from other hosts."
     fetched = r'<(?:script|img|audio|source|iframe)\b[^>]*\bsrc="((?:https?:)?//[^"]*)"|<link\b(?=[^>]*\brel="(?:stylesheet|icon|preload|preconnect)")[^>]*\bhref="((?:https?:)?//[^"]*)"'
@@ -42,8 +57,7 @@ def notebook_links(name):
     colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/nbs/{name}"
     return (
         f'<p class="notebook-links"><a href="{colab}">Open in Colab</a> <a href="{root}notebooks/{name}" download>Download notebook</a> '
-        f'<a href="https://github.com/{REPOSITORY}/blob/main/nbs/{name}">Source</a> '
-        f"<span>Colab needs <code>%pip install git+https://github.com/{REPOSITORY}</code> first.</span></p>"
+        f'<a href="https://github.com/{REPOSITORY}/blob/main/nbs/{name}">Source</a></p>'
     )
 
 
@@ -65,7 +79,7 @@ def main(folder):
         for stem in (path.stem, re.sub(r"^\d+_", "", path.stem)):
             notebooks[folder / name.with_name(f"{stem}.html")] = name.as_posix()
     for path in [*folder.glob("*.html"), *folder.glob("support/*.html")]:
-        page = reachable(without_foreign_scripts(path.read_text("utf-8")))
+        page = reachable(with_card(without_foreign_scripts(path.read_text("utf-8"))))
         if path in notebooks and 'class="notebook-links"' not in page:
             page = re.sub(
                 r'(<header id="title-block-header".*?</header>)',

@@ -2,7 +2,8 @@
 
 Quarto builds the published site, but it's a large program that pip can't install. The steps where a chapter can break need less: nbdev's
 processing is run as it stands, and pandoc reads the Markdown that Quarto would hand it. So `tests/test_docs.py` can check the pages on any
-machine, and an author can look at them. Themes, search and the sidebar are Quarto's alone; styles.css is shared.
+machine, and an author can look at them. Search and the sidebar are Quarto's alone; styles.css is shared, and of Quarto's themes the part in
+tests/quarto.css, with our colours in it.
 """
 
 import argparse
@@ -25,6 +26,10 @@ from nbdev.config import get_config
 from nbdev.serve import proc_nbs
 
 REPO = Path(__file__).resolve().parents[1]
+QUARTO_DEFAULTS = {
+    "pre-color": "#000000",
+    "body-secondary": "#8a8a92",
+}  # the latter is computed: too dim
 TEMPLATE = """<!doctype html>
 <html lang="en">
 <head>
@@ -32,20 +37,21 @@ TEMPLATE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$pagetitle$</title>
 <link rel="icon" href="$root$favicon.svg">
+<link rel="stylesheet" href="$root$light.css" media="(prefers-color-scheme: light)">
+<link rel="stylesheet" href="$root$dark.css" media="(prefers-color-scheme: dark)">
 <style>
 $highlighting-css$
-body { max-width: 56rem; margin: auto; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word }
+body { max-width: 832px; margin: auto; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; padding-bottom: .5rem; border-bottom: 1px solid var(--line) }
 h1, h2, h3 { line-height: 1.25; margin: 1.5em 0 .5em }
 .description { font-size: 1.2rem; color: var(--quiet) }
 hr { border: 0; border-top: 1px solid var(--line); margin: 2em 0 .5em }
-pre { overflow-x: auto; padding: .6rem .8rem; border-radius: 6px; background: var(--field); font-size: .85rem; line-height: 1.45 }
-.cell-output pre { background: none; border-left: 3px solid var(--line); border-radius: 0; margin: 0 }
+@media (max-width: 832px) { body { max-width: none } }
+.cell-output pre { padding: .4em; border-left: 3px solid var(--line); margin: 0 }
 th, td { padding: .2rem .4rem; border-bottom: 1px solid var(--line) }
 summary { cursor: pointer }
 </style>
 <link rel="stylesheet" href="$root$styles.css">
-<style>body { color: var(--text); background: var(--back) } a { color: var(--link) }</style>
 </head>
 <body>
 <nav aria-label="Chapters">$nav$</nav>
@@ -57,6 +63,14 @@ $body$
 </body>
 </html>
 """
+
+
+def theme(name):
+    "The part of Quarto's theme that is in tests/quarto.css, with the colours of a theme of ours."
+    source = (REPO / f"nbs/{name}.scss").read_text()
+    colours = QUARTO_DEFAULTS | dict(re.findall(r"^\$([\w-]+): ([^;]+);", source, re.M))
+    css = (REPO / "tests/quarto.css").read_text().partition("*/")[2]
+    return re.sub(r"\$([\w-]+)", lambda match: colours[match[1]], css)
 
 
 def process_notebooks(folder):
@@ -192,6 +206,8 @@ def main(out):
             ignore=shutil.ignore_patterns("*.ipynb", "*.yml", "*.scss", "*.qmd"),
             dirs_exist_ok=True,
         )
+        for name in ("light", "dark"):
+            (out / f"{name}.css").write_text(theme(name))
         front = {name: front_matter(notebook) for name, notebook in notebooks.items()}
         order = sorted(front, key=lambda name: (name != "index", name))
         titles = {name: front[name]["title"] for name in front}

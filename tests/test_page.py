@@ -15,6 +15,7 @@ from flax import nnx
 import audiogen
 from audiogen.explorer import explorer_spec
 from audiogen.generator import load_model, synthesize
+from audiogen.support.figures import player_html
 from audiogen.support.loudness import at_loudness
 from audiogen.support.words import WORDS, centroid_hz, sample_styles, traits
 from audiogen.variation import slerp
@@ -76,6 +77,7 @@ def page(chromium, address):
     with watched(chromium, address, viewport={"width": 900, "height": 900}) as (page, complaints):
         page.goto(address)
         page.wait_for_function("window.decoder && document.querySelector('.code')?.value")
+        page.get_by_text("All controls").click()
         yield page
         assert complaints == []
 
@@ -265,3 +267,137 @@ def test_without_weights_the_page_keeps_what_it_had(chromium, address):
         assert page.get_by_text("fallback").is_visible() and any(
             "404" in text for text in complaints
         )
+
+
+def test_the_page_begins_with_one_invitation(chromium, address):
+    "A point to drag, three things to press and a class; the rest is folded."
+    with watched(chromium, address) as (page, complaints):
+        page.goto(address)
+        page.wait_for_function("document.querySelector('.code')?.value")
+        assert page.locator(".invitation").text_content().startswith("Drag the point")
+        seen = page.locator("button:visible, select:visible, input:visible").evaluate_all(
+            "all => all.filter(e => !e.matches('.key')).map(e => e.ariaLabel ?? e.textContent.trim())"
+        )
+        assert seen == [
+            "▶ Play",
+            "New sound",
+            "Class",
+            "An octave down",
+            "An octave up",
+            "This sound as a line of Python",
+            "Copy as Python",
+        ]
+        assert complaints == []
+
+
+def test_the_pad_shows_where_the_known_sounds_are(page):
+    "A dot for each style that the model remembers, those of the chosen class in full colour; where the point is dragged to one, it is that style."
+    m = model()
+    known = page.evaluate("pageSpecOf(decoder).known")
+    np.testing.assert_allclose(known, np.asarray(m.clouds.known[...]), atol=1e-6)
+
+    def ink():
+        return page.evaluate("""() => { const c = document.querySelector(".dots"), { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height)
+            let inked = 0; for (let i = 3; i < data.length; i += 4) inked += data[i] > 250; return inked / data.length * 4 }""")
+
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_label("Class").select_option("kick")
+    page.wait_for_function("document.querySelector('.code').value.includes('kick')")
+    assert 0.001 < ink() < 0.5
+    base, known = (
+        page.evaluate("""() => { const settings = { ...specOf(decoder).settings, label: "kick" }
+        return [answers(decoder)(settings).base, pageSpecOf(decoder).known[0][5]] }""")
+    )
+    offsets = (np.array(known) - base)[:8].tolist()
+    line = page.evaluate(
+        "offsets => answers(decoder)({ ...specOf(decoder).settings, label: 'kick', offsets }).python",
+        offsets,
+    )
+    z = json.loads(line[line.index("model, [") + 7 : line.index("]") + 1])
+    np.testing.assert_allclose(z[:8], known[:8], atol=1e-4)
+
+
+# The page Listen
+
+SOUNDS = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><link rel="icon" href="data:,"><link rel="stylesheet" href="styles.css">
+<meta name="viewport" content="width=device-width, initial-scale=1"><body><div><table class="sounds"><thead><tr><td></td>TITLES</tr></thead><tbody>ROWS</tbody></table>
+<div class="blind-test" data-real="real" data-never="untrained"></div></div><script type="module">
+window.contexts = 0; window.starts = []
+const Context = AudioContext
+window.AudioContext = class extends Context { constructor(...how) { super(...how); contexts++ } }
+const start = AudioBufferSourceNode.prototype.start
+AudioBufferSourceNode.prototype.start = function (when) { starts.push(Math.round(1000 * this.buffer.getChannelData(0)[0])); start.call(this, when) }
+await import("./static/players.js")
+</script></body></html>"""
+SYSTEMS, COLUMNS = ("real", "untrained", "model"), ("kick", "snare", "tom", "pluck", "organ")
+
+
+@pytest.fixture
+def listening(chromium, address, tmp_path):
+    "The players; the first sample of each sound says, in thousandths, where it stands: 10 · row + column."
+    shutil.copytree(PACKAGE / "static", tmp_path / "static")
+    shutil.copy(PACKAGE.parent / "nbs/styles.css", tmp_path)
+    rows = ""
+    for i, system in enumerate(SYSTEMS):
+        rows += f'<tr><th scope="row">{system}</th>'
+        for j, column in enumerate(COLUMNS):
+            x = np.full(800, (10 * i + j + 1) / 1000, np.float32)
+            player = player_html(x, sample_rate=16000, title=f"{column}, {system}")
+            rows += f"<td>{player}</td>"
+    titles = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    page = SOUNDS.replace("TITLES", titles).replace("ROWS", rows)
+    (tmp_path / "index.html").write_text(page, "utf-8")
+    with serve(tmp_path) as own, watched(chromium, own) as (page, complaints):
+        page.goto(own)
+        page.wait_for_selector(".blind-test button")
+        yield page
+        assert complaints == []
+
+
+def test_sounds_are_played_by_mouse_and_by_keys(listening):
+    page = listening
+    assert page.locator("audio").count() == 0 and page.locator(".sound").count() == 15
+    page.get_by_role("button", name="Play snare, real").click()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")  # there is no further row
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("starts") == [2, 12, 22, 23] and page.evaluate("contexts") == 1
+    assert page.evaluate("document.activeElement.ariaLabel") == "Play tom, model"
+    assert page.locator(".sound[tabindex='0']").count() == 1
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".sound:not(.playing)")
+    page.evaluate("starts.length = 0")
+    page.get_by_role("button", name="Play organ of each row").click()
+    page.wait_for_function("starts.length === 3")
+    assert page.evaluate("starts") == [5, 15, 25]
+
+
+def test_a_blind_test_keeps_the_score(listening):
+    page = listening
+    for _ in range(6):
+        page.evaluate("starts.length = 0")
+        page.get_by_role("button", name="▶ A").click()
+        page.get_by_role("button", name="▶ B").click()
+        a, b = (value // 10 for value in page.evaluate("starts"))
+        assert {a, b} == {0, 2}  # the real row and the model's, never the untrained one's
+        page.get_by_role("button", name=f"{'A' if a == 0 else 'B'} is real").click()
+        assert "from model" in page.locator(".blind-test [role=status]").text_content()
+        page.get_by_role("button", name="Next pair").click()
+    page.get_by_role("button", name="▶ A").click()
+    wrong = "B" if page.evaluate("starts.at(-1)") < 10 else "A"
+    page.get_by_role("button", name=f"{wrong} is real").click()
+    assert page.locator(".blind-test b").text_content() == "6 of 7"
+
+
+def test_the_sounds_fit_a_phone_and_the_column(listening):
+    for width, rows in (390, 2), (832, 1):
+        listening.set_viewport_size({"width": width, "height": 800})
+        assert listening.evaluate("document.documentElement.scrollWidth") <= width
+        tops = listening.locator("tbody tr:first-child > *").evaluate_all(
+            "all => [...new Set(all.map(e => Math.round(e.getBoundingClientRect().y / 12)))].length"
+        )
+        sizes = listening.locator(".sound").evaluate_all(
+            "all => all.map(e => Math.min(e.clientWidth, e.clientHeight))"
+        )
+        assert tops == rows and min(sizes) >= 24  # as large as WCAG wants a target to be

@@ -3,6 +3,8 @@
 //
 // The page sends   {kind: "sound", id, settings}                     and has at most one request on its way;
 // it is answered   {kind: "sound", id, python}, [float32 samples]    or {kind: "error", id, message}.
+// With the sound may come `base`, where in the latent space the middle of the pad is. Then, if the spec says what the model has
+// learned (`known`: class after class, a list of latent vectors), the pad shows where these are: a dot for each.
 // A sound depends on nothing but the settings, so when an answer comes only the latest settings are asked for next.
 
 const RAMP = 0.015         // s: how long a sound that is cut off fades
@@ -161,6 +163,27 @@ export function drawSpectrogram(canvas, x) {
   pen.drawImage(small, 0, 0, width, height)
 }
 
+// Where the sounds are that a model has learned, seen from the middle of the pad: a dot for each in its class's colour, those of
+// the chosen class on top of the others.
+export function drawDots(canvas, { known = [], classes, reach }, base, axes, label) {
+  const [pen, width, height] = surface(canvas), chosen = classes.indexOf(label)
+  pen.clearRect(0, 0, width, height)
+  if (!base) return
+  const order = known.map((_, c) => c).sort((a, b) => (a === chosen) - (b === chosen))
+  for (const c of order) {
+    pen.fillStyle = classColour(c, known.length)
+    pen.globalAlpha = c === chosen ? 1 : 0.3
+    for (const z of known[c]) {
+      const [x, y] = axes.map(i => (z[i] - base[i]) / reach)
+      pen.beginPath()
+      pen.arc((1 + x) / 2 * width, (1 - y) / 2 * height, (c === chosen ? 0.014 : 0.01) * width, 0, 2 * Math.PI)
+      pen.fill()
+    }
+  }
+}
+
+const classColour = (c, count) => `hsl(${Math.round(360 * c / count)} 75% 55%)`
+
 // ---------------------------------------------------------------------------------------------------- page
 
 function h(tag, attributes = {}, ...children) {           // an element; "on…" are listeners
@@ -194,7 +217,7 @@ function render({ model, el }) {
   const spec = model.get("spec"), view = Math.random().toString(36).slice(2), player = new Player()
   const clone = () => JSON.parse(JSON.stringify(spec.settings))
   let settings = clone(), waiting = null, wanted = null, count = 0, autoplay = true
-  let shown = { x: null, python: "", settings: {} }       // the last sound that came, and what made it
+  let shown = { x: null, python: "", settings: {}, base: null }       // the last sound that came, and what made it
   let failed = null                                       // the settings last asked for, if their sound didn't come
   const has = name => name in spec.settings
   const refresh = []                                      // brings the controls in line with the settings
@@ -251,7 +274,7 @@ function render({ model, el }) {
     else {
       const bytes = buffers[0].buffer ? buffers[0] : new DataView(buffers[0])
       const x = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
-      shown = { x, python: content.python, settings: asked }
+      shown = { x, python: content.python, settings: asked, base: content.base }
       failed = null
       renew()
       if (!wanted && status.matches(".wrong, .working")) say("")
@@ -279,7 +302,8 @@ function render({ model, el }) {
     figures.textContent = facts
     end.textContent = `${seconds.toFixed(2)} s`
     wave.setAttribute("aria-label", `Waveform: ${facts}`)
-    code.value = shown.python
+    drawDots(dots, spec, shown.base, axes, settings.label)
+    code.value = `${shown.python}; from audiogen import play; play(x, sample_rate=${spec.sample_rate})`
   }
 
   function say(text, wrong = false) {
@@ -353,7 +377,7 @@ function render({ model, el }) {
   // ---- the pad
 
   const dims = has("offsets") ? settings.offsets.length : 0, axes = [0, Math.min(1, dims - 1)]
-  const thumb = h("div", { class: "thumb" })
+  const thumb = h("div", { class: "thumb" }), dots = h("canvas", { class: "dots", "aria-hidden": "true" })
   const pad = h("div", { class: "pad", tabindex: 0, role: "slider", "aria-roledescription": "two-way slider", "aria-valuemin": -spec.reach, "aria-valuemax": spec.reach,
     onpointerdown: event => { pad.setPointerCapture(event.pointerId); move(event) },
     onpointermove: event => { if (pad.hasPointerCapture(event.pointerId)) move(event) },
@@ -361,7 +385,7 @@ function render({ model, el }) {
       const step = event.shiftKey ? 0.5 : 0.1, [x, y] = axes.map(i => settings.offsets[i])
       const to = { ArrowLeft: [x - step, y], ArrowRight: [x + step, y], ArrowDown: [x, y - step], ArrowUp: [x, y + step], Home: [0, 0] }[event.key]
       if (to) { event.preventDefault(); place(...to) }
-    } }, thumb)
+    } }, dots, thumb)
 
   function move(event) {
     const box = pad.getBoundingClientRect()
@@ -375,7 +399,7 @@ function render({ model, el }) {
   }
 
   function axis(label, which) {
-    const select = h("select", { "aria-label": which ? "Up in the pad" : "Across the pad", onchange: () => { axes[which] = +select.value; renew() } },
+    const select = h("select", { "aria-label": which ? "Up in the pad" : "Across the pad", onchange: () => { axes[which] = +select.value; renew(); draw() } },
       ...settings.offsets.map((_, i) => h("option", { value: i }, `direction ${i + 1}`)))
     select.value = axes[which]
     return h("label", {}, label, " ", select)
@@ -458,9 +482,9 @@ function render({ model, el }) {
   const button = (text, onclick, extra) => h("button", { type: "button", onclick, ...extra }, text)
   const moves = h("input", { type: "checkbox", checked: true, onchange: () => { autoplay = moves.checked } })
 
-  const rows = []
+  const rows = [], first = []                             // controls that are always in view: `first`
   const classes = spec.classes.map(name => [name, name])
-  if (has("label")) rows.push(choice("Class", "label", has("pitch") ? classes : [["", "any"], ...classes]))
+  if (has("label")) (spec.folded ? first : rows).push(choice("Class", "label", has("pitch") ? classes : [["", "any"], ...classes]))
   if (has("pitch")) rows.push(slider("Pitch", "pitch", { min: spec.pitches[0], max: spec.pitches[1], step: 1, text: v => `${noteName(v)} ${v}`, usable: pitched }))
   for (const { name, low, high, unit } of spec.numbers ?? []) {
     const step = unit === "dBFS" ? 1 : (high - low) / 200, digits = step < 1 ? 2 : 0
@@ -475,24 +499,30 @@ function render({ model, el }) {
   if (has("variation_seed")) rows.push(seed("Which one", "variation_seed"))
   for (let i = 0; i < dims; i++) rows.push(slider(`Direction ${i + 1}`, "offsets", { min: -spec.reach, max: spec.reach, step: 0.01, index: i }))
 
+  // On a page of the docs there is one thing to do at first, and the other controls are folded.
+  const tools = [h("label", { class: "check" }, moves, " play on move"), h("span", { class: "gap" }),
+    button("Reset", () => { settings = { ...clone(), ...(has("label") && { label: settings.label }) }; change() }), saveButton]
+  const legend = spec.known && h("p", { class: "legend" }, "Dots: sounds that it has learned from, those of the chosen class on top.")
+  const axesRow = dims ? h("div", { class: "axes" }, axis("↔", 0), axis("↕", 1)) : ""
+  const more = h("details", { class: "more", open: !spec.folded, ontoggle: () => draw() }, h("summary", {}, "All controls"),
+    ...(spec.folded ? [h("header", {}, ...tools), axesRow] : []), h("div", { class: "rows" }, ...rows))
+
   const root = h("section", { class: "audiogen-explorer", tabindex: -1, "aria-label": `Explorer of ${spec.name}` },
     h("header", {},
       button("▶ Play", start, { class: "main" }),
       button("New sound", () => change({ seed_a: random() }, { play: true })),
-      h("label", { class: "check" }, moves, " play on move"),
-      h("span", { class: "gap" }),
-      button("Reset", () => { settings = { ...clone(), ...(has("label") && { label: settings.label }) }; change() }),
-      saveButton),
+      ...(spec.folded ? first : tools)),
+    ...(spec.invitation ? [h("p", { class: "invitation" }, spec.invitation)] : []),
     status,
     h("div", { class: "stage" },
-      ...(dims ? [h("div", { class: "padbox" }, pad, h("div", { class: "axes" }, axis("↔", 0), axis("↕", 1)))] : []),
+      ...(dims ? [h("div", { class: "padbox" }, pad, ...(legend ? [legend] : []), ...(spec.folded ? [] : [axesRow]))] : []),
       h("div", { class: "pictures" },
         h("div", { class: "title" }, h("b", {}, spec.name), figures),
         h("div", { class: "frame" }, wave, spectrum, playhead, h("span", { class: "top" }, `${spec.sample_rate / 2000} kHz`), h("span", { class: "bottom" }, "0 Hz")),
         h("div", { class: "time", "aria-hidden": "true" }, h("span", {}, "0 s"), end))),
     echoes[0],
     ...(has("pitch") ? [keyboard()] : []),
-    h("div", { class: "rows" }, ...rows),
+    more,
     h("footer", {}, code, copyButton),
     echoes[1])
 

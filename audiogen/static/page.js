@@ -21,6 +21,13 @@ export function specOf({ config, conditions }, name = "conditional") {
   return { name, sample_rate: config.sample_rate, classes: label.choices, pitched, words: words.choices, pitches, numbers, reach: 3, settings }
 }
 
+// What the page shows beside it: where the styles are that the model remembers, an invitation, and little else at first.
+export function pageSpecOf(decoder, name) {
+  const { config, arrays } = decoder, d = config.latent_dim, style = i => [...arrays["clouds.known"].subarray(i * d, (i + 1) * d)]
+  const known = config.classes.map((_, c) => Array.from({ length: config.remembered }, (_, n) => style(c * config.remembered + n)))
+  return { ...specOf(decoder, name), known, folded: true, invitation: "Drag the point: every place in the square is another sound." }
+}
+
 // ---------------------------------------------------------------------------------------------------- styles
 
 // A style that the model remembers, at home near a pitch, and a small step away.
@@ -125,7 +132,7 @@ export function atLoudness(x, level, sampleRate) {
   return x.map(v => gain * v)
 }
 
-// Answers to the explorer's settings, {python, x}, in steps: a generator for each.
+// Answers to the explorer's settings, {python, x, base}, in steps: a generator for each.
 function answering(decoder, name) {
   const { classes, pitched } = decoder.config, styles = new Map()
   function* remembered(...asked) {
@@ -138,10 +145,11 @@ function answering(decoder, name) {
     const c = classes.indexOf(label), home = pitched[c] ? 60 : 0, midi = pitched[c] ? pitch : 0, step = randomFrom(~variation_seed)
     let z = yield* remembered(seed_a, c, home, words)
     if (interpolation) z = slerp(z, yield* remembered(seed_b, c, home, words), interpolation)
-    z = z.map((v, i) => Math.round(1e4 * (v + (variation_scale && variation_scale * normal(step)) + (offsets[i] ?? 0))) / 1e4)
+    const base = z.map(v => v + (variation_scale && variation_scale * normal(step)))
+    z = base.map((v, i) => Math.round(1e4 * (v + (offsets[i] ?? 0))) / 1e4)
     const asked = [`label='${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
     const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model, [${z.map(v => v || 0).join(", ")}], ${asked})`
-    return { python, x: atLoudness(decoder.sound(z, c, midi), loudness, decoder.rate) }
+    return { python, base, x: atLoudness(decoder.sound(z, c, midi), loudness, decoder.rate) }
   }
 }
 
@@ -170,9 +178,9 @@ async function inSlices(steps) {
 
 // A stand-in for Python: what the explorer asks of a model.
 export function modelOf(decoder, name) {
-  const listeners = [], spec = specOf(decoder, name), answer = answering(decoder, name)
+  const listeners = [], spec = pageSpecOf(decoder, name), answer = answering(decoder, name)
   const reply = async ({ id, settings }) => {
-    try { const { python, x } = await inSlices(answer(settings)); return [{ kind: "sound", id, python }, [x]] }
+    try { const { python, x, base } = await inSlices(answer(settings)); return [{ kind: "sound", id, python, base }, [x]] }
     catch (error) { return [{ kind: "error", id, message: error.message }, []] }
   }
   return { get: key => ({ spec })[key], on: (_, f) => listeners.push(f), send: async request => { const it = await reply(request); listeners.forEach(f => f(...it)) } }
