@@ -19,10 +19,9 @@ settings.read(ROOT / "settings.ini", encoding="utf-8")
 REPOSITORY = "{user}/{repo}".format(**settings["DEFAULT"])
 SITE = "{doc_host}{doc_baseurl}".format(**settings["DEFAULT"])
 INSTALL = f"""#| hide
-#| eval: false
-import importlib.util
-
-if importlib.util.find_spec("audiogen") is None:  # on Colab
+try:
+    import audiogen  # noqa: F401
+except ImportError:  # on Colab
     %pip install --quiet git+https://github.com/{REPOSITORY}"""
 
 
