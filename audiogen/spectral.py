@@ -19,6 +19,13 @@ from numpy.typing import ArrayLike
 
 from .generator import AudioModel, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
+from .support.fitting import Recipe
+from .support.loudness import settle
+from .support.models import check_fitted, check_latent, check_rngs, signed
+
+# %% ../nbs/08_spectral.ipynb #08-imports
+#| code-fold: true
+#| code-summary: "Imports for the folded cells"
 from .support.blocks import apply_compiled, in_blocks
 from .support.checks import check_memory
 from audiogen.support.classes import (
@@ -33,9 +40,6 @@ from audiogen.support.classes import (
 )
 from .support.clips import SoundSet
 from .support.conditions import Condition
-from .support.fitting import Recipe
-from .support.loudness import settle
-from .support.models import check_fitted, check_latent, check_rngs, signed
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
@@ -54,6 +58,8 @@ def log_magnitude(x: ArrayLike, *, window_size: int = 512, hop_size: int = 128) 
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
 
 # %% ../nbs/08_spectral.ipynb #0021
+#| code-fold: true
+#| code-summary: "The settings"
 @dataclass(frozen=True)
 class SpectralConfig:
     """The settings of a `SpectralGenerator`.
@@ -63,7 +69,7 @@ class SpectralConfig:
         duration: length of a waveform (s)
         latent_dim: size of the latent vector
         hidden_dims: widths of the hidden layers
-        rank: brush strokes in a spectrogram: its rank as a matrix
+        rank: low-rank factors of a spectrogram: its rank as a matrix
         window_size: samples per frame (32 ms at 16 kHz)
         hop_size: samples between frames (8 ms at 16 kHz)
         pool: frames that are averaged before a sound is encoded
@@ -86,7 +92,8 @@ class SpectralConfig:
         counts = "latent_dim", "rank", "window_size", "hop_size", "pool", "remembered"
         widths = as_counts(self.hidden_dims, "hidden_dims", "a hidden width")
         set_fields(self, *counts, hidden_dims=widths)
-        sizes, known = self.layer_sizes, len(self.classes) * (self.latent_dim + self.remembered)
+        sizes = self.layer_sizes
+        known = len(self.classes) * (self.latent_dim + self.remembered)
         n = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
         n += (self.num_features + known) * self.latent_dim
         check_memory(8 * n, f"a generator of {n:,} parameters")
@@ -106,7 +113,7 @@ class SpectralConfig:
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
-        "Widths of the network, from the latent vector to the strokes."
+        "Widths of the network, from the latent vector to the low-rank factors."
         return (self.latent_dim, *self.hidden_dims, self.rank * sum(self.picture))
 
     @property
@@ -141,6 +148,8 @@ def steady_phases(
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
 
 # %% ../nbs/08_spectral.ipynb #loudest
+#| code-fold: true
+#| code-summary: "A limit"
 LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponential is finite
 
 # %% ../nbs/08_spectral.ipynb #0025
@@ -167,8 +176,10 @@ def to_waveform(
     return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
 # %% ../nbs/08_spectral.ipynb #0030
+#| code-fold: true
+#| code-summary: "Numbers that aren't trained"
 class Fixed(nnx.Variable):
-    """Numbers that belong to a model but aren't trained.
+    """Numbers that belong to a model and are saved with it, but aren't trained.
 
     Args:
         *args: the numbers, an array
@@ -176,6 +187,8 @@ class Fixed(nnx.Variable):
     """
 
 # %% ../nbs/08_spectral.ipynb #0031
+#| code-fold: true
+#| code-summary: "Class-conditional Gaussians"
 @signed
 class Clouds(nnx.Module):
     """Where the latent vectors of each class lie: a mean, a spread, and some that are remembered.
@@ -192,12 +205,10 @@ class Clouds(nnx.Module):
         self.known = Fixed(jnp.zeros((classes, remembered, latent_dim)))
 
     def fit(self, z: np.ndarray, labels: np.ndarray) -> None:
-        "Fit the clouds to latent vectors, (n, latent_dim), and the numbers of their classes, (n,)."
-        clouds = [z[labels == c] for c in range(len(self.means))]
-        self.means[...] = np.stack([cloud.mean(0) for cloud in clouds])
-        self.spreads[...] = np.stack(
-            [np.linalg.cholesky(np.cov(cloud.T) + 1e-4 * np.eye(z.shape[-1])) for cloud in clouds]
-        )
+        "Fit the Gaussians to latent vectors, (n, latent_dim), of classes with these numbers, (n,)."
+        groups = [z[labels == c] for c in range(len(self.means))]
+        self.means[...] = np.stack([group.mean(0) for group in groups])
+        self.spreads[...] = np.stack([spread_of(group) for group in groups])
         self.known[...] = remember(z, labels, self.known.shape[:2])
 
     def sample(
@@ -209,7 +220,8 @@ class Clouds(nnx.Module):
         bandwidth: float = 0.2,
     ) -> jax.Array:
         "New latent vectors, (count, latent_dim), for numbers of classes, (count,)."
-        mean, kept, step = apply_compiled(Clouds.terms, self, key, c, which, bandwidth=bandwidth)
+        arrays = key, c, which
+        mean, kept, step = apply_compiled(Clouds.terms, self, *arrays, bandwidth=bandwidth)
         return mean + kept + step  # out here, since a compiled sum of products is rounded less
 
     def terms(
@@ -223,10 +235,19 @@ class Clouds(nnx.Module):
         steps = jnp.einsum("nij,nj->ni", self.spreads[c], jax.random.normal(how, start.shape))
         return self.means[c], jnp.sqrt(1 - bandwidth**2) * start, bandwidth * steps
 
+# %% ../nbs/08_spectral.ipynb #08-spread
+#| code-fold: true
+#| code-summary: "The spread of a class"
+def spread_of(z):
+    "S, (latent_dim, latent_dim), of latent vectors, (n, latent_dim): S Sᵀ is their covariance."
+    return np.linalg.cholesky(np.cov(z.T) + 1e-4 * np.eye(z.shape[-1]))
+
 # %% ../nbs/08_spectral.ipynb #0033
+#| code-fold: true
+#| code-summary: "The latent space: the PCA, and the Gaussians in it"
 @signed
 class LatentSpace(Clouds):
-    """A map from sounds to latent vectors, and the cloud of each class there.
+    """A map from sounds to latent vectors, and the Gaussian of each class there.
 
     The latent numbers are principal components of pooled log-spectrograms.
 
@@ -249,6 +270,8 @@ class LatentSpace(Clouds):
         return (self.features(waveforms) - self.centre[...]) @ self.directions[...]
 
 # %% ../nbs/08_spectral.ipynb #0035
+#| code-fold: true
+#| code-summary: "Means over frames"
 def pooled(L: jax.Array, pool: int) -> jax.Array:
     """Means over blocks of frames, in one vector; the last frame fills up the last block.
 
@@ -263,8 +286,10 @@ def pooled(L: jax.Array, pool: int) -> jax.Array:
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
 
 # %% ../nbs/08_spectral.ipynb #0037
+#| code-fold: true
+#| code-summary: "Fit the latent space"
 def fit_latents(space: LatentSpace, waveforms: ArrayLike, labels: np.ndarray) -> None:
-    """Find the directions of a latent space, and the cloud of each class in it.
+    """Find the directions of a latent space, and the Gaussian of each class in it.
 
     Args:
         space: the latent space, which is changed
@@ -283,8 +308,9 @@ def fit_latents(space: LatentSpace, waveforms: ArrayLike, labels: np.ndarray) ->
             "want more clips, or a smaller latent_dim"
         )
     centre = features.mean(0)
+    # only the n largest of about a thousand components; v0 makes the result the same every time
     _, scales, directions = svds(features - centre, k=n, v0=np.ones(min(features.shape)))
-    order = np.argsort(-scales)
+    order = np.argsort(-scales)  # svds promises no order
     scales, directions = scales[order], directions[order].T
     empty = scales <= max(1e-3 * scales[0], 1e-6)  # of a few sounds and their copies
     stretch = np.sqrt(len(features)) / np.where(empty, np.inf, scales)  # for variance 1 in each
@@ -309,8 +335,8 @@ class SpectralGenerator(AudioModel):
     def draw(self, z: jax.Array) -> jax.Array:
         "Log-magnitudes for latent vectors: (..., latent_dim) -> (..., frame, bin)."
         frames, bins = self.config.picture
-        strokes = self.generator(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
-        u, v = jnp.split(strokes, [frames], axis=-1)  # (..., rank, frame), (..., rank, bin)
+        factors = self.generator(z).reshape(*z.shape[:-1], self.config.rank, frames + bins)
+        u, v = jnp.split(factors, [frames], axis=-1)  # (..., rank, frame), (..., rank, bin)
         return self.base[...] + u.swapaxes(-1, -2) @ v
 
     def __call__(self, z: ArrayLike) -> jax.Array:
@@ -336,6 +362,8 @@ class SpectralGenerator(AudioModel):
         return self.latents.sample(how, draw_classes(self, which, count, label))
 
 # %% ../nbs/08_spectral.ipynb #0043
+#| code-fold: true
+#| code-summary: "A model for a set of sounds"
 def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> SpectralGenerator:
     """An untrained generator whose latent space is fitted to a set of sounds.
 
@@ -356,6 +384,8 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
     return model
 
 # %% ../nbs/08_spectral.ipynb #0045
+#| code-fold: true
+#| code-summary: "What it learns from"
 def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np.ndarray]:
     """What the generator learns from.
 
@@ -371,6 +401,8 @@ def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np
     return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
 
 # %% ../nbs/08_spectral.ipynb #halfpict
+#| code-fold: true
+#| code-summary: "Log-magnitudes in half precision"
 def half_picture(model, x, *, zoom=1):
     "Log-magnitudes in half precision, through a window `zoom` times longer than a model's."
     framing = {name: zoom * samples for name, samples in model.config.framing.items()}

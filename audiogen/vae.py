@@ -65,6 +65,8 @@ def reparameterize(key: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.A
     return mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
 
 # %% ../nbs/09_vae.ipynb #0017
+#| code-fold: true
+#| code-summary: "The settings: smaller than chapter 08's, with two more"
 @dataclass(frozen=True)
 class VAEConfig(SpectralConfig):
     """The settings of an `AudioVAE`: those of a `SpectralGenerator`, smaller, and two of its own.
@@ -72,7 +74,7 @@ class VAEConfig(SpectralConfig):
     Attributes:
         latent_dim: size of the latent vector
         hidden_dims: widths of the decoder's hidden layers
-        rank: brush strokes in a spectrogram
+        rank: low-rank factors of a spectrogram
         pool: frames that are averaged before a sound is encoded
         encoder_dim: width of the encoder's hidden layer
         beta: price of a nat, in units of the mean square of log-magnitudes
@@ -139,12 +141,16 @@ class AudioVAE(SpectralGenerator):
         return self(z)
 
 # %% ../nbs/09_vae.ipynb #postmean
+#| code-fold: true
+#| code-summary: "The means of many sounds"
 def posterior_means(model, waveforms):
     "The means of the posteriors of sounds: (..., num_samples) -> (..., latent_dim)."
     L = log_magnitude(waveforms, **model.config.framing)
     return model.posterior(pooled(L, model.config.pool))[0]
 
 # %% ../nbs/09_vae.ipynb #0020
+#| code-fold: true
+#| code-summary: "A model for a set of sounds"
 def vae_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> AudioVAE:
     """An untrained autoencoder for a set of sounds.
 
@@ -163,6 +169,8 @@ def vae_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> AudioVAE:
     return AudioVAE(rngs=rngs, **basics_of(sounds), **settings)
 
 # %% ../nbs/09_vae.ipynb #0022
+#| code-fold: true
+#| code-summary: "What it learns from"
 def vae_targets(model: AudioVAE, sounds: SoundSet) -> dict[str, np.ndarray]:
     """What the autoencoder learns from: a sound as its encoder sees it and its decoder draws it.
 
@@ -182,6 +190,8 @@ def vae_targets(model: AudioVAE, sounds: SoundSet) -> dict[str, np.ndarray]:
     }
 
 # %% ../nbs/09_vae.ipynb #halfpool
+#| code-fold: true
+#| code-summary: "Features in half precision"
 def half_pooled(model, L):
     "Means over blocks of frames, in half precision: (b, frame, bin) -> (b, num_features)."
     return pooled(L.astype(jnp.float32), model.config.pool).astype(jnp.float16)
@@ -210,6 +220,8 @@ def vae_loss(
     return square + 0.3 * absolute + model.config.beta * nats, parts
 
 # %% ../nbs/09_vae.ipynb #0025
+#| code-fold: true
+#| code-summary: "Fit the Gaussians of the classes"
 def fit_prior(model: AudioVAE, arrays: Mapping[str, np.ndarray]) -> None:
     """Find where each class lies in the latent space, as the encoder has it now.
 
@@ -222,6 +234,8 @@ def fit_prior(model: AudioVAE, arrays: Mapping[str, np.ndarray]) -> None:
     )
 
 # %% ../nbs/09_vae.ipynb #featmean
+#| code-fold: true
+#| code-summary: "The means of many features"
 def feature_means(model, features, *conditions):
     "The means of the posteriors of features: (b, num_features), … -> (b, latent_dim)."
     return model.posterior(features.astype(jnp.float32), *conditions)[0]

@@ -59,6 +59,8 @@ class Recipe:
         as_rule(self.rule)
 
 # %% ../../nbs/support/fitting.ipynb #fitting-08
+#| code-fold: true
+#| code-summary: "Copies, the rule, and how long to train"
 def with_copies(sounds):
     "Clips, and copies up to a semitone away; the fewer clips, the more copies."
     from audiogen.sounds import detune
@@ -92,6 +94,8 @@ def recipe_budget(recipe, sounds, steps, seconds):
     return dict(steps=enough if steps is None else steps, seconds=seconds), enough
 
 # %% ../../nbs/support/fitting.ipynb #fitting-09
+#| code-fold: true
+#| code-summary: "Say why a run ended"
 def tell_enough(record, enough):
     "Say so, if a run ended because more steps wouldn't have helped."
     if record["step"] + 1 == enough:

@@ -48,11 +48,11 @@ def at_loudness(x: ArrayLike, level: ArrayLike, *, sample_rate: float) -> jax.Ar
 
 # %% ../../nbs/support/loudness.ipynb #loudness-10
 def settle(x: jax.Array, piece: int) -> jax.Array:
-    """Turn the end down, where the last two pieces are louder than what was before them.
+    """Turn the last two pieces down where they are louder than what came before them.
 
-    Before them is the piece in which the sound is turned down, and seven more, which are measured.
-    The level is that of the loudest stretch of one piece, wherever it begins: a low note's pulses
-    lie too far apart for pieces that begin at fixed places.
+    Measured are those two, and the seven pieces before the one in which the gain falls. A level is
+    that of the loudest stretch of one piece, wherever it begins: the pulses of a low note lie too
+    far apart for stretches that begin at fixed places.
 
     Args:
         x: waveform, (..., t)
