@@ -52,7 +52,7 @@ from audiogen.support.learning import (
 )
 from .support.loudness import at_loudness, ended
 from .support.models import check_latent, check_rngs, signed
-from .support.pitches import LEEWAY, learned_by_all, told_in_range, told_numbers
+from .support.pitches import LEEWAY, condition_numbers, learned_by_all, numbers_in_range
 from .support.rendering import render
 from .support.words import WORDS, examine_words, sample_styles
 from .vae import feature_means
@@ -300,8 +300,8 @@ def told_encoding(
 ConditionalVAE.__call__ = told_sounds
 ConditionalVAE.sample_latents = told_styles
 ConditionalVAE.encode = told_encoding
-ConditionalVAE.numbers = told_numbers
-ConditionalVAE.resolve = told_in_range
+ConditionalVAE.numbers = condition_numbers
+ConditionalVAE.resolve = numbers_in_range
 
 # %% ../nbs/11_conditional.ipynb #0053
 #| code-fold: true
