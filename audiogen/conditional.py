@@ -24,8 +24,6 @@ from .support.loudness import settle
 from .waveform import seconds_to_samples
 
 # %% ../nbs/11_conditional.ipynb #11-more-imports
-#| code-fold: true
-#| code-summary: "Imports for checks, conditions and training"
 from collections.abc import Mapping
 from dataclasses import dataclass
 
