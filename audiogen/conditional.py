@@ -8,8 +8,6 @@ __all__ = ['recipe', 'source_filter_recipe', 'ConditionalConfig', 'ConditionalVA
            'enough_steps']
 
 # %% ../nbs/11_conditional.ipynb #0005
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -19,16 +17,17 @@ from flax import nnx
 from numpy.typing import ArrayLike
 
 from .generator import AudioModel, mlp
-from audiogen.source_filter import (
-    FilterConfig,
-    FilterDecoder,
-    conditions,
-    shape_sources,
-    steadiness,
-    stretch,
-)
+from .source_filter import FilterConfig, FilterDecoder, conditions, shape_sources, stretch
 from .spectral import Clouds, Fixed
 from .stft import num_frames
+from .support.loudness import settle
+from .waveform import seconds_to_samples
+
+# %% ../nbs/11_conditional.ipynb #11-more-imports
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .source_filter import steadiness
 from .support.blocks import in_blocks
 from .support.checks import check_count
 from audiogen.support.classes import (
@@ -49,15 +48,16 @@ from audiogen.support.learning import (
     source_filter_loss,
     source_filter_targets,
 )
-from .support.loudness import at_loudness, ended, settle
+from .support.loudness import at_loudness, ended
 from .support.models import check_latent, check_rngs, signed
-from .support.pitches import LEEWAY, learned_by_all, told_in_range, told_numbers
+from .support.pitches import LEEWAY, condition_numbers, learned_by_all, numbers_in_range
 from .support.rendering import render
 from .support.words import WORDS, examine_words, sample_styles
 from .vae import feature_means
-from .waveform import seconds_to_samples
 
 # %% ../nbs/11_conditional.ipynb #0024
+#| code-fold: true
+#| code-summary: "ConditionalConfig: the settings"
 @dataclass(frozen=True)
 class ConditionalConfig(FilterConfig):
     """The settings of a `ConditionalVAE`: those of a `FilterDecoder`, and some more.
@@ -72,7 +72,7 @@ class ConditionalConfig(FilterConfig):
         duration: length of a waveform (s)
         latent_dim: size of the latent vector
         hidden_dims: widths of the decoder's hidden layers
-        rank: brush strokes in a filter: its rank as a matrix
+        rank: of a filter as a matrix: how many low-rank factors it has
         window_size: samples per frame (32 ms at 16 kHz)
         hop_size: samples between frames (8 ms at 16 kHz)
         remembered: latent vectors kept of each class
@@ -104,7 +104,7 @@ class ConditionalConfig(FilterConfig):
 # %% ../nbs/11_conditional.ipynb #0041
 @signed
 class ConditionalVAE(AudioModel):
-    "A variational autoencoder that is told the class and the pitch, and shapes sources of sound."
+    "A variational autoencoder with class and pitch as inputs, which shapes sources of sound."
 
     Config = ConditionalConfig
     encodes = True
@@ -119,17 +119,17 @@ class ConditionalVAE(AudioModel):
         self.steady = Fixed(jnp.zeros((len(c.classes), c.picture[1])))
 
     def nearest_learned(self, c: jax.Array, midi: jax.Array) -> jax.Array:
-        "The pitches, (...), nearest to those asked for, that classes have learned."
+        "The learned pitches of classes that are nearest to those asked for, (...)."
         low, high = self.known_midi.min(-1)[c] - LEEWAY, self.known_midi.max(-1)[c] + LEEWAY
-        fitted = high > LEEWAY  # nothing is known before
-        return jnp.where((midi > 0) & fitted, jnp.clip(midi, low, high), midi)
+        trained = high > LEEWAY
+        return jnp.where((midi > 0) & trained, jnp.clip(midi, low, high), midi)
 
     def posterior(
         self, features: jax.Array, c: jax.Array, midi: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         "Means and log variances of styles, (..., latent_dim) each."
-        told = conditions(c, midi, len(self.config.classes))
-        encoded = self.encoder(jnp.concatenate([features / 2 + 2, told], -1))
+        given = conditions(c, midi, len(self.config.classes))
+        encoded = self.encoder(jnp.concatenate([features / 2 + 2, given], -1))
         mean, log_var = jnp.split(encoded, 2, axis=-1)
         return mean, log_var - 2
 
@@ -149,10 +149,10 @@ class ConditionalVAE(AudioModel):
         learned = self.nearest_learned(c, midi)
         a, b, v, w, bend = self.decoder(check_latent(z, self), c, learned)
         a, b, bend = (stretch(x, num_frames(n, **self.config.framing)) for x in (a, b, bend))
-        strokes = a, b, v, w, bend
+        factors = a, b, v, w, bend
         key = jax.random.key(0) if key is None else key
-        moved = midi - learned
-        x = shape_sources(self.decoder, self.steady[c], strokes, midi, n, key=key, moved=moved)
+        options = dict(num_samples=n, key=key, moved=midi - learned)
+        x = shape_sources(self.decoder, self.steady[c], factors, midi, **options)
         x = settle(x, self.config.window_size // 2)
         return x / jnp.maximum(1, jnp.abs(x).max(-1, keepdims=True))
 
@@ -165,11 +165,13 @@ class ConditionalVAE(AudioModel):
         seconds: float | None = None,
     ) -> jax.Array:
         "Sounds of a song's notes, as for `sound`."
-        return self.sound(z, label, pitch, seconds, key)
+        return self.sound(z, label, pitch, seconds=seconds, key=key)
 
 # %% ../nbs/11_conditional.ipynb #0073
+#| code-fold: true
+#| code-summary: "conditional_conditions: the declarations"
 def conditional_conditions(config: ConditionalConfig) -> tuple[Condition, ...]:
-    """What a `ConditionalVAE` can be told.
+    """The conditions that a `ConditionalVAE` takes.
 
     Args:
         config: the model's settings
@@ -179,16 +181,17 @@ def conditional_conditions(config: ConditionalConfig) -> tuple[Condition, ...]:
     """
     pitched = tuple(np.compress(config.pitched, config.classes).tolist())
     first = pitched[0] if pitched else config.classes[0]
-    loudest, styles = "the level of the loudest 50 ms", "the style of the sound, in a few words"
     keys = dict(low=12, high=120, unit="(MIDI numbers)", default=60, example=60, only_for=pitched)
     keys["learned"] = config.learned_pitches
+    levels = dict(acts_on=("sounds",), low=-80, high=0, unit="dBFS", example=-12)
+    styles = dict(acts_on=("latents",), choices=tuple(WORDS))
     held = "how long a note is held; a sound without a pitch is cut, or followed by silence"
     times = dict(acts_on=("sounds",), low=1e-4, high=86400, unit="s", example=0.5)
     return (
         Condition("label", "class", "the class of sound", choices=config.classes, default=first),
         Condition("pitch", "pitch", "the pitch, for a class that has one", **keys),
-        Condition("loudness", "number", loudest, ("sounds",), (), -80, 0, "dBFS", example=-12),
-        Condition("words", "words", styles, ("latents",), tuple(WORDS)),
+        Condition("loudness", "number", "the level of the loudest 50 ms", **levels),
+        Condition("words", "words", "the style of the sound, in a few words", **styles),
         Condition("seconds", "length", held, **times),
     )
 
@@ -196,6 +199,8 @@ def conditional_conditions(config: ConditionalConfig) -> tuple[Condition, ...]:
 ConditionalVAE.conditions = property(lambda self: conditional_conditions(self.config))
 
 # %% ../nbs/11_conditional.ipynb #0074
+#| code-fold: true
+#| code-summary: "told_sounds: the model's __call__"
 def told_sounds(
     model: ConditionalVAE,
     z: ArrayLike,
@@ -221,17 +226,20 @@ def told_sounds(
         ValueError: when the latent vectors have another size than the model's, a class is unknown,
             or a number is out of range
     """
-    told = model.resolve(label=label, pitch=pitch, loudness=loudness, seconds=seconds)
-    z, c, midi = check_latent(z, model), told["label"], told["pitch"]
+    given = model.resolve(label=label, pitch=pitch, loudness=loudness, seconds=seconds)
+    c, midi = given["label"], given["pitch"]
+    z = check_latent(z, model)
     x = model.sound(z, c, midi, seconds)
     if seconds is not None:
-        as_long_as_it_likes = ended(model.sound(z, c, midi), x.shape[-1], model.sample_rate)
-        x = jnp.where(jnp.array(model.config.pitched)[c][..., None], x, as_long_as_it_likes)
+        usual_length = ended(model.sound(z, c, midi), x.shape[-1], model.sample_rate)
+        x = jnp.where(jnp.array(model.config.pitched)[c][..., None], x, usual_length)
     if loudness is None:
         return x
-    return at_loudness(x, told["loudness"], sample_rate=model.sample_rate)
+    return at_loudness(x, given["loudness"], sample_rate=model.sample_rate)
 
 # %% ../nbs/11_conditional.ipynb #cond-21
+#| code-fold: true
+#| code-summary: "told_styles: the model's sample_latents"
 def told_styles(
     model: ConditionalVAE,
     key: jax.Array,
@@ -256,13 +264,15 @@ def told_styles(
         ValueError: when a word is unknown or doesn't fit, a class is unknown, or a number is out of
             range
     """
-    told = model.numbers(label=label, pitch=pitch)
-    c, midi = (np.broadcast_to(told[name], count) for name in ("label", "pitch"))
+    given = model.numbers(label=label, pitch=pitch)
+    c, midi = (np.broadcast_to(given[name], count) for name in ("label", "pitch"))
     for number in np.unique(c):
         examine_words(model, number, words)
     return sample_styles(model, key, c, midi, words=words)
 
 # %% ../nbs/11_conditional.ipynb #cond-22
+#| code-fold: true
+#| code-summary: "told_encoding: the model's encode"
 def told_encoding(
     model: ConditionalVAE,
     waveforms: ArrayLike,
@@ -280,18 +290,20 @@ def told_encoding(
     Returns:
         latent vectors, (n, latent_dim)
     """
-    told = model.numbers(label=label, pitch=pitch)
-    c, midi = (np.broadcast_to(told[name], len(waveforms)) for name in ("label", "pitch"))
+    given = model.numbers(label=label, pitch=pitch)
+    c, midi = (np.broadcast_to(given[name], len(waveforms)) for name in ("label", "pitch"))
     return encode_styles(model, waveforms, c, midi)
 
 
 ConditionalVAE.__call__ = told_sounds
 ConditionalVAE.sample_latents = told_styles
 ConditionalVAE.encode = told_encoding
-ConditionalVAE.numbers = told_numbers
-ConditionalVAE.resolve = told_in_range
+ConditionalVAE.numbers = condition_numbers
+ConditionalVAE.resolve = numbers_in_range
 
 # %% ../nbs/11_conditional.ipynb #0053
+#| code-fold: true
+#| code-summary: "conditional_model: an untrained model for a set of sounds"
 def conditional_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> ConditionalVAE:
     """An untrained model for a set of sounds.
 
@@ -315,26 +327,32 @@ def conditional_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> C
     pitched = tuple(bool((midi[labels == c] > 0).all()) for c in range(len(classes)))
     settings |= dict(pitched=pitched, learned_pitches=learned_by_all(midi, labels, pitched))
     model = ConditionalVAE(rngs=rngs, **basics_of(sounds), **settings)
-    some = [jnp.asarray(waveforms[labels == c][:64]) for c in range(len(classes))]
-    model.steady[...] = jnp.stack(
-        [steadiness(x, **model.config.framing) * (not tone) for x, tone in zip(some, pitched)]
-    )
+    steady = []
+    for c, has_pitch in enumerate(pitched):
+        clips = jnp.asarray(waveforms[labels == c][:64])
+        steady.append(steadiness(clips, **model.config.framing) * (not has_pitch))
+    model.steady[...] = jnp.stack(steady)
     return model
 
 # %% ../nbs/11_conditional.ipynb #0055
+#| code-fold: true
+#| code-summary: "fit_styles: the latent vectors of each class"
 def fit_styles(model: ConditionalVAE, arrays: Mapping[str, np.ndarray]) -> None:
-    """Find the cloud of each class's latent vectors, and remember some of them with their pitches.
+    """Fit a Gaussian to each class's latent vectors, and keep some of them with their pitches.
 
     Args:
         model: its `clouds` and `known_midi` are changed
         arrays: from conditional_targets
     """
     features = arrays["features"][:, 0]
-    z = in_blocks(feature_means, model, features, arrays["label"], arrays["midi"], size=1024)
+    given = features, arrays["label"], arrays["midi"]
+    z = in_blocks(feature_means, model, *given, size=1024)
     model.clouds.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
 
 # %% ../nbs/11_conditional.ipynb #0057
+#| code-fold: true
+#| code-summary: "resynthesize: encode sounds and make them again"
 def resynthesize(
     model: ConditionalVAE, waveforms: ArrayLike, labels: ArrayLike, midi: ArrayLike
 ) -> np.ndarray:
@@ -354,6 +372,8 @@ def resynthesize(
     return np.stack([*render(model, z, label=np.asarray(labels), pitch=pitch)])
 
 # %% ../nbs/11_conditional.ipynb #0058
+#| code-fold: true
+#| code-summary: "encode_styles: the latent vectors of sounds"
 def encode_styles(
     model: ConditionalVAE, waveforms: ArrayLike, labels: ArrayLike, midi: ArrayLike
 ) -> np.ndarray:
@@ -373,11 +393,14 @@ def encode_styles(
     """
     features = in_blocks(heard_features, model, check_length(waveforms, model.config))
     midi = np.nan_to_num(midi).astype(np.float32)
-    return in_blocks(feature_means, model, features, labels, midi, size=1024)
+    given = features, labels, midi
+    return in_blocks(feature_means, model, *given, size=1024)
 
 # %% ../nbs/11_conditional.ipynb #recip10c
+#| code-fold: true
+#| code-summary: "The recipes"
 def enough_steps(sounds: SoundSet) -> int | None:
-    """The steps of training after which more don't help with recordings that weren't heard.
+    """The steps of training after which more don't help with recordings of other instruments.
 
     Args:
         sounds: clips to learn from

@@ -55,6 +55,8 @@ def read_words(words: str) -> np.ndarray:
     return weights
 
 # %% ../../nbs/support/words.ipynb #words-splitwrd
+#| code-fold: true
+#| code-summary: "split_words: the words of a text"
 def split_words(words):
     """The words of a text, "Short, bright" -> ["short", "bright"]; an error if one is not known."""
     known = words.replace(",", " ").lower().split()
@@ -63,8 +65,10 @@ def split_words(words):
     return known
 
 # %% ../../nbs/support/words.ipynb #words-chkwords
+#| code-fold: true
+#| code-summary: "check_words: can all of these words have an effect?"
 def check_words(words, label, pitched):
-    "Refuse words that couldn't matter."
+    "Raise `ValueError` if one of the words can have no effect."
     known = split_words(words)
     for word in known:
         trait, sign = WORDS[word]
@@ -80,7 +84,7 @@ def check_words(words, label, pitched):
 
 # %% ../../nbs/support/words.ipynb #words-09
 def words_without_pitch(words: str) -> str:
-    """Those of some words that fit a sound without a pitch: nothing there is pure, or noisy.
+    """The words that fit a sound without a pitch: "pure" and "noisy" are left out.
 
     Args:
         words: some of WORDS
@@ -176,23 +180,24 @@ def measure_sounds(x: ArrayLike, *, sample_rate: int) -> np.ndarray:
 
 # %% ../../nbs/support/words.ipynb #words-15
 def powers(
-    decoder: FilterDecoder, strokes: Sequence[jax.Array], learned: jax.Array, midi: jax.Array
+    decoder: FilterDecoder, factors: Sequence[jax.Array], learned: jax.Array, midi: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The power at each place of the spectrogram that strokes would make.
+    """The power at each place of the predicted spectrogram.
 
     Args:
-        decoder: the network that drew the strokes
-        strokes: strokes and bend, drawn for a pitch that was learned
-        learned: that pitch in MIDI numbers, 0 for none, (...)
+        decoder: the network that predicted the factors
+        factors: low-rank factors and bend, predicted for a learned pitch
+        learned: that learned pitch in MIDI numbers, 0 for none, (...)
         midi: the pitch that is played in MIDI numbers, 0 for none, (...)
 
     Returns:
         power of the harmonics, and of the rest, (..., frame, bin) each
     """
     k = decoder.config
-    H, N = decoder.paint(strokes, learned, k.picture[1])
-    H, N = jnp.exp(move_filter(H, midi - learned)), jnp.exp(N)
-    f0 = 440 * 2 ** ((midi[..., None] - 69 + strokes[-1][..., 0, :]) / 12)
+    H, N = decoder.paint(factors, learned, k.picture[1])
+    H = jnp.exp(move_filter(H, midi - learned))
+    N = jnp.exp(N)
+    f0 = 440 * 2 ** ((midi[..., None] - 69 + factors[-1][..., 0, :]) / 12)
     C = jnp.where(midi[..., None, None] > 0, comb(f0, k.window_size, k.sample_rate), 0)
     return jnp.square(C * H), jnp.square(jnp.maximum(N - FLOOR, 0))
 
@@ -205,7 +210,7 @@ def frames_until(rising, share):
 # %% ../../nbs/support/words.ipynb #words-0066
 @nnx.jit
 def traits(model: nnx.Module, z: ArrayLike, c: ArrayLike, midi: ArrayLike) -> jax.Array:
-    """What is measured of a style, on its predicted spectrogram.
+    """The four traits of a style, measured on its predicted spectrogram.
 
     Args:
         model: a `ConditionalVAE`
@@ -218,8 +223,8 @@ def traits(model: nnx.Module, z: ArrayLike, c: ArrayLike, midi: ArrayLike) -> ja
             isn't harmonic), (..., 4)
     """
     k, learned = model.config, model.nearest_learned(c, midi)
-    strokes = model.decoder(z, c, learned)
-    tone, rest = powers(model.decoder, strokes, learned, midi)
+    factors = model.decoder(z, c, learned)
+    tone, rest = powers(model.decoder, factors, learned, midi)
     power = tone + rest
     level, spectrum, frame = power.sum(-1), power.sum(-2), k.hop_size / k.sample_rate
     whole = level.sum(-1)
@@ -234,9 +239,10 @@ def traits(model: nnx.Module, z: ArrayLike, c: ArrayLike, midi: ArrayLike) -> ja
 # %% ../../nbs/support/words.ipynb #words-0067
 def draw_styles(model, key, c, midi, *, candidates=32, bandwidth=0.1):
     "Several random styles for each class (n,) and pitch: (candidates, n, latent_dim)."
-    near, stray = jax.random.split(key)
-    c, midi, which = apply_compiled(remembered_near, model, near, c, midi, count=candidates)
-    z = model.clouds.sample(stray, c, which=which, bandwidth=bandwidth)
+    choose, step = jax.random.split(key)
+    given = choose, c, midi
+    c, midi, which = apply_compiled(remembered_near, model, *given, count=candidates)
+    z = model.clouds.sample(step, c, which=which, bandwidth=bandwidth)
     return z.reshape(candidates, -1, model.latent_dim)
 
 
@@ -282,7 +288,8 @@ def sample_styles(
         return draw_styles(model, key, c, midi, candidates=1, bandwidth=bandwidth)[0]
     z = draw_styles(model, key, c, midi, candidates=candidates, bandwidth=bandwidth)
     c, midi = (np.broadcast_to(np.asarray(a), z.shape[:2]) for a in (c, midi))
-    return apply_compiled(fitting_styles, model, z, c, midi, weights)
+    given = z, c, midi, weights
+    return apply_compiled(fitting_styles, model, *given)
 
 # %% ../../nbs/support/words.ipynb #45d60d24
 def word_sounds(
@@ -303,15 +310,15 @@ def word_sounds(
     pitched = model.config.pitched[number]
     learned = round(float(np.median(model.known_midi[number]))) or 60  # before training it is 0
     midi = learned if pitched else 0
-    told = dict(label=label, pitch=midi) if pitched else dict(label=label)
+    given = dict(label=label, pitch=midi) if pitched else dict(label=label)
     c, pitches = np.full(count, number), np.full(count, midi, np.float32)
     z = draw_styles(model, key, c, pitches)
-    many = (jnp.broadcast_to(jnp.asarray(a), z.shape[:2]) for a in (c, pitches))
-    measured = traits(model, z, *many)
+    for_each = (jnp.broadcast_to(jnp.asarray(a), z.shape[:2]) for a in (c, pitches))
+    measured = traits(model, z, *for_each)
     chosen = {word: best_styles(z, measured, read_words(word)) for word in words}  # of "" the first
     rate = model.sample_rate
     return {
-        word: measure_sounds(synthesize(model, style, **told), sample_rate=rate)
+        word: measure_sounds(synthesize(model, style, **given), sample_rate=rate)
         for word, style in chosen.items()
     }
 
@@ -344,7 +351,7 @@ def known_effects(model, label, words):
 
 
 def examine_words(model, number, words):
-    "Refuse words that don't fit a class; warn of those that have no effect on its sounds."
+    "`ValueError` for words that don't fit a class; a warning for those without a clear effect."
     label = model.config.classes[number]
     check_words(words, label, model.config.pitched[number])
     for word, (share, moved) in known_effects(model, label, split_words(words)).items():
