@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from .generator import AudioModel, mlp
 from .source_filter import FilterConfig, FilterDecoder, conditions, shape_sources, stretch
-from .spectral import Clouds, Fixed
+from .spectral import ClassGaussians, Fixed
 from .stft import num_frames
 from .support.loudness import settle
 from .waveform import seconds_to_samples
@@ -114,7 +114,7 @@ class ConditionalVAE(AudioModel):
         encoder_sizes = c.num_features + c.num_conditions, c.encoder_dim, 2 * c.latent_dim
         self.encoder = nnx.Sequential(*mlp(encoder_sizes, check_rngs(rngs)).layers[:-1])
         self.decoder = FilterDecoder(c, rngs)
-        self.clouds = Clouds(len(c.classes), c.remembered, c.latent_dim)
+        self.latents = ClassGaussians(len(c.classes), c.remembered, c.latent_dim)
         self.known_midi = Fixed(jnp.zeros((len(c.classes), c.remembered)))
         self.steady = Fixed(jnp.zeros((len(c.classes), c.picture[1])))
 
@@ -347,7 +347,7 @@ def fit_styles(model: ConditionalVAE, arrays: Mapping[str, np.ndarray]) -> None:
     features = arrays["features"][:, 0]
     given = features, arrays["label"], arrays["midi"]
     z = in_blocks(feature_means, model, *given, size=1024)
-    model.clouds.fit(z, arrays["label"])
+    model.latents.fit(z, arrays["label"])
     model.known_midi[...] = remember(arrays["midi"], arrays["label"], model.known_midi.shape)
 
 # %% ../nbs/11_conditional.ipynb #0057

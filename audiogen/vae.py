@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 
 from .generator import mlp
 from audiogen.spectral import (
-    Clouds,
+    ClassGaussians,
     SpectralConfig,
     SpectralGenerator,
     half_picture,
@@ -121,7 +121,7 @@ class AudioVAE(SpectralGenerator):
 
     def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = VAEConfig(**settings)
-        self.latents = Clouds(len(c.classes), c.remembered, c.latent_dim)
+        self.latents = ClassGaussians(len(c.classes), c.remembered, c.latent_dim)
         self.encoder = nnx.Sequential(*mlp(c.encoder_sizes, check_rngs(rngs)).layers[:-1])
         self.generator = nnx.Sequential(*mlp(c.layer_sizes, rngs).layers[:-1])
         self.base = nnx.Param(jnp.full(c.picture[1], -6.0))

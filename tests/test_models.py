@@ -164,7 +164,7 @@ def test_a_class_that_is_asked_of_a_conditional_model_counts():
         np.asarray(sample_latents(model, 64, rngs=nnx.Rngs(0), label=label))
         for label in ("kick", "organ")
     )
-    np.testing.assert_allclose(kicks.mean(0), model.clouds.known[0].mean(0), atol=0.5)
+    np.testing.assert_allclose(kicks.mean(0), model.latents.known[0].mean(0), atol=0.5)
     assert np.abs(kicks.mean(0) - organs.mean(0)).max() > 1
 
 

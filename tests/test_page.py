@@ -294,7 +294,7 @@ def test_the_pad_shows_where_the_known_sounds_are(page):
     "A dot for each style that the model remembers, those of the chosen class in full colour; where the point is dragged to one, it is that style."
     m = model()
     known = page.evaluate("pageSpecOf(decoder).known")
-    np.testing.assert_allclose(known, np.asarray(m.clouds.known[...]), atol=1e-6)
+    np.testing.assert_allclose(known, np.asarray(m.latents.known[...]), atol=1e-6)
 
     def ink():
         return page.evaluate("""() => { const c = document.querySelector(".dots"), { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height)

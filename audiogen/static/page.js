@@ -23,7 +23,7 @@ export function specOf({ config, conditions }, name = "conditional") {
 
 // What the page shows beside it: where the styles are that the model remembers, an invitation, and little else at first.
 export function pageSpecOf(decoder, name) {
-  const { config, arrays } = decoder, d = config.latent_dim, style = i => [...arrays["clouds.known"].subarray(i * d, (i + 1) * d)]
+  const { config, arrays } = decoder, d = config.latent_dim, style = i => [...arrays["latents.known"].subarray(i * d, (i + 1) * d)]
   const known = config.classes.map((_, c) => Array.from({ length: config.remembered }, (_, n) => style(c * config.remembered + n)))
   return { ...specOf(decoder, name), known, folded: true, invitation: "Drag the point: every place in the square is another sound." }
 }
@@ -36,9 +36,9 @@ export function drawStyle({ arrays, config }, random, label, midi) {
   const weights = Array.from(arrays.known_midi.subarray(label * n, (label + 1) * n), known => Math.exp(-Math.abs(known - midi)))
   let left = random() * weights.reduce((a, b) => a + b), which = 0
   while (which < n - 1 && (left -= weights[which]) > 0) which++
-  const mean = row("clouds.means", label), known = row("clouds.known", label * n + which), step = Array.from({ length: d }, () => normal(random))
+  const mean = row("latents.means", label), known = row("latents.known", label * n + which), step = Array.from({ length: d }, () => normal(random))
   return Array.from(mean, (m, i) => {
-    const spread = row("clouds.spreads", label * d + i)
+    const spread = row("latents.spreads", label * d + i)
     return m + Math.sqrt(1 - BANDWIDTH ** 2) * (known[i] - m) + BANDWIDTH * step.reduce((sum, s, j) => sum + spread[j] * s, 0)
   })
 }

@@ -242,7 +242,7 @@ def draw_styles(model, key, c, midi, *, candidates=32, bandwidth=0.1):
     choose, step = jax.random.split(key)
     given = choose, c, midi
     c, midi, which = apply_compiled(remembered_near, model, *given, count=candidates)
-    z = model.clouds.sample(step, c, which=which, bandwidth=bandwidth)
+    z = model.latents.sample(step, c, which=which, bandwidth=bandwidth)
     return z.reshape(candidates, -1, model.latent_dim)
 
 
