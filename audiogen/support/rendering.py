@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike
 
 from ..generator import AudioModel, check_model, synthesize
 from .checks import check_count
-from .conditions import check_lengths
+from .conditions import check_conditions, check_lengths
 from .models import check_latent
+from .store import able_models
 
 # %% ../../nbs/support/rendering.ipynb #rendering-04
 def render(
@@ -73,3 +74,27 @@ def check_answers(model):
     "Raise `ValueError` if a model doesn't return waveforms; only shapes are computed."
     if isinstance(model, AudioModel):
         jax.eval_shape(partial(synthesize, model), jnp.zeros((1, model.latent_dim)))
+
+# %% ../../nbs/support/rendering.ipynb #rendering-kinds
+def condition_of(model, kind):
+    "The model's condition of a kind; None if it has none."
+    return next((c for c in model.conditions if c.kind == kind), None)
+
+
+def check_kinds(model, note):
+    "Raise ValueError if the note has what the model can't be told, or lacks what it must be told."
+    has = {"class": note.label, "pitch": note.midi}
+    for kind in ("class", "pitch"):
+        if has[kind] and not condition_of(model, kind):
+            raise ValueError(
+                f"{type(model).__name__} can't play notes with a {kind}, such as "
+                f"{note.label or note.midi} at {note.start:g} s; these models can: "
+                + able_models(kind for kind in has if has[kind])
+            )
+    check_conditions(model, {"label": note.label or None})
+    pitch = condition_of(model, "pitch")
+    if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
+        raise ValueError(
+            f"{note.label or 'the model'} has a pitch, and a note of it has none; "
+            "want Note(…, midi=60), for one"
+        )
