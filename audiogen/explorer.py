@@ -7,8 +7,6 @@ __all__ = ['CONTROLS', 'explorer_spec', 'add_classes', 'add_keyboard', 'add_word
            'explorer_sound', 'explorer_line', 'explorer_reply', 'explore']
 
 # %% ../nbs/18_explorer.ipynb #explorer-06
-#| code-fold: true
-#| code-summary: "Imports of the module"
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -7,8 +7,6 @@ __all__ = ['LONGEST_SONG', 'Note', 'score', 'song_style', 'sound_note', 'soft_li
            'read_midi']
 
 # %% ../nbs/19_song.ipynb #0005
-#| code-fold: true
-#| code-summary: "Imports of the module"
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
