@@ -29,15 +29,22 @@ else:  # the names alone, so that nothing more is imported
 COLUMNS = ("file", "label", "midi", "seed")
 
 
-def manifest_rows(conditions, told, names, *, seed):
-    "What each sound is asked to be, as rows of a table, {column: value}."
+def as_text(value):
+    "A cell of the table: empty for None; a number in its shortest form."
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, (int, float)) else value
+
+
+def manifest_rows(conditions, values, names, *, seed):
+    "Rows of the table, {column: value}; `values` are those of the conditions, by name."
     row = {}
     for c in conditions:
-        value = told.get(c.name, c.default)
+        value = values.get(c.name, c.default)
         if c.only_for is not None and row.get("label") not in c.only_for:
             value = None
-        text = "" if value is None else f"{value:g}" if isinstance(value, (int, float)) else value
-        row["midi" if c.kind == "pitch" else c.name] = text
+        column = "midi" if c.kind == "pitch" else c.name
+        row[column] = as_text(value)
     row["label"] = row.get("label") or "sound"
     return [dict(file=name, midi="", seed=seed) | row for name in names]
 
@@ -105,6 +112,15 @@ def sound_files(name, numbers):
     stem = re.sub(r"[^\w.-]+", "_", name)
     return [f"{stem}-{i}.wav" for i in numbers]
 
+# %% ../../nbs/support/manifest.ipynb #manifest-save
+def save_sound(path, x, duration, *, sample_rate):
+    "Save a waveform, cut or padded to a duration (s; as it is if None); its path."
+    from audiogen.demo import fit_duration
+    from audiogen.waveform import save_audio
+
+    save_audio(path, fit_duration(x, duration, sample_rate=sample_rate), sample_rate=sample_rate)
+    return path
+
 # %% ../../nbs/support/manifest.ipynb #manifest-13
 def save_sounds(
     out: str | os.PathLike[str],
@@ -130,10 +146,8 @@ def save_sounds(
     Yields:
         paths of the files, the table's last
     """
-    from audiogen.demo import fit_duration
     from audiogen.support.conditions import part_of
     from audiogen.support.rendering import render
-    from audiogen.waveform import save_audio
 
     sounds = part_of(model, "sounds", told)
     if any(c.kind == "length" for c in model.conditions):
@@ -141,8 +155,5 @@ def save_sounds(
     rows = manifest_rows(model.conditions, told, names, seed=seed)
     with listed(out, rows) as manifest:
         for name, x in zip(names, render(model, z, **sounds)):
-            path = Path(out) / name
-            x = fit_duration(x, duration, sample_rate=model.sample_rate)
-            save_audio(path, x, sample_rate=model.sample_rate)
-            yield path
+            yield save_sound(Path(out) / name, x, duration, sample_rate=model.sample_rate)
     yield manifest
