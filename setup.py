@@ -63,7 +63,9 @@ setup(
         "Topic :: Multimedia :: Sound/Audio :: Sound Synthesis",
     ],
     packages=[cfg["lib_path"], f"{cfg['lib_path']}.support"],
-    package_data={cfg["lib_path"]: ["py.typed", "static/*", "recordings/*", "weights/*.safetensors"]},
+    package_data={
+        cfg["lib_path"]: ["py.typed", "static/*", "recordings/*", "weights/*.safetensors"]
+    },
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
     extras_require={

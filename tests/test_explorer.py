@@ -750,13 +750,6 @@ def test_reduced_motion_moves_nothing(visit):
 
 
 @in_browser
-def test_the_line_of_python_ends_in_playing(visit):
-    page = visit()
-    line = page.locator(".code").input_value()
-    assert line.endswith("; from audiogen import play; play(x, sample_rate=8000)")
-
-
-@in_browser
 def test_controls_can_be_folded(visit):
     page = visit()
     page.get_by_text("All controls").click()

@@ -180,11 +180,10 @@ def test_the_line_of_python_makes_the_same_sound(page, label):
     page.locator(".pad").press("ArrowUp")
     page.get_by_role("button", name="Play").click()
     x = np.array(page.evaluate("[...starts.at(-1)]"))
-    exec(page.locator(".code").input_value(), scope := {})
-    assert (
-        f"'{label}'" in page.locator(".code").input_value()
-        and agreement_db(np.asarray(scope["x"]), x) > 50
-    )
+    line = page.locator(".code").input_value()
+    exec(line, scope := {})
+    assert f"'{label}'" in line and agreement_db(np.asarray(scope["x"]), x) > 50
+    assert line.endswith("; play(x, sample_rate=model.sample_rate)")
 
 
 def test_a_move_makes_another_sound(page):

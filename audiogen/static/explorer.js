@@ -303,7 +303,7 @@ function render({ model, el }) {
     end.textContent = `${seconds.toFixed(2)} s`
     wave.setAttribute("aria-label", `Waveform: ${facts}`)
     drawDots(dots, spec, shown.base, axes, settings.label)
-    code.value = `${shown.python}; from audiogen import play; play(x, sample_rate=${spec.sample_rate})`
+    code.value = shown.python
   }
 
   function say(text, wrong = false) {

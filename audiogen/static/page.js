@@ -148,7 +148,7 @@ function answering(decoder, name) {
     const base = z.map(v => v + (variation_scale && variation_scale * normal(step)))
     z = base.map((v, i) => Math.round(1e4 * (v + (offsets[i] ?? 0))) / 1e4)
     const asked = [`label='${label}'`, ...(midi ? [`pitch=${midi}`] : []), `loudness=${loudness}`].join(", ")
-    const python = `from audiogen import load_model, synthesize; model = load_model('${name}'); x = synthesize(model, [${z.map(v => v || 0).join(", ")}], ${asked})`
+    const python = `from audiogen import load_model, play, synthesize; model = load_model('${name}'); x = synthesize(model, [${z.map(v => v || 0).join(", ")}], ${asked}); play(x, sample_rate=model.sample_rate)`
     return { python, base, x: atLoudness(decoder.sound(z, c, midi), loudness, decoder.rate) }
   }
 }
