@@ -54,10 +54,9 @@ def walk_between(model: AudioModel, a: ArrayLike, b: ArrayLike, *, steps: int = 
         steps: steps from a to b; one segment more
 
     Returns:
-        waveform, (t,)
+        waveform, (t,), 3 dB softer than the segments, so that no overlap can clip
     """
     segments = np.asarray(synthesize(model, latent_walk(np.stack([a, b]), steps=steps)))
-    # join_segments makes everything 3 dB softer, so that no overlap can clip
     return np.concatenate(list(join_segments(segments, fade=max(1, segments.shape[1] // 4))))
 
 # %% ../nbs/04_demo.ipynb #0019
@@ -370,7 +369,7 @@ def sliders(model: AudioModel, *, latent_sliders: int = 4) -> "VBox":
         latent_sliders: sliders for the first so many latent dimensions
 
     Returns:
-        an ipywidgets box, to be shown as the value of a cell
+        an ipywidgets box, to be a cell's value ("keys": JupyterLab's x doesn't cut that cell)
     """
     import ipywidgets as w
 
@@ -396,7 +395,6 @@ def sliders(model: AudioModel, *, latent_sliders: int = 4) -> "VBox":
         slider.observe(update, "value")
     update()
     columns = [w.VBox([*controls.values()]), w.VBox([*latent, window, hop])]
-    # without "keys", the key x, pressed after a move, would cut the cell in JupyterLab
     return w.VBox(
         [w.HBox(columns, layout=w.Layout(flex_flow="row wrap")), audio, image, make_widget("keys")]
     )
