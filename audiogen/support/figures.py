@@ -258,12 +258,15 @@ def listen_html(
     def cell(x, title):
         figure = Figure(figsize=(4, 1.8), layout="constrained")
         plot(figure.subplots(), x[:show_samples], sample_rate)
-        picture = png_html(figure_png(figure), alt=describe(x, title, sample_rate, plot=plot))
+        picture = png_html(
+            figure_png(figure, dpi=dpi), alt=describe(x, title, sample_rate, plot=plot)
+        )
         sound = player_html(x, sample_rate=sample_rate, title=title)
         caption = f"<figcaption>{html.escape(title)}</figcaption>"
         return f'<figure style="margin:0">{caption}{picture}{sound}</figure>'
 
     titles = check_titles(titles, len(waveforms))
+    dpi = 110 if len(waveforms) < 4 else 80  # many in a row are shown small
     cells = "".join(cell(x, title) for x, title in zip(map(np.asarray, waveforms), titles))
     columns = "grid-template-columns:repeat(auto-fit,minmax(11em,1fr))"
     return f'<div style="display:grid;{columns};gap:1em">{cells}</div>'
