@@ -72,7 +72,7 @@ def other_notes(
 
 # %% ../../nbs/support/learning.ipynb #learn-ae02e4a0
 def encoding_targets(model, sounds):
-    "What every loss here needs: the clips that the encoder may hear, pitches, and labels."
+    "What every loss here needs: the encoder's inputs, pitches, and labels."
     c, midi = np.asarray(sounds.labels, np.int32), np.nan_to_num(sounds.midi).astype(np.float32)
     instruments = sounds.details.get("program")  # if known
     heard = np.arange(len(midi))[:, None]
@@ -83,7 +83,7 @@ def encoding_targets(model, sounds):
 
 # %% ../../nbs/support/learning.ipynb #learn-0047
 def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
-    """What the model learns from: what its encoder hears, and two pictures.
+    """What the model learns from: its encoder's inputs, and two spectrograms.
 
     Args:
         model: a `ConditionalVAE`
@@ -92,7 +92,7 @@ def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.nda
 
     Returns:
         "L1" and "L2", log-magnitudes at two window sizes, (n, frame, bin); and "features", "heard",
-        "label" and "midi", what the encoder hears and what the decoder is told
+        "label" and "midi": the encoder's inputs and their pitches, the decoder's class and pitch
     """
 
     def picture(zoom):
@@ -113,8 +113,8 @@ def autoencoding_loss(
     Args:
         model: a `ConditionalVAE`
         batch: from conditional_targets or source_filter_targets
-        key: for the latent vectors, the two noises, and what is heard and dropped
-        compare: a function: strokes -> mean square and mean absolute difference of log-magnitudes
+        key: for the latent vectors, the two noises, the choice of the encoder's input, and dropout
+        compare: a function: factors -> mean square and mean absolute difference of log-magnitudes
         hear: what is done to the features before they are encoded
 
     Returns:
@@ -192,14 +192,14 @@ def conditional_loss(
         L = features.reshape(len(steady), -1, k.bands)
         return recolour(L, curves).reshape(features.shape)
 
-    def compare(strokes):
+    def compare(factors):
         def through(zoom):
             frames = fourth_frames(begin, batch[f"L{zoom}"].shape[1])
             target = jnp.asarray(batch[f"L{zoom}"])[:, frames].astype(jnp.float32)
             if known:
                 weights = band_weights(k.bands, target.shape[-1], k.sample_rate)
                 target = recolour(target, curves @ weights)
-            predicted = predict_picture(model.decoder, steady, strokes, batch["midi"], zoom, frames)
+            predicted = predict_picture(model.decoder, steady, factors, batch["midi"], zoom, frames)
             return differences(predicted, target)
 
         return jax.lax.cond(jax.random.bernoulli(choose), partial(through, 1), partial(through, 2))
@@ -208,7 +208,7 @@ def conditional_loss(
 
 # %% ../../nbs/support/learning.ipynb #learn-0062
 def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
-    """What a model learns from whose sounds are compared: what its encoder hears, and the clips.
+    """What a model learns from whose sounds are compared: its encoder's inputs, and the clips.
 
     Args:
         model: a `ConditionalVAE`
@@ -216,8 +216,8 @@ def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.n
             known
 
     Returns:
-        "waveform", (n, t); and "features", "heard", "label" and "midi", what the encoder hears and
-        what the decoder is told
+        "waveform", (n, t); and "features", "heard", "label" and "midi": the encoder's inputs and
+        their pitches, the decoder's class and pitch
     """
     waveform = np.asarray(sounds.waveforms, np.float16)
     return dict(waveform=waveform, **encoding_targets(model, sounds))
@@ -239,9 +239,9 @@ def source_filter_loss(
     x, k = batch["waveform"].astype(jnp.float32), model.config
     draw, hiss = jax.random.split(key)
 
-    def compare(strokes):
+    def compare(factors):
         y = shape_sources(
-            model.decoder, model.steady[batch["label"]], strokes, batch["midi"], k.num_samples, hiss
+            model.decoder, model.steady[batch["label"]], factors, batch["midi"], k.num_samples, hiss
         )
         pairs = [
             differences(*(log_magnitude(sound, window_size=n, hop_size=n // 4) for sound in (y, x)))
