@@ -72,7 +72,7 @@ def other_notes(
 
 # %% ../../nbs/support/learning.ipynb #learn-ae02e4a0
 def encoding_targets(model, sounds):
-    "What every loss here needs: the clips that the encoder may hear, pitches, and labels."
+    "What every loss here needs: the clips that the encoder may get, pitches, and labels."
     c = np.asarray(sounds.labels, np.int32)
     midi = np.nan_to_num(sounds.midi).astype(np.float32)
     instruments = sounds.details.get("program")  # if known
@@ -84,7 +84,7 @@ def encoding_targets(model, sounds):
 
 # %% ../../nbs/support/learning.ipynb #learn-0047
 def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
-    """What the model learns from: what its encoder hears, and two pictures.
+    """What the model learns from: what its encoder gets, and two spectrograms.
 
     Args:
         model: a `ConditionalVAE`
@@ -93,7 +93,7 @@ def conditional_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.nda
 
     Returns:
         "L1" and "L2", log-magnitudes at two window sizes, (n, frame, bin); and "features", "heard",
-        "label" and "midi", what the encoder hears and what the decoder is told
+        "label" and "midi", what the encoder gets and what the decoder is given
     """
 
     def picture(zoom):
@@ -114,7 +114,7 @@ def autoencoding_loss(
     Args:
         model: a `ConditionalVAE`
         batch: from conditional_targets or source_filter_targets
-        key: for the latent vectors, the two noises, and what is heard and dropped
+        key: for the latent vectors, the two noises, which recording is encoded, and what is dropped
         compare: low-rank factors -> mean square and mean absolute log-magnitude difference
         hear: what is done to the features before they are encoded
 
@@ -207,7 +207,7 @@ def conditional_loss(
 
 # %% ../../nbs/support/learning.ipynb #learn-0062
 def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.ndarray]:
-    """What a model learns from whose sounds are compared: what its encoder hears, and the clips.
+    """What a model learns from whose sounds are compared: what its encoder gets, and the clips.
 
     Args:
         model: a `ConditionalVAE`
@@ -215,8 +215,8 @@ def source_filter_targets(model: nnx.Module, sounds: SoundSet) -> dict[str, np.n
             known
 
     Returns:
-        "waveform", (n, t); and "features", "heard", "label" and "midi", what the encoder hears and
-        what the decoder is told
+        "waveform", (n, t); and "features", "heard", "label" and "midi", what the encoder gets and
+        what the decoder is given
     """
     waveform = np.asarray(sounds.waveforms, np.float16)
     return dict(waveform=waveform, **encoding_targets(model, sounds))
