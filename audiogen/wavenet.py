@@ -348,7 +348,7 @@ def predict_next(
         state: a state, from strike
 
     Returns:
-        mixtures for the next sample, (count, 3 logistics); the state with the new inputs in its queues
+        mixtures of the next sample, (count, 3 logistics); the state with new inputs in its queues
     """
     x = model.enter(state["window"], state["classes"], state["time"])
     for i, layer in enumerate(model.layers):
