@@ -33,10 +33,10 @@ def explorer_spec(model: AudioModel, *, name: str = "model", directions: int = 8
     Args:
         model: an AudioModel
         name: shown, and part of the names of saved files
-        directions: sliders for so many latent dimensions
+        directions: for how many latent dimensions there is a slider
 
     Returns:
-        fit for JSON
+        a dictionary that can be written as JSON
     """
     settings = dict(seed_a=0, seed_b=1, interpolation=0.0, variation_scale=0.0, variation_seed=0)
     settings["offsets"] = [0.0] * min(directions, model.latent_dim)
@@ -170,7 +170,7 @@ def explorer_line(model: AudioModel, settings: dict[str, Any], *, source: str = 
     Args:
         model: an AudioModel
         settings: from the explorer's page
-        source: Python that stands for the model
+        source: Python expression for the model
 
     Returns:
         one line
@@ -202,12 +202,12 @@ def explorer_reply(
     """The answer to a request of the explorer's page.
 
     Args:
-        model: called as model(z)
+        model: an AudioModel
         request: {"kind": "sound", "id": …, "settings": …}
-        source: Python that stands for the model
+        source: Python expression for the model
 
     Returns:
-        message, list of byte strings: as a widget's send takes them
+        message and list of byte strings, the arguments of a widget's send
     """
     try:
         x = explorer_sound(model, request["settings"])
@@ -224,7 +224,7 @@ def explore(model: AudioModel | str | Path = "spectral", *, directions: int = 8)
 
     Args:
         model: a model, a shipped one's name, a path, or "untrained"
-        directions: sliders for so many latent dimensions
+        directions: for how many latent dimensions there is a slider
 
     Returns:
         a widget, to be shown as the value of a cell

@@ -44,25 +44,25 @@ from .waveform import seconds_to_samples
 
 # %% ../nbs/12_wavenet.ipynb #0026
 def delayed(x: jax.Array, samples: int) -> jax.Array:
-    """The same array, so many samples later; zeros come in at the start.
+    """Shift an array to later samples; zeros fill the start.
 
     Args:
         x: an array over time, (b, t, c)
-        samples: how many samples later
+        samples: by how many samples
 
     Returns:
-        the later array, (b, t, c)
+        the shifted array, (b, t, c)
     """
     return jnp.pad(x, ((0, 0), (samples, 0), (0, 0)))[:, : x.shape[1]]
 
 # %% ../nbs/12_wavenet.ipynb #0027
 @signed
 class GatedLayer(nnx.Module):
-    """A layer that sees a sample and an earlier one, behind a gate, and is added to what came in.
+    """A gated residual layer: it reads a sample and an earlier one.
 
     Args:
         channels: width of the layer
-        dilation: how much earlier the second input is (samples)
+        dilation: how much earlier the earlier sample is (samples)
     """
 
     def __init__(self, channels: int, dilation: int, *, rngs: nnx.Rngs) -> None:
@@ -73,7 +73,7 @@ class GatedLayer(nnx.Module):
         self.out = nnx.Linear(channels, channels, kernel_init=zeros, rngs=rngs)
 
     def __call__(self, x: jax.Array, past: jax.Array) -> jax.Array:
-        "The layer's output for now and the past: (..., channels) each -> (..., channels)."
+        "Both samples, (..., channels) each -> (..., channels)."
         signal, gate = jnp.split(self.now(x) + self.past(past), 2, axis=-1)
         return x + self.out(jnp.tanh(signal) * nnx.sigmoid(gate))
 
@@ -200,13 +200,13 @@ class WaveNet(SampleBySample):
         self.last = nnx.Linear(c.channels, 3 * c.logistics, kernel_init=zeros, rngs=rngs)
 
     def enter(self, window: jax.Array, classes: jax.Array, time: ArrayLike) -> jax.Array:
-        "Last levels (..., taps), weights of the classes and the time -> (..., channels)."
+        "First layer: levels (..., taps), class weights and the time -> (..., channels)."
         clock = clock_features(time, self.config)
         given = [jnp.broadcast_to(a, (*window.shape[:-1], a.shape[-1])) for a in (classes, clock)]
         return self.recent(3 * window) + self.asked(jnp.concatenate(given, axis=-1))
 
     def leave(self, x: jax.Array, window: jax.Array) -> jax.Array:
-        "Mixtures (..., 3 logistics) around the last level: (..., channels), (..., taps) in."
+        "Last layers: (..., channels), levels (..., taps) -> mixtures (..., 3 logistics)."
         x = self.last(nnx.relu(self.hidden(nnx.relu(x))))
         logits, means, log_scales = jnp.split(x, 3, axis=-1)
         spread = jnp.linspace(-0.3, 0.3, self.config.logistics)
@@ -214,7 +214,7 @@ class WaveNet(SampleBySample):
         return jnp.concatenate([logits, means, jnp.maximum(log_scales - 2, -7)], axis=-1)
 
     def predict(self, levels: jax.Array, classes: jax.Array, start: ArrayLike = 0) -> jax.Array:
-        "Mixtures (b, t, 3 logistics) of levels (b, t), from those before and classes (b, classes)."
+        "Mixtures (b, t, 3 logistics), each from the levels (b, t) before it and the classes."
         taps = range(self.config.taps, 0, -1)
         window = jnp.concatenate([delayed(levels[..., None], d) for d in taps], axis=-1)
         x = self.enter(window, classes[:, None], start + jnp.arange(levels.shape[1]))
@@ -280,12 +280,12 @@ def predict_crop(model, batch, key):
 def wavenet_loss(
     model: WaveNet, batch: Mapping[str, Any], key: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Nats per sample, on a stretch of each clip, each sample predicted from its whole context.
+    """Nats per sample on a part of each clip; every prediction sees its whole past.
 
     Args:
         model: the WaveNet that is trained
         batch: rows of wavenet_targets
-        key: for where to cut the clips, and for the jitter
+        key: for the place of the cut, and for the noise on the input
 
     Returns:
         the loss, and the same in "bits" per sample
@@ -341,14 +341,14 @@ def strike(state: Mapping[str, jax.Array], z: ArrayLike) -> dict[str, jax.Array]
 def predict_next(
     model: WaveNet, state: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The network for one sample: a layer's input of long ago comes out of its queue.
+    """The network for one sample; the past inputs of the layers come out of their queues.
 
     Args:
         model: the WaveNet that writes
         state: a state, from strike
 
     Returns:
-        mixtures for the next sample, (count, 3 logistics); the state, its queues moved on
+        mixtures of the next sample, (count, 3 logistics); the state with new inputs in its queues
     """
     x = model.enter(state["window"], state["classes"], state["time"])
     for i, layer in enumerate(model.layers):
