@@ -242,9 +242,8 @@ def song_seconds(model: AudioModel, notes: Collection[Note]) -> float:
 # %% ../nbs/19_song.ipynb #19-player
 #| code-fold: true
 #| code-summary: "Prepare the notes: conditions, styles, keys"
-def note_player(model, notes, *, seed, words):
-    "A function that makes the sound of notes[i] from i; all notes are checked first."
-    numbers = numbers_of_notes(model, notes)
+def note_player(model, notes, numbers, *, seed, words):
+    "A function that makes the sound of notes[i] from i."
     parts = nnx.split(model)
     first_notes = {note.label: note for note in reversed(notes)}
     styles = {label: song_style(model, note, seed, words) for label, note in first_notes.items()}
@@ -283,7 +282,8 @@ def play_notes(
     """
     notes = sorted(notes, key=lambda note: note.start)
     song_seconds(model, notes)
-    sound = note_player(model, notes, seed=seed, words=words)
+    numbers = numbers_of_notes(model, notes)  # all notes are checked before the first is played
+    sound = note_player(model, notes, numbers, seed=seed, words=words)
     second = model.sample_rate
     ahead = np.zeros(0, np.float32)  # added up, but not handed out yet
     done = 0  # samples handed out

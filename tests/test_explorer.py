@@ -269,7 +269,7 @@ def settings(page):
 def answered(page):
     "Wait until the page shows the sound of the last request."
     page.wait_for_function(
-        "document.querySelector('.code').value.startsWith(`x = ${JSON.stringify(requests.at(-1))};`)"
+        "document.querySelector('.code').value === `x = ${JSON.stringify(requests.at(-1))}`"
     )
 
 
