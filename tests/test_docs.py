@@ -452,7 +452,9 @@ def test_colab_cell(tmp_path):
     shell.register_magic_function(installed.append, magic_name="pip")
     shell.run_cell(module.INSTALL).raise_error()
     assert installed == []
-    shell.run_cell(module.INSTALL.replace("import audiogen", "import no_such_package")).raise_error()
+    shell.run_cell(
+        module.INSTALL.replace("import audiogen", "import no_such_package")
+    ).raise_error()
     assert installed == ["install --quiet git+https://github.com/audiogen-jax/audiogen"]
 
 

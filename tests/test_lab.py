@@ -135,9 +135,7 @@ def test_a_fault_in_python_is_a_line_on_the_page(lab):
 
 def test_a_drag_plays_another_sound_and_it_can_be_saved(lab, tmp_path):
     lab.locator(".pad").scroll_into_view_if_needed()
-    state = (
-        "[window.played ?? null, document.querySelector('.audiogen-explorer canvas:not(.dots)').toDataURL()]"
-    )
+    state = "[window.played ?? null, document.querySelector('.audiogen-explorer canvas:not(.dots)').toDataURL()]"
     box, before = lab.locator(".pad").bounding_box(), lab.evaluate(state)
     lab.mouse.move(box["x"] + 20, box["y"] + 20)
     lab.mouse.down()
