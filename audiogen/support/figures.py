@@ -186,6 +186,50 @@ def visualize_spectrogram(
     ax.set_title(title)
     return figure
 
+# %% ../../nbs/support/figures.ipynb #figures-blocks
+PAPER, INK = "#fbfbf8", "#333333"
+BLOCK_COLOURS = {"data": "#ececec", "step": "#d8e6f5", "learned": "#ffd9a8"}
+
+
+def block_diagram(blocks, arrows, *, size, notes=()):
+    """Blocks joined by arrows, on a light ground, so that it can be read in the dark theme, too.
+
+    Args:
+        blocks: {name: (x, y, text, kind)}, around the point (x, y); kind is data, step or learned
+        arrows: (name, name), from block to block; (name, name, bend) for a curved one
+        size: width, height (inches)
+        notes: (x, y, text), words without a block
+
+    Returns:
+        matplotlib Figure
+    """
+    figure, (ax,) = new_figure(size=size)
+    figure.set_facecolor(PAPER)
+    ax.set_axis_off()
+    ax.set_title(
+        "grey: data   blue: fixed steps   orange: learned", fontsize=8, loc="left", color=INK
+    )
+    drawn = {}
+    for name, (x, y, text, kind) in blocks.items():
+        box = dict(boxstyle="round,pad=0.5", facecolor=BLOCK_COLOURS[kind], edgecolor=INK)
+        drawn[name] = ax.text(x, y, text, ha="center", va="center", fontsize=9, color=INK, bbox=box)
+    for start, end, *bend in arrows:
+        head = dict(
+            arrowstyle="->",
+            color=INK,
+            patchA=drawn[start].get_bbox_patch(),
+            patchB=drawn[end].get_bbox_patch(),
+            shrinkA=1,
+            shrinkB=1,
+            connectionstyle=f"arc3,rad={bend[0] if bend else 0}",
+        )
+        ax.annotate("", blocks[end][:2], blocks[start][:2], arrowprops=head)
+    for x, y, text in notes:
+        ax.text(x, y, text, fontsize=9, color=INK, ha="center", va="center")
+    x, y = zip(*(block[:2] for block in blocks.values()), *(note[:2] for note in notes))
+    ax.set(xlim=(min(x) - 1.2, max(x) + 1.2), ylim=(min(y) - 0.6, max(y) + 0.6))
+    return figure
+
 # %% ../../nbs/support/figures.ipynb #figures-20
 def sound_bytes(waveform: ArrayLike, *, sample_rate: int, format: str = "WAV") -> bytes:
     "The waveform, (t,) or (channels, t), as a 16-bit sound file in memory: WAV or FLAC."
