@@ -56,6 +56,8 @@ class SoundSet:
         sample_rate: samples per second (Hz)
         midi: pitch in MIDI numbers, (n,); NaN where there is none, or if left out
         group: number of the recording that a clip was made from, (n,); None if unknown
+        lengths: samples of each clip before the silence that fills it up, (n,); None if all are
+            full
         details: what else is known, {name: (n,)}
         skipped: one line for each file that was left out
         notes: one line for whatever else a reader should know
@@ -70,6 +72,7 @@ class SoundSet:
     sample_rate: int = 16000
     midi: np.ndarray = None
     group: np.ndarray | None = None
+    lengths: np.ndarray | None = None
     details: dict[str, np.ndarray] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -82,7 +85,8 @@ class SoundSet:
         object.__setattr__(self, "midi", midi)
         labels = check_labels(self.labels, n, "sounds", len(self.classes) or None)
         object.__setattr__(self, "labels", labels)
-        known = {} if self.group is None else {"group": self.group}
+        known = {"group": self.group, "lengths": self.lengths}
+        known = {name: values for name, values in known.items() if values is not None}
         for name, values in (known | {"midi": self.midi} | self.details).items():
             check_each(values, n, name, "sounds")
 
@@ -96,7 +100,8 @@ class SoundSet:
 
     def __getitem__(self, index: slice | ArrayLike) -> "SoundSet":
         "The clips that a mask, a slice or numbers choose."
-        arrays = {name: getattr(self, name) for name in ("waveforms", "labels", "midi", "group")}
+        names = "waveforms", "labels", "midi", "group", "lengths"
+        arrays = {name: getattr(self, name) for name in names}
         kept = {name: np.asarray(a)[index] for name, a in arrays.items() if a is not None}
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
@@ -172,7 +177,7 @@ def together(sets: Sequence[SoundSet]) -> SoundSet:
         sets: one or more sets of the same length, rate and classes
 
     Returns:
-        all clips; their groups only if every set has them, and no details
+        all clips; their groups and lengths only if every set has them, and no details
 
     Raises:
         ValueError: when there is no set
@@ -183,14 +188,18 @@ def together(sets: Sequence[SoundSet]) -> SoundSet:
     def joined(name):
         return np.concatenate([np.asarray(getattr(part, name)) for part in sets])
 
-    grouped = all(part.group is not None for part in sets)
+    optional = {
+        name: joined(name)
+        for name in ("group", "lengths")
+        if all(getattr(part, name) is not None for part in sets)
+    }
     return SoundSet(
         waveforms=joined("waveforms"),
         labels=joined("labels"),
         classes=sets[0].classes,
         sample_rate=sets[0].sample_rate,
         midi=joined("midi"),
-        group=joined("group") if grouped else None,
+        **optional,
     )
 
 # %% ../../nbs/support/clips.ipynb #clips-09
