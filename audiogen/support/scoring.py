@@ -293,9 +293,9 @@ def generated_figures(train, learned, validation, test, generated, near, judge, 
 
 # %% ../../nbs/support/scoring.ipynb #scoring-nearest
 def nearest_all(sets, learned):
-    "For each of several sets: the distances to the nearest clip learned from, and which those are."
+    "The distances to the nearest clip learned from, of each set; and which clips those are."
     ends = np.cumsum([len(part) for part in sets])[:-1]
-    return [*zip(*(np.split(x, ends) for x in nearest_clips(together(sets), learned)))]
+    return [np.split(found, ends) for found in nearest_clips(together(sets), learned)]
 
 
 def nearest_recordings(generated, learned, distances, which, copied):
