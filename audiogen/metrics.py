@@ -123,6 +123,14 @@ def distances_to(row, rows, weights):
     each = (mean_difference(other, row[0], weights(k)) for k, other in enumerate(rows))
     return np.array([*each])
 
+
+def audible_lengths(waveforms, *, floor_db=-60.0):
+    "Samples of each waveform up to its last frame that is above the floor of the distance, (n,)."
+    levels = log_spectra(waveforms, window_sizes=(512,), floor_db=floor_db)
+    heard = levels.reshape(len(levels), -1, 257).max(2) > floor_db + 0.01
+    frames = np.where(heard.any(1), heard.shape[1] - heard[:, ::-1].argmax(1), 1)
+    return np.minimum(128 * frames, np.shape(waveforms)[1])
+
 # %% ../nbs/06_metrics.ipynb #0025
 #| code-fold: true
 #| code-summary: "resampled_nearest_pitch: what a sampler plays"

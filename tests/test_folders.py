@@ -776,7 +776,7 @@ def test_small_classes_are_named_once(tmp_path, capsys):
     held = [np.bincount(part["new sounds"].labels, minlength=4) for part in (validation, test)]
     assert np.array_equal(held, [[0, 2, 0, 0], [0, 2, 0, 1]])
     shape, few = capsys.readouterr().err.splitlines()
-    assert "18 sounds at 16,000 Hz, 0.5 s each (18 of 18 end within it): 1 MB" in shape
+    assert "18 sounds at 16,000 Hz, 0.5 s each (18 of 18 end within it): 0.6 MB" in shape
     assert "clap (1), rim (3)" in few and "snare" not in few and "no figures" in few
 
 
@@ -956,7 +956,7 @@ def test_the_rate_that_most_files_have(tmp_path, rates, chosen):
 
 def test_the_length_holds_nine_of_ten_sounds(tmp_path):
     "Each decays by 60 dB at a known moment, and then there is hiss, 70 dB below."
-    rng, ends = np.random.default_rng(0), np.linspace(0.1, 1.0, 10)
+    rng, ends = np.random.default_rng(0), np.linspace(0.04, 0.94, 10)
     for i, end in enumerate(ends):
         t = np.arange(2 * RATE) / RATE
         x = np.cos(2 * np.pi * (1000 + 50 * i) * t) * 10 ** (-3 * t / end)
@@ -1176,7 +1176,7 @@ def test_a_class_named_in_latin_1_is_trained_and_played(audiogen, tmp_path):
         "--out",
         tmp_path / "run",
     )
-    assert (status, err) == (0, "")
+    assert (status, unexpected(err)) == (0, "")
     status, _, err = audiogen(
         "generate",
         "--model",

@@ -18,7 +18,6 @@ from ..generator import AudioModel, sample_latents
 from .clips import SoundSet, choose_classes
 from .conditions import part_of
 from .fitting import with_copies
-from .lengths import sound_lengths
 from .rendering import model_classes, render
 from .scoring import score_sounds
 
@@ -165,9 +164,6 @@ def make_up(model, train, *, per_class, seed):
     labels = np.repeat(present, min(per_class, max(2, 1000 // len(present))))
     midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])  # to ask for
     made = compose(model, [classes[c] for c in labels], midi, seed=seed)
-    known = {}
-    if any(condition.kind == "pitch" for condition in model.conditions):
-        known["midi"] = midi
-    if train.lengths is not None:
-        known["lengths"] = sound_lengths(made)
-    return SoundSet(made, labels, train.classes, train.sample_rate, **known)
+    pitched = any(condition.kind == "pitch" for condition in model.conditions)
+    pitch = dict(midi=midi) if pitched else {}
+    return SoundSet(made, labels, train.classes, train.sample_rate, **pitch)

@@ -244,7 +244,7 @@ def shape_note(settings, sounds):
     size = 4 * count * samples / 1e6
     return [
         f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each "
-        f"({ended:,} of {count:,} end within it): {size:,.0f} MB, "
+        f"({ended:,} of {count:,} end within it): {size:,.{1 if size < 10 else 0}f} MB, "
         "in training about ten times that, with copies and spectrograms"
     ]
 
