@@ -235,6 +235,11 @@ def load_data(
     return train, validation, test
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-shape
+def rounded(number):
+    "A number with two digits that count, or more if it's large."
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
+
+
 def shape_note(settings, sounds):
     "A line about the rate and the length of the clips of a folder, and what they take."
     if settings["data"] in MADE:
@@ -242,10 +247,12 @@ def shape_note(settings, sounds):
     count, samples = sounds.waveforms.shape
     ended = count - sounds.details["cut"].sum()
     size = 4 * count * samples / 1e6
+    learned = 10 * size  # four detuned copies of each clip, and as much in spectrograms
+    seconds = samples / sounds.sample_rate
     return [
-        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each "
-        f"({ended:,} of {count:,} end within it): {size:,.{1 if size < 10 else 0}f} MB, "
-        "in training about ten times that, with copies and spectrograms"
+        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {seconds:g} s each ({ended:,} of {count:,} "
+        f"end within it): {rounded(size)} MB of samples, about {rounded(learned)} MB with the copies and "
+        "spectrograms that are learned from"
     ]
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
