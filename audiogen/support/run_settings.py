@@ -247,13 +247,15 @@ def shape_note(settings, sounds):
     count, samples = sounds.waveforms.shape
     ended = count - sounds.details["cut"].sum()
     size = 4 * count * samples / 1e6
-    learned = 10 * size  # four detuned copies of each clip, and as much in spectrograms
-    seconds = samples / sounds.sample_rate
-    return [
-        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {seconds:g} s each ({ended:,} of {count:,} "
-        f"end within it): {rounded(size)} MB of samples, about {rounded(learned)} MB with the copies and "
-        "spectrograms that are learned from"
-    ]
+    shape = (
+        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each"
+    )
+    # there are four detuned copies of each clip, and as much in spectrograms
+    ends = f"{ended:,} of {count:,} end within it"
+    learned = (
+        f"about {rounded(10 * size)} MB with the copies and spectrograms that are learned from"
+    )
+    return [f"{shape} ({ends}): {rounded(size)} MB of samples, {learned}"]
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
 def class_names(text, known):

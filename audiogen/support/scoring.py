@@ -301,7 +301,7 @@ def nearest_all(sets, learned):
 
 
 def nearest_recordings(generated, learned, distances, which, copied):
-    "For each sound that a model made up: the file that it is nearest to; none, if no files are known."
+    "The file that each sound of a model is nearest to; none, where files aren't known."
     if "file" not in learned.details:
         return []
     rows, counts = [], {}
