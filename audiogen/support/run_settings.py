@@ -250,12 +250,10 @@ def shape_note(settings, sounds):
     shape = (
         f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each"
     )
-    # there are four detuned copies of each clip, and as much in spectrograms
     ends = f"{ended:,} of {count:,} end within it"
-    learned = (
-        f"about {rounded(10 * size)} MB with the copies and spectrograms that are learned from"
-    )
-    return [f"{shape} ({ends}): {rounded(size)} MB of samples, {learned}"]
+    # four detuned copies of each clip, and as much again in the spectrograms of one window
+    cost = f"{rounded(size)} MB, in training at least {rounded(10 * size)} MB"
+    return [f"{shape} ({ends}): {cost} with copies and spectrograms"]
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
 def class_names(text, known):
