@@ -776,7 +776,10 @@ def test_small_classes_are_named_once(tmp_path, capsys):
     held = [np.bincount(part["new sounds"].labels, minlength=4) for part in (validation, test)]
     assert np.array_equal(held, [[0, 2, 0, 0], [0, 2, 0, 1]])
     shape, few = capsys.readouterr().err.splitlines()
-    assert "18 sounds at 16,000 Hz, 0.5 s each (18 of 18 end within it): 0.58 MB, in training at least 5.8 MB" in shape
+    assert (
+        "18 sounds at 16,000 Hz, 0.5 s each (18 of 18 end within it): 0.58 MB, in training at least 5.8 MB"
+        in shape
+    )
     assert "clap (1), rim (3)" in few and "snare" not in few and "no figures" in few
 
 
