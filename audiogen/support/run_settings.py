@@ -321,7 +321,7 @@ def run_words(settings, name):
     "The command that makes the same model, where the data is called by that name."
     numbers = [
         f"--{key.replace('_', '-')} {value:.10g}"
-        for key in ("sample_rate", "duration", "steps", "seconds", "seed", "batch_size")
+        for key in ("steps", "seconds", "seed", "batch_size", "sample_rate", "duration")
         if (value := settings.get(key)) is not None
     ]
     classes = settings.get("classes")
