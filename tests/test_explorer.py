@@ -892,7 +892,7 @@ def test_a_key_whose_sound_is_there_asks_for_nothing(visit):
         )
     assert page.evaluate("requests.length") == before
     assert re.fullmatch(
-        r"Key to sound: \d+ ms \(page \d+, audio output \d+\)",
+        r"Key to sound: \d+ ms \(page \d+, output \d+\)",
         page.locator(".delay").text_content(),
     )
 
