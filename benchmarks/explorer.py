@@ -249,6 +249,7 @@ def picture(path):
     with explorer("conditional", device_scale_factor=1.5, viewport=size) as (page, _):
         page.get_by_label("Class", exact=True).select_option("brass")
         page.get_by_text("All controls").click()  # as a reader sees it first
+        page.add_style_tag(content=".Toastify { display: none }")  # JupyterLab's own messages
         page.locator(".audiogen-explorer .pad").press("Shift+ArrowRight")
         page.locator(".audiogen-explorer .pad").press("Shift+ArrowUp")
         page.evaluate("document.activeElement.blur()")

@@ -4,13 +4,9 @@
 //
 // If the spec says what the model has learned (`known`: class after class, a list of latent
 // vectors), the pad shows where these are. `folded`: only what one does first is in view.
-import {
-  button, choice, download, h, newSeed, settingRows, signed,
-} from "./controls.js"
+import { download, signed } from "./controls.js"
 import { keepKeys, NO_JUMP } from "./focus.js"
-import { Keyboard } from "./keyboard.js"
-import { Live } from "./live.js"
-import { Pad } from "./pad.js"
+import { build } from "./layout.js"
 import { drawSpectrogram, drawWaveform } from "./pictures.js"
 import { latency, Player } from "./player.js"
 import { Requests } from "./requests.js"
@@ -34,7 +30,7 @@ class Explorer {
     this.awake = false
     this.renewals = []
     this.sliders = new Map()
-    this.build()
+    build(this)
     el.append(this.root)
     this.listen()
     this.requests = new Requests(model, this)
@@ -238,82 +234,6 @@ class Explorer {
       document.execCommand("copy")
     }
     this.say("Copied. Paste it into a Python cell.")
-  }
-
-  // ---- the page
-
-  build() {
-    const { spec } = this
-    this.status = h("div", { class: "status", role: "status", "aria-live": "polite" })
-    this.echoes = [0, 1].map(() => h("div", { class: "echo", "aria-hidden": "true" }))
-    this.moves = h("input", { type: "checkbox", checked: true })
-    this.pad = this.settings.offsets?.length ? new Pad(this) : null
-    this.live = new Live(this)
-    this.keyboard = this.has("pitch") ? new Keyboard(this) : null
-    this.root = h("section", {
-      class: "audiogen-explorer", tabindex: -1, "aria-label": `Explorer of ${spec.name}`,
-    })
-    const rows = settingRows(this), classMenu = this.classMenu()
-    const first = spec.folded ? classMenu : this.tools()
-    const folded = spec.folded
-      ? [h("header", {}, ...this.tools()), ...this.axes(), this.live.element] : []
-    const more = h("details", { class: "more", open: !spec.folded, ontoggle: () => this.draw() },
-      h("summary", {}, "All controls"), ...folded,
-      h("div", { class: "rows" }, ...(spec.folded ? [] : classMenu), ...rows))
-    this.root.append(
-      h("header", {},
-        button("▶ Play", () => this.sound({ play: true }), { class: "main" }),
-        button("New sound", () => newSeed(this)), ...first),
-      ...(spec.invitation ? [h("p", { class: "invitation" }, spec.invitation)] : []),
-      this.status, this.stage(), this.echoes[0],
-      ...(this.keyboard ? [this.keyboard.element] : []),
-      ...(spec.folded ? [] : [this.live.element]),
-      more, this.footer(), this.echoes[1])
-    this.renewals.push(() => this.root.classList.toggle("stale", Boolean(this.failed)))
-  }
-
-  classMenu() {
-    if (!this.has("label")) return []
-    const names = this.spec.classes.map(name => [name, name])
-    return [choice(this, "Class", "label", this.has("pitch") ? names : [["", "any"], ...names])]
-  }
-
-  tools() {
-    const save = button("Save WAV", () => this.save())
-    this.renewals.push(() => { save.disabled = !this.shown.x })
-    return [h("label", { class: "check" }, this.moves, " play on move"),
-      h("span", { class: "gap" }), button("Reset", () => this.reset()), save]
-  }
-
-  axes() { return this.pad ? [this.pad.menus()] : [] }
-
-  stage() {  // the pad beside the pictures
-    const { pad, spec: { name, sample_rate, folded } } = this
-    const spectrogramLabel = "Spectrogram: time across, frequency up, −80 to 0 dBFS"
-    this.figures = h("span", { class: "figures" })
-    this.end = h("span")
-    this.wave = h("canvas", { class: "wave", role: "img", "aria-label": "Waveform" })
-    this.spectrum = h("canvas", { class: "spectrum", role: "img", "aria-label": spectrogramLabel })
-    this.playhead = h("div", { class: "playhead" })
-    const pictures = h("div", { class: "pictures" },
-      h("div", { class: "title" }, h("b", {}, name), this.figures),
-      h("div", { class: "frame" }, this.wave, this.spectrum, this.playhead,
-        h("span", { class: "top" }, `${sample_rate / 2000} kHz`),
-        h("span", { class: "bottom" }, "0 Hz")),
-      h("div", { class: "time", "aria-hidden": "true" }, h("span", {}, "0 s"), this.end))
-    if (!pad) return h("div", { class: "stage" }, pictures)
-    const padbox = [pad.element, ...pad.legend(), ...(folded ? [] : this.axes())]
-    return h("div", { class: "stage" }, h("div", { class: "padbox" }, ...padbox), pictures)
-  }
-
-  footer() {
-    const label = "This sound as a line of Python"
-    this.code = h("input", {
-      class: "code", readonly: true, "aria-label": label, onfocus: () => this.code.select(),
-    })
-    const copy = button("Copy", () => this.copy(), { "aria-label": "Copy as Python" })
-    this.renewals.push(() => { copy.disabled = !this.shown.python })
-    return h("footer", {}, this.code, copy)
   }
 
   // ---- what the page listens to

@@ -25,8 +25,15 @@ export class Keyboard {
 
   makeKey(i) {
     const black = BLACK.includes(i % 12) ? " black" : "", second = i > 12 ? " second" : ""
-    const down = event => this.panel.press(this.lowest + i, { stamp: event.timeStamp })
-    const up = () => this.panel.letGo(this.lowest + i)
+    let pressed = null  // the pitch that the pointer holds
+    const down = ({ timeStamp }) => {
+      pressed = this.lowest + i
+      this.panel.press(pressed, { stamp: timeStamp })
+    }
+    const up = () => {
+      if (pressed !== null) this.panel.letGo(pressed)
+      pressed = null
+    }
     return h("button", {
       type: "button", tabindex: -1, class: `key${black}${second}`,
       onpointerdown: event => {

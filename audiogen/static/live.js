@@ -41,7 +41,7 @@ export class Live {
   // Tell how late the last key's sound was: {page, device}, in ms.
   showLatency({ page, device }) {
     const [all, here, there] = [page + device, page, device].map(Math.round)
-    this.delay.textContent = `Key to sound: ${all} ms (page ${here}, output ${there})`
+    this.delay.textContent = `Latency: ${all} ms (page ${here}, output ${there})`
   }
 
   // ---- MIDI
