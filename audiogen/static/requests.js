@@ -79,7 +79,7 @@ export class Requests {
     model.on("msg:custom", this.receive)
   }
 
-  get id() { return `${this.view}:${++this.count}` }
+  newId() { return `${this.view}:${++this.count}` }
 
   // ---- to ask
 
@@ -95,7 +95,8 @@ export class Requests {
 
   next() {
     clearTimeout(this.idle)
-    if (this.waiting && !this.waiting.overdue) return
+    const idle = !this.presses.length && !this.wanted
+    if (this.waiting && (idle || !this.waiting.overdue)) return
     this.stopWaiting()
     const job = this.presses.shift() ?? this.wanted
     if (job === this.wanted) this.wanted = null
@@ -104,7 +105,7 @@ export class Requests {
   }
 
   send(job) {
-    const request = { ...job, id: this.id, overdue: false }
+    const request = { ...job, id: this.newId(), overdue: false }
     request.timers = [
       setTimeout(() => this.page.working(), QUIET),
       setTimeout(() => this.giveUp(request), 1000 * PATIENCE),
@@ -131,7 +132,7 @@ export class Requests {
     this.presses = []
     const why = `No answer from the kernel for ${PATIENCE} seconds; is it running? ${REMEDY}`
     this.page.failedFor(request.settings, why)
-    if (this.wanted) this.next()
+    this.next()
   }
 
   askAhead() {
@@ -142,7 +143,7 @@ export class Requests {
     const pitches = this.ahead.missing(settings.pitch, this.spec.pitches).slice(0, AT_ONCE)
     if (!pitches.length) return
     const patience = now + 1000 * PATIENCE
-    this.notes = { id: this.id, settings, left: pitches.length, patience }
+    this.notes = { id: this.newId(), settings, left: pitches.length, patience }
     try {
       this.model.send({ kind: "notes", id: this.notes.id, settings, pitches })
     } catch {  // the next move says so
