@@ -9,7 +9,7 @@ import { Pad } from "./pad.js"
 export function build(panel) {
   const { spec } = panel
   panel.status = h("div", { class: "status", role: "status", "aria-live": "polite" })
-  panel.echoes = [0, 1].map(() => h("div", { class: "echo", "aria-hidden": "true" }))
+  panel.echoes = [0, 1, 2].map(() => h("div", { class: "echo", "aria-hidden": "true" }))
   panel.moves = h("input", { type: "checkbox", checked: true })
   panel.pad = panel.settings.offsets?.length ? new Pad(panel) : null
   panel.live = new Live(panel)
@@ -25,7 +25,7 @@ export function build(panel) {
     ...(spec.invitation ? [h("p", { class: "invitation" }, spec.invitation)] : []),
     panel.status, stage(panel), panel.echoes[0],
     ...(panel.keyboard ? [panel.keyboard.element] : []),
-    ...parts.last, footer(panel), panel.echoes[1])
+    ...parts.last, footer(panel), panel.echoes[2])
   panel.renewals.push(() => panel.root.classList.toggle("stale", Boolean(panel.failed)))
 }
 
@@ -43,7 +43,8 @@ function foldedParts(panel) {
 
 function more(panel, open, above, rows) {
   return h("details", { class: "more", open, ontoggle: () => panel.draw() },
-    h("summary", {}, "All controls"), ...above, h("div", { class: "rows" }, ...rows))
+    h("summary", {}, "All controls"), ...above,
+    panel.echoes[1], h("div", { class: "rows" }, ...rows))
 }
 
 function classMenu(panel) {
