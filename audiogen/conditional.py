@@ -118,6 +118,10 @@ class ConditionalVAE(AudioModel):
         self.known_midi = Fixed(jnp.zeros((len(c.classes), c.remembered)))
         self.steady = Fixed(jnp.zeros((len(c.classes), c.picture[1])))
 
+    def known_latents(self) -> dict[str, np.ndarray]:
+        "Styles of training clips, {class: (n, latent_dim)}."
+        return self.latents.by_class(self.config.classes)
+
     def nearest_learned(self, c: jax.Array, midi: jax.Array) -> jax.Array:
         "The learned pitches of classes that are nearest to those asked for, (...)."
         low, high = self.known_midi.min(-1)[c] - LEEWAY, self.known_midi.max(-1)[c] + LEEWAY

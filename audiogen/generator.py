@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
@@ -305,6 +306,10 @@ class AudioModel(nnx.Module):
     def perform(self, z: jax.Array, key: jax.Array, **conditions: Any) -> jax.Array:
         "Sounds of a song, as by calling; what is random in a sound, if anything, is by the key."
         return self(z, **conditions)
+
+    def known_latents(self) -> dict[str, np.ndarray]:
+        "Where sounds are that it has learned from, {class: (n, latent_dim)}; here unknown: none."
+        return {}
 
     def figures(self, train: Any, test: Any) -> dict[str, float]:
         "Figures of two SoundSets that only this kind of model has, {name: value}; here none."

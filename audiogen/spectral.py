@@ -7,7 +7,7 @@ __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_wav
            'pooled', 'fit_latents', 'SpectralGenerator', 'spectral_model', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,6 +211,13 @@ class ClassGaussians(nnx.Module):
         self.spreads[...] = np.stack([spread_of(group) for group in groups])
         self.known[...] = remember(z, labels, self.known.shape[:2])
 
+    def by_class(self, classes: Sequence[str]) -> dict[str, np.ndarray]:
+        "Those that are remembered, each once, {class: (n, latent_dim)}; none before `fit`."
+        known = np.asarray(self.known[...])
+        if not known.any():
+            return {}
+        return {name: np.unique(z, axis=0) for name, z in zip(classes, known)}
+
     def sample(
         self,
         key: jax.Array,
@@ -349,6 +356,10 @@ class SpectralGenerator(AudioModel):
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
         space = check_fitted(self.latents)
         return in_blocks(LatentSpace.encode, space, check_length(waveforms, self.config))
+
+    def known_latents(self) -> dict[str, np.ndarray]:
+        "Latent vectors of training clips, {class: (n, latent_dim)}."
+        return self.latents.by_class(self.config.classes)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -168,8 +168,8 @@ def test_a_model_with_conditions():
 
 
 def test_the_page_needs_nothing_from_elsewhere():
-    text = (STATIC / "explorer.js").read_text() + (STATIC / "explorer.css").read_text()
-    assert not re.search(r"https?://|@import|^import\b", text, re.M)
+    text = explore("untrained")._esm + (STATIC / "explorer.css").read_text()
+    assert not re.search(r"https?://|@import|^import\b|import\(|fetch\(", text, re.M)
 
 
 # The page's half, in a browser
@@ -197,26 +197,70 @@ SPEC = dict(
     ),
 )
 
+# What a model adds that remembers sounds and whose notes can be made ahead.
+LIVE = dict(notes=True, known=[[[0.0, 1.5, 0, 0]], [[1.5, 0.0, 0, 0], [-1.5, 0.0, 0, 0]]])
+
+# A stand-in for Web MIDI: plug, unplug, and bytes from what is plugged in.
+MIDI = """
+window.midi = { inputs: new Map(), asked: 0 }
+window.changed = port => midi.onstatechange?.({ port })
+window.plug = (id, name) => {
+  midi.inputs.set(id, { id, name, state: "connected", onmidimessage: null })
+  changed(midi.inputs.get(id))
+}
+window.unplug = id => {
+  const port = midi.inputs.get(id)
+  midi.inputs.delete(id)
+  changed(Object.assign(port, { state: "disconnected" }))
+}
+window.strike = (id, ...data) =>
+  midi.inputs.get(id).onmidimessage?.({ data, timeStamp: performance.now() })
+navigator.requestMIDIAccess = async () => { midi.asked++; return midi }
+"""
+
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>explorer</title><link rel="icon" href="data:,"><link rel="stylesheet" href="explorer.css"><style>body { margin: 0 }</style><main></main>
 <script type="module">
 import explorer, * as helpers from "./explorer.js"
 const listeners = [], spec = SPEC
-window.helpers = helpers; window.requests = []; window.starts = []; window.delay = 5; window.hold = Promise.resolve(); window.mute = false
+window.helpers = helpers; window.requests = []; window.notes = []; window.calls = []; window.starts = []; window.delay = 5; window.hold = Promise.resolve(); window.mute = false
 const start = AudioBufferSourceNode.prototype.start
 AudioBufferSourceNode.prototype.start = function (when) { starts.push({ length: this.buffer.length, first: this.buffer.getChannelData(0).slice(0, 400) }); start.call(this, when) }
+for (const method of ["press", "release", "bend", "stop"]) {
+  const original = helpers.Player.prototype[method]
+  helpers.Player.prototype[method] = function (...given) {
+    window.player = this
+    calls.push([method, ...given.filter(v => ["number", "string"].includes(typeof v))])
+    return original.apply(this, given)
+  }
+}
 function answer({ id, settings }) {                                   // a tone instead of a model
   requests.push(settings)
   if (mute) return
   if (settings.seed_a === 13) return [{ kind: "error", id, message: "ValueError: unlucky" }, []]
-  const f0 = 440 * 2 ** (((settings.pitch ?? 36) - 69) / 12 + settings.offsets[0])
-  const x = Float32Array.from({ length: 4000 }, (_, i) => 10 ** (settings.loudness / 20) * Math.sin(2 * Math.PI * f0 * i / 8000))
-  return [{ kind: "sound", id, python: `x = ${JSON.stringify(settings)}` }, [new DataView(x.buffer)]]
+  return [{ kind: "sound", id, ...tone(settings), base: [0, 0, 0, 0] }, [samples(settings)]]
+}
+const tone = settings => ({ python: `x = ${JSON.stringify(settings)}` })
+function samples({ pitch, offsets, loudness }) {
+  const f0 = 440 * 2 ** (((pitch ?? 36) - 69) / 12 + offsets[0])
+  const x = Float32Array.from({ length: 4000 }, (_, i) => 10 ** (loudness / 20) * Math.sin(2 * Math.PI * f0 * i / 8000))
+  return new DataView(x.buffer)
+}
+function send(request) {
+  const reply = (...it) => setTimeout(() => listeners.forEach(f => f(...it)), delay)
+  if (request.kind === "notes") {
+    const { id, settings, pitches } = request
+    notes.push(pitches)
+    for (const pitch of pitches) reply({ kind: "note", id, pitch, ...tone({ ...settings, pitch }) }, [samples({ ...settings, pitch })])
+    return
+  }
+  const it = answer(request)
+  if (it) hold.then(() => reply(...it))
 }
 window.unmount = explorer.render({ el: document.querySelector("main"), model: {
   get: name => ({ spec })[name],
   on: (name, f) => listeners.push(f),
-  send: content => { const reply = answer(structuredClone(content)); if (reply) hold.then(() => setTimeout(() => listeners.forEach(f => f(...reply)), delay)) },
+  send: content => send(structuredClone(content)),
 } })
 window.ready = true
 </script></html>"""
@@ -228,7 +272,8 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     for path in STATIC.iterdir():
         shutil.copy(path, folder)
-    (folder / "index.html").write_text(PAGE.replace("SPEC", json.dumps(SPEC)), "utf-8")
+    for name, spec in {"index": SPEC, "live": SPEC | LIVE}.items():
+        (folder / f"{name}.html").write_text(PAGE.replace("SPEC", json.dumps(spec)), "utf-8")
     with serve(folder) as address:
         yield address
 
@@ -238,7 +283,7 @@ def visit(chromium, server):
     "Open the page, in a window of this width and other properties; it may not complain."
     complaints, contexts = [], []
 
-    def visit(width=900, **properties):
+    def visit(width=900, path="", **properties):
         contexts.append(
             context := chromium.new_context(
                 viewport={"width": width, "height": 900}, accept_downloads=True, **properties
@@ -252,7 +297,8 @@ def visit(chromium, server):
             ),
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(server)
+        page.add_init_script(MIDI)
+        page.goto(server + path)
         page.wait_for_function("window.ready && document.querySelector('.code').value")
         return page
 
@@ -571,7 +617,7 @@ def test_a_message_is_in_view_wherever_one_clicks(visit, width, height):
     page.get_by_label("Seed of Sound A").fill("13")
     page.wait_for_selector(".status.wrong")
     frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"  # an observer speaks after a frame
-    for control in page.locator("button:visible, input, select, .pad").all():
+    for control in page.locator(":is(button, input, select, .pad):visible").all():
         control.scroll_into_view_if_needed()
         page.evaluate(frame)
         seen = page.locator(".status, .echo").evaluate_all(
@@ -593,8 +639,10 @@ def test_no_key_leaves_the_explorer(visit):
 
     def plays(key, pitch):
         page.keyboard.press(key)
-        answered(page)
-        return settings(page)["pitch"] == pitch
+        page.wait_for_function(
+            f"document.querySelector('.code').value.includes('\"pitch\":{pitch},')"
+        )
+        return True
 
     for place, key, pitch in (
         (".title b", "k", 72),
@@ -797,7 +845,7 @@ def test_a_switch_makes_no_step(visit):
         const context = new OfflineAudioContext(1, 8000, 8000), player = new helpers.Player()
         player.context = context
         player.play(Float32Array.from({ length: 8000 }, (_, i) => Math.cos(2 * Math.PI * 50 * i / 8000)), 8000)
-        context.suspend(0.52).then(() => { faded ? player.stop() : player.voice.source.stop(); context.resume() })
+        context.suspend(0.52).then(() => { faded ? player.stop() : player.voices[0].source.stop(); context.resume() })
         const y = (await context.startRendering()).getChannelData(0)
         if (y.slice(4600).some(v => v)) throw Error("it still sounds")
         return y.reduce((most, v, i) => Math.max(most, i ? Math.abs(v - y[i - 1]) : 0), 0)
@@ -816,3 +864,376 @@ def test_a_closed_view_answers_no_more(visit):
     page.get_by_role("button", name="Play").click()
     page.evaluate("unmount()")
     page.evaluate("document.querySelector('main').remove()")
+
+
+# Live: keys ahead, voices, MIDI, recording
+
+
+def ahead(page, count):
+    "Wait until so many sounds were computed ahead."
+    page.locator(".pad").hover()  # sounds are computed ahead for those who come near
+    page.wait_for_function(f"notes.flat().length >= {count}")
+    page.wait_for_function("new Promise(done => setTimeout(() => done(true), 2 * delay))")
+
+
+@in_browser
+def test_a_key_whose_sound_is_there_asks_for_nothing(visit):
+    page = visit(path="live.html")
+    assert page.evaluate("notes") == []  # nobody has come near
+    ahead(page, 24)
+    assert sorted(page.evaluate("notes.flat()")) == [*range(48, 60), *range(61, 73)]
+    assert page.evaluate("notes[0]") == [59, 61, 58, 62]  # the nearest first, a few at once
+    before = page.evaluate("requests.length")
+    for name, pitch in ("E4", 64), ("B4", 71), ("C4", 60):
+        page.get_by_role("button", name=name, exact=True).click()
+        first = page.evaluate("[...starts.at(-1).first]")
+        f0 = 440 * 2 ** ((pitch - 69) / 12)
+        assert np.allclose(first, 0.1 * np.sin(2 * np.pi * f0 * np.arange(400) / 8000), atol=1e-5)
+        page.wait_for_function(
+            f"document.querySelector('.code').value.includes('\"pitch\":{pitch},')"
+        )
+    assert page.evaluate("requests.length") == before
+    assert re.fullmatch(
+        r"Latency: \d+ ms \(page \d+, output \d+\)",
+        page.locator(".delay").text_content(),
+    )
+
+
+@in_browser
+def test_other_settings_make_other_sounds(visit):
+    page = visit(path="live.html")
+    ahead(page, 24)
+    page.get_by_role("slider", name="Loudness").press("ArrowRight")
+    answered(page)
+    page.get_by_role("button", name="E4", exact=True).click()
+    answered(page)  # it was asked for anew
+    assert settings(page)["loudness"] == -19 and settings(page)["pitch"] == 64
+    assert abs(max(page.evaluate("[...starts.at(-1).first]")) - 10 ** (-19 / 20)) < 1e-3
+
+
+@in_browser
+def test_what_is_kept_is_bounded(visit):
+    page = visit()
+    kept = page.evaluate(
+        """async () => { const { Ahead } = await import("./requests.js"), kept = new Ahead(3)
+        for (const pitch of [60, 61, 62]) kept.put({ loudness: 0, pitch }, { pitch })
+        kept.get({ loudness: 0, pitch: 60 })                            // used last: it stays
+        kept.put({ loudness: 0, pitch: 63 }, {})
+        const first = [...kept.sounds.keys()], missing = kept.missing(61, [36, 84], 5)
+        return [first, missing, kept.get({ loudness: 1, pitch: 63 }) ?? null, kept.sounds.size] }"""
+    )
+    assert kept == [[62, 60, 63], [61, 59], None, 0]
+
+
+@in_browser
+def test_keys_that_wait_for_their_sounds_all_sound(visit):
+    page = visit()
+    hold(page)
+    page.locator(".title b").click()
+    for key in "adg":
+        page.keyboard.down(key)
+    release(page)
+    for _ in range(3):
+        page.clock.fast_forward(50)
+    page.wait_for_function("starts.length === 3")
+    assert [pitch for _, pitch, *_ in page.evaluate("calls")] == [60, 64, 67]
+    for key in "adg":
+        page.keyboard.up(key)
+    assert page.evaluate("calls.slice(3)") == [["release", p, 0.3] for p in (60, 64, 67)]
+
+
+@in_browser
+def test_keys_are_let_go(visit):
+    page = visit(path="live.html")
+    ahead(page, 24)
+    page.locator(".title b").click()
+    page.get_by_role("slider", name="Release").evaluate(
+        "e => { e.value = 1; e.dispatchEvent(new Event('input')) }"
+    )
+    page.keyboard.down("a")
+    page.keyboard.down("a")  # the computer repeats a key that is held
+    page.get_by_role("button", name="An octave up").click()
+    page.keyboard.up("a")  # it is the key that went down that goes up
+    assert page.evaluate("calls") == [["press", 60, 8000, 1], ["release", 60, 1]]
+    page.evaluate("calls.length = 0")
+    page.keyboard.down("a")
+    page.evaluate("document.activeElement.blur()")  # nobody will see it go up
+    assert page.evaluate("calls.map(call => call.slice(0, 2))") == [["press", 72], ["release", 72]]
+    assert page.locator(".key[aria-pressed=true]").count() == 1  # the pitch that is chosen
+
+
+def connect(page, *devices):
+    "Plug devices in, and connect them."
+    for name in devices:
+        page.evaluate("name => plug(name, name)", name)
+    page.get_by_role("button", name="Connect MIDI").click()
+    page.wait_for_selector("[aria-label='MIDI device']:visible")
+    page.evaluate("calls.length = 0")
+
+
+@in_browser
+def test_midi_notes_velocity_and_bend(visit):
+    page = visit(path="live.html")
+    assert page.evaluate("midi.asked") == 0  # only when the button is pressed
+    ahead(page, 24)
+    connect(page, "Keys 25")
+    page.evaluate("strike('Keys 25', 0x90, 64, 100)")
+    page.evaluate("strike('Keys 25', 0x93, 67, 50)")  # on any channel
+    page.evaluate("strike('Keys 25', 0xe0, 0, 0)")
+    page.evaluate("strike('Keys 25', 0xe0, 127, 127)")
+    page.evaluate("strike('Keys 25', 0x80, 64, 0)")
+    page.evaluate("strike('Keys 25', 0x90, 67, 0)")  # velocity 0: the key goes up
+    page.evaluate("strike('Keys 25', 0xf8)")  # a clock
+    page.evaluate("strike('Keys 25', 0x90, 62, 127)")
+    page.get_by_role("button", name="D4", exact=True).hover()
+    page.locator(".title b").hover()  # a mouse that passes by lets nothing go
+    wanted = [
+        ["press", 64, 8000, (100 / 127) ** 2],
+        ["press", 67, 8000, (50 / 127) ** 2],
+        ["bend", -2],
+        ["bend", 2],
+        ["release", 64, 0.3],
+        ["release", 67, 0.3],
+        ["press", 62, 8000, 1],
+    ]
+    calls = page.evaluate("calls")
+    assert [call[0] for call in calls] == [call[0] for call in wanted]
+    for call, want in zip(calls, wanted):
+        assert np.allclose(call[1:], want[1:])
+    assert page.locator(".key[aria-pressed=true]").evaluate_all(
+        "keys => keys.map(key => key.ariaLabel)"
+    ) == ["D4"]
+
+
+@in_browser
+def test_the_pedal_holds_notes(visit):
+    page = visit(path="live.html")
+    ahead(page, 24)
+    connect(page, "Keys 25")
+    for data in [(0xB0, 64, 127), (0x90, 64, 127), (0x80, 64, 0), (0x90, 65, 127)]:
+        page.evaluate("data => strike('Keys 25', ...data)", data)
+    assert [call[0] for call in page.evaluate("calls")] == ["press", "press"]
+    page.evaluate("strike('Keys 25', 0xb0, 64, 0)")  # 65 is still down
+    assert page.evaluate("calls.slice(2)") == [["release", 64, 0.3]]
+
+
+@in_browser
+def test_a_drum_rings_out_on_any_key(visit):
+    page = visit(path="live.html")
+    page.get_by_label("Class").select_option("drum")
+    answered(page)
+    connect(page, "Pads")
+    before = page.evaluate("requests.length")
+    for data in [(0x90, 20, 127), (0x80, 20, 0), (0x90, 20, 127)]:
+        page.evaluate("data => strike('Pads', ...data)", data)
+    assert page.evaluate("calls") == [["press", 8000, 1], ["press", 8000, 1]]
+    assert page.evaluate("player.voices.filter(voice => voice.fading === null).length") == 2
+    assert page.evaluate("requests.length") == before
+
+
+@in_browser
+def test_devices_come_and_go(visit):
+    page = visit(path="live.html")
+    ahead(page, 24)
+    connect(page)
+    assert "Plug in a keyboard" in page.locator(".status").text_content()
+    page.evaluate("plug('a', 'Keys 25')")
+    page.evaluate("plug('b', 'Pads')")
+    assert page.locator(".status").text_content() == "MIDI: Keys 25, Pads"
+    menu = page.get_by_label("MIDI device")
+    assert menu.locator("option").all_text_contents() == ["all devices", "Keys 25", "Pads"]
+    menu.select_option("Pads")
+    page.evaluate("strike('a', 0x90, 64, 127)")
+    assert page.evaluate("calls") == []  # not the device that was chosen
+    page.evaluate("strike('b', 0x90, 64, 127)")
+    page.evaluate("unplug('b')")  # while its key is down
+    assert page.evaluate("calls.map(call => call[0])") == ["press", "stop"]
+    assert menu.input_value() == "" and menu.locator("option").count() == 2
+    page.evaluate("strike('a', 0x90, 64, 127)")
+    assert page.evaluate("calls.at(-1)[0]") == "press"
+
+
+@in_browser
+def test_knobs_turn_directions_and_what_they_learn(visit):
+    page = visit(path="live.html")
+    connect(page, "Knobs")
+
+    def turn(knob, value):
+        page.evaluate("data => strike('Knobs', 0xb0, ...data)", [knob, value])
+        answered(page)
+
+    turn(21, 127)  # the first one that moves is direction 1
+    turn(74, 0)
+    assert settings(page)["offsets"] == [3, -3, 0, 0]
+    page.get_by_role("button", name="Learn").click()
+    page.evaluate("strike('Knobs', 0xb0, 21, 5)")  # learning, it moves nothing
+    page.get_by_role("slider", name="Loudness").press("ArrowRight")
+    assert page.locator(".status").text_content() == "Knob 21 turns Loudness."
+    assert page.get_by_role("button", name="Learn").get_attribute("aria-pressed") == "false"
+    answered(page)
+    turn(21, 127)
+    assert settings(page)["loudness"] == 0 and settings(page)["offsets"] == [3, -3, 0, 0]
+    page.reload()  # kept while the tab is open
+    page.wait_for_function("window.ready && document.querySelector('.code').value")
+    connect(page, "Knobs")
+    turn(21, 0)
+    assert settings(page)["loudness"] == -48
+    turn(74, 127)
+    turn(16, 127)  # direction 1 has no knob any more
+    assert settings(page)["offsets"] == [3, 3, 0, 0]
+
+
+@in_browser
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        ("navigator.requestMIDIAccess = undefined", "This browser has no Web MIDI; Chrome, Edge"),
+        (
+            "navigator.requestMIDIAccess = async () => { throw new DOMException('', 'SecurityError') }",
+            "The browser refuses MIDI (SecurityError): allow MIDI for this page",
+        ),
+        (
+            "[navigator.requestMIDIAccess, window.isSecureContext] = [undefined, false]",
+            "Web MIDI needs a secure page: one from https",
+        ),
+    ],
+)
+def test_without_web_midi_it_says_so(visit, change, line):
+    page = visit()
+    page.evaluate(
+        "Object.defineProperty(window, 'isSecureContext', { value: true, writable: true })"
+    )
+    page.evaluate(f"() => {{ {change} }}")
+    page.get_by_role("button", name="Connect MIDI").click()
+    page.wait_for_selector(".status.wrong")
+    assert page.locator(".status").text_content().startswith(line)
+    page.get_by_role("button", name="Play").click()  # the rest works as before
+    assert page.evaluate("starts.length") == 1
+
+
+def rendered(page, calls, seconds=1.0):
+    "What a player makes of calls, each (method, time, arguments); a sound is a cosine of 50 Hz."
+    return np.array(
+        page.evaluate(
+            """async ([calls, seconds]) => {
+        const context = new OfflineAudioContext(1, 8000 * seconds, 8000)
+        const player = new helpers.Player(context)
+        const x = Float32Array.from({ length: 8000 }, (_, i) => 0.05 * Math.cos(2 * Math.PI * 50 * i / 8000))
+        for (const [method, at, ...given] of calls) {
+            const all = { press: () => [given[0], x, 8000, given[1]], release: () => given, bend: () => given }
+            player[method](...all[method](), at)
+        }
+        return [...(await context.startRendering()).getChannelData(0)] }""",
+            [calls, seconds],
+        )
+    )
+
+
+@in_browser
+def test_voices_add_up_and_fade(visit):
+    page, t = visit(), np.arange(8000) / 8000
+    x = 0.05 * np.cos(2 * np.pi * 50 * t)
+    fade = np.clip((0.45 - t) / 0.2, 0, 1)  # let go at 0.25, over 0.2 s
+    y = rendered(page, [["press", 0, 60, 1.0], ["press", 0, 64, 0.5], ["release", 0.25, 60, 0.2]])
+    assert np.abs(y - x * (fade + 0.5)).max() < 1e-5
+    y = rendered(
+        page, [["press", 0, 60, 1.0], ["release", 0.25, 60, 0.2], ["press", 0.35, 60, 1.0]]
+    )
+    late = np.where(t >= 0.35, 0.05 * np.cos(2 * np.pi * 50 * (t - 0.35)), 0)
+    assert np.abs(y - x * fade - late).max() < 1e-5  # the same key again, as the first one fades
+    loud = rendered(page, [["press", 0, key, 2.0] for key in range(14)])
+    assert 0.9 < np.abs(loud).max() < 1  # a sum of 1.4 is limited
+
+
+@in_browser
+def test_one_voice_too_many_takes_the_place_of_one(visit):
+    page, t = visit(), np.arange(8000) / 8000
+    x = 0.05 * np.cos(2 * np.pi * 50 * t)
+    sixteen = [["press", 0, key, 0.1] for key in range(15)] + [["press", 0, 15, 1.0]]
+    y = rendered(page, [*sixteen, ["press", 0.5, 16, 0.1]])
+    gone = np.clip((0.515 - t) / 0.015, 0, 1)  # the oldest fades at once
+    late = np.where(t >= 0.5, 0.1 * 0.05 * np.cos(2 * np.pi * 50 * (t - 0.5)), 0)
+    assert np.abs(y - (x * (0.1 * gone + 1.4 + 1) + late)).max() < 1e-5
+    y = rendered(page, [*sixteen, ["release", 0.4, 15, 0.2], ["press", 0.5, 16, 0.1]])
+    faded = np.clip((0.6 - t) / 0.2, 0, 1)  # one that fades already goes first, from where it is
+    faded = np.where(t > 0.5, np.clip(0.5 * (0.515 - t) / 0.015, 0, 1), faded)
+    assert np.abs(y - (x * (faded + 1.5) + late)).max() < 1e-5
+
+
+@in_browser
+def test_the_bend_changes_the_rate(visit):
+    page = visit()
+    y = rendered(page, [["press", 0, 60, 1.0], ["bend", 0, 12]], 0.5)
+    assert np.abs(y - 0.05 * np.cos(2 * np.pi * 100 * np.arange(4000) / 8000)).max() < 1e-3
+    y = rendered(page, [["press", 0, 60, 1.0], ["bend", 0.25, 12]])  # what is left is played faster
+    assert np.abs(y[5100:]).max() == 0 and np.abs(y[4600:4990]).max() > 0.04
+
+
+@in_browser
+def test_a_recording_is_what_was_played(visit, tmp_path):
+    page = visit(path="live.html")
+    ahead(page, 24)
+    page.get_by_role("button", name="Record").click()
+    for name in "C4", "E4":
+        page.get_by_role("button", name=name, exact=True).press("Enter")
+    page.wait_for_function("player.now > player.voices.at(-1).start + 0.25")
+    times = page.evaluate("player.voices.map(voice => voice.start)")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Stop and save").click()
+    download.value.save_as(path := tmp_path / download.value.suggested_filename)
+    assert path.name == "band-take-1.wav"
+    x, rate = soundfile.read(path)
+    assert rate == 8000 and len(x) > 0.25 * 8000
+    t = np.arange(len(x)) / 8000
+    wanted = np.zeros(len(x))
+    for start, pitch in zip(times, (60, 64)):  # it begins with the first sound
+        since = t - (start - times[0])
+        tone = 0.1 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * since)
+        wanted += np.where(since >= 0, tone, 0)
+    kept = slice(0, min(len(x) - 120, 4000))  # it fades within its last 15 ms
+    assert np.abs(x[kept] - wanted[kept]).max() < 2e-3
+    assert page.locator(".status").text_content().startswith("Saved band-take-1.wav, 0.")
+
+
+@in_browser
+def test_nothing_played_is_nothing_saved(visit):
+    page = visit()
+    page.get_by_role("button", name="Record").click()
+    assert page.locator("[aria-label=Live] [aria-pressed=true]").text_content() == "■ Stop and save"
+    page.get_by_role("button", name="Stop and save").click()
+    page.wait_for_function(
+        "document.querySelector('.status').textContent.startsWith('Nothing was')"
+    )
+    assert page.get_by_role("button", name="Record").get_attribute("aria-pressed") == "false"
+
+
+@in_browser
+def test_the_latency_is_what_the_context_says(visit):
+    late = visit().evaluate(
+        """async () => { const { latency } = await import("./player.js")
+        const context = { currentTime: 2, baseLatency: 0.01, outputLatency: 0.03 }
+        return latency(context, 100, 2.005, 107) }"""
+    )
+    assert late == {"page": pytest.approx(12), "device": pytest.approx(40)}
+
+
+@in_browser
+def test_the_pad_shows_where_the_sounds_are(visit):
+    page = visit(path="live.html")
+    colours = page.locator("canvas.dots").evaluate(
+        """c => { const copy = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true })
+        copy.drawImage(c, 0, 0)
+        return [[0.5, 0.25], [0.75, 0.5], [0.25, 0.5], [0.5, 0.75]].map(([x, y]) =>
+            [...copy.getImageData(x * c.width, y * c.height, 1, 1).data]) }"""
+    )
+    drum, *organs, nothing = colours
+    assert nothing == [0, 0, 0, 0] and organs[0] == organs[1] != drum
+    assert drum[3] < organs[0][3] == 255  # the chosen class stands out
+    legend = page.get_by_role("list", name="Dots: sounds that it has learned from")
+    assert legend.get_by_role("listitem").all_text_contents() == ["drum", "organ"]
+    swatch = legend.locator(".dot").nth(1)
+    shown = swatch.evaluate("e => getComputedStyle(e).backgroundColor.match(/\\d+/g).map(Number)")
+    assert np.allclose(shown[:3], organs[0][:3], atol=2)
+    drag(page, (0.5, 0.5), (0.75, 0.5))  # what is under the finger is heard
+    answered(page)
+    assert abs(settings(page)["offsets"][0] - 1.5) < 0.05 and page.evaluate("starts.length") > 0

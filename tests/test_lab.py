@@ -231,6 +231,28 @@ def test_keys_play_after_a_choice_and_after_words(keyboard):
         )
 
 
+MESSAGES = """() => { window.messages = { send: [], recv: [] }
+    jupyterapp.shell.currentWidget.sessionContext.session.kernel.anyMessage.connect((_, { msg, direction }) => {
+        const { kind } = msg.content.data?.content ?? {}
+        if (kind) messages[direction].push(kind) }) }"""
+
+
+def test_a_key_whose_sound_came_ahead_needs_no_message(keyboard):
+    keyboard.evaluate(MESSAGES)
+    keyboard.get_by_label("Class", exact=True).select_option("pluck")
+    keyboard.locator(".audiogen-explorer .pad").hover()
+    keyboard.wait_for_function("messages.recv.filter(kind => kind === 'note').length >= 24")
+    assert set(keyboard.evaluate("messages.recv")) == {"sound", "note"}
+    before = keyboard.evaluate("messages.send.filter(kind => kind === 'sound').length")
+    keyboard.keyboard.press("d")
+    keyboard.wait_for_function("document.querySelector('.code').value.includes('pitch=64')")
+    assert before == keyboard.evaluate("messages.send.filter(kind => kind === 'sound').length")
+    exec(keyboard.locator(".code").input_value(), scope := {})
+    assert np.allclose(keyboard.evaluate("played"), scope["x"], atol=1e-4)
+    names = keyboard.locator(".audiogen-explorer .legend li").all_text_contents()
+    assert names[:3] == ["kick", "snare", "hat"]  # dots in the pad
+
+
 def test_keys_stay_in_the_sliders(keyboard):
     handle, readout = (
         keyboard.locator(f".widget-slider {part}").first

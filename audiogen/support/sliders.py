@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..generator import AudioModel
 from ..stft import amplitude_to_db, full_scale, spectrogram
 from .figures import draw_spectrogram, figure_png
+from .scripts import bundled
 from ..waveform import plot_waveform
 
 # %% ../../nbs/support/sliders.ipynb #sliders-04
@@ -109,9 +110,10 @@ def make_widget(name: str, *, spec: dict[str, Any] | None = None) -> "AnyWidget"
 
     static = files("audiogen").joinpath("static")
     style = static.joinpath(f"{name}.css")
+    script = f"{bundled(f'{name}.js')}export default {name}_js.default\n"
 
     class Widget(anywidget.AnyWidget):
-        _esm = static.joinpath(f"{name}.js").read_text("utf-8")
+        _esm = script
         _css = style.read_text("utf-8") if style.is_file() else ""
         spec = traitlets.Dict().tag(sync=True)
 
