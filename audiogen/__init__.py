@@ -175,8 +175,8 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.judge import *
     from .support.learning import *
     from .support.levels import *
-    from .support.loudness import *
     from .support.loops import *
+    from .support.loudness import *
     from .support.mel import *
     from .support.midi import *
     from .support.models import *

@@ -69,12 +69,13 @@ def styles_at_pitches(model, count, pitches, *, told, seed):
 
 
 def join_sounds(path, sounds, *, sample_rate):
-    "Write sounds into one file, one after the other; yields its path."
+    "Write sounds into one file, one after the other, each with a short fade; yields its path."
     from audiogen.support.files import audio_writer
+    from audiogen.support.folders import fade_out
 
     with audio_writer(path, sample_rate=sample_rate) as write:
         for x in sounds:
-            write(x)
+            write(fade_out(x, sample_rate=sample_rate))
     yield path
 
 # %% ../../nbs/support/commands.ipynb #commands-09
