@@ -26,6 +26,9 @@ def generate_command(args: Namespace) -> Iterator[str | Path]:
 
     Yields:
         paths of the files written
+
+    Raises:
+        ValueError: when a file is there already, or the model can't be told what was typed
     """
     told = told_by(args)
     pitches = told.pop("pitch", [])

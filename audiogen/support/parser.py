@@ -50,12 +50,13 @@ def read_seed(text):
     return int(text)
 
 
-def positive(kind):  # int or float -> a function: text -> number
+def positive(kind, most=math.inf):  # int or float -> a function: text -> number
     "Numbers above 0, from the command line; others are refused before any work is done."
 
     def number(text):
-        if not 0 < (value := kind(text)) < math.inf:
-            raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
+        if not 0 < (value := kind(text)) < math.inf or value > most:
+            limit = "" if most == math.inf else f", up to {most:,}"
+            raise argparse.ArgumentTypeError(f"got {text}; want a number above 0{limit}")
         return value
 
     return number
@@ -143,7 +144,8 @@ def add_sound(sub):
 
 def add_count(sub, about, default=4):
     "The option that says how many sounds."
-    sub.add_argument("--count", type=positive(int), default=default, metavar="N", help=about)
+    number = positive(int, most=1_000_000)
+    sub.add_argument("--count", type=number, default=default, metavar="N", help=about)
 
 
 def add_sound_commands(commands, argv):
