@@ -43,6 +43,7 @@ _chosen = {
     "support.scoring": "evaluate_sounds",
     "support.reports": "metrics_table verdict report",
     "support.evaluation": "evaluate",
+    "support.encoding": "load_recordings encode_recordings",
     "training": "Supervised train plot_losses",
     "support.fitting": "Recipe fit",
     "spectral": "SpectralGenerator",
@@ -53,6 +54,7 @@ _chosen = {
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "explorer": "explore",
     "song": "Note play_notes read_midi",
+    "support.loops": "loop_notes play_loop",
 }
 
 # {"SimpleAudioGenerator": "audiogen.generator", …}, of all functions and classes, from the index that nbdev writes
@@ -164,6 +166,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.clips import *
     from .support.conditions import *
     from .support.docs import *
+    from .support.encoding import *
     from .support.evaluation import *
     from .support.figures import *
     from .support.files import *
@@ -172,6 +175,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.judge import *
     from .support.learning import *
     from .support.levels import *
+    from .support.loops import *
     from .support.loudness import *
     from .support.mel import *
     from .support.midi import *

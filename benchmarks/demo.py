@@ -24,10 +24,11 @@ TEXT = (
 
 def commands(folder):
     """The two command lines."""
+    words = ["demo", "--model", "untrained", "--force", "--out", f"{folder}/audiogen"]
     audiogen = shutil.which("audiogen", path=Path(sys.executable).parent) or "audiogen"
     return {
         "tutorial": [sys.executable, tutorial.__file__, f"{folder}/tutorial"],
-        "audiogen": [audiogen, "demo", "--model", "untrained", "--out", f"{folder}/audiogen"],
+        "audiogen": [audiogen, *words],
     }
 
 

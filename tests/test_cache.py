@@ -26,7 +26,7 @@ def make_sound(audiogen, bare, tmp_path):
         environment = bare | {key: str(value) for key, value in variables.items()}
         status, out, error = audiogen(*WORDS, tmp_path / name, env=environment)
         assert (status, error) == (0, "")
-        return (tmp_path / name / "sound-1.wav").read_bytes()
+        return (tmp_path / name / "sound-01.wav").read_bytes()
 
     return make_sound
 
@@ -105,7 +105,7 @@ def test_two_processes_at_once(popen, bare, tmp_path):
     running = [popen(*WORDS, tmp_path / name, env=environment) for name in "ab"]
     ended = [process.communicate(timeout=300) for process in running]
     assert [(p.returncode, error) for p, (_, error) in zip(running, ended)] == [(0, "")] * 2
-    a, b = ((tmp_path / name / "sound-1.wav").read_bytes() for name in "ab")
+    a, b = ((tmp_path / name / "sound-01.wav").read_bytes() for name in "ab")
     assert a == b
 
 

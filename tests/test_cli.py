@@ -61,7 +61,13 @@ def demo(audiogen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     status, out, err = audiogen("demo", "--out", folder)
     assert (status, err) == (0, "")
-    assert sorted(out.split()) == sorted(map(str, folder.iterdir()))
+    made, hints = out.split("What next?\n")
+    assert sorted(made.split()) == sorted(map(str, folder.iterdir()))
+    assert [line.split("  #")[0].strip() for line in hints.splitlines()] == [
+        "audiogen train spectral --data FOLDER",
+        "audiogen page --model run",
+        "audiogen pack --model run",
+    ]
     return contents(folder)
 
 
@@ -107,22 +113,22 @@ def manifest(folder):
 def test_a_table_keeps_its_rows(audiogen, tmp_path):
     words = ["generate", "--duration", 0.05, "--out", tmp_path]
     assert audiogen(*words, "--count", 3, "--seed", 1)[0] == 0
-    (tmp_path / "sound-2.wav").unlink()
-    assert audiogen(*words, "--count", 1, "--seed", 2)[0] == 0
+    (tmp_path / "sound-02.wav").unlink()
+    assert audiogen(*words, "--count", 1, "--seed", 2, "--force")[0] == 0
     assert manifest(tmp_path) == [
         "file,label,midi,seed",
-        "sound-1.wav,sound,,2",
-        "sound-2.wav,sound,,1",
-        "sound-3.wav,sound,,1",
+        "sound-01.wav,sound,,2",
+        "sound-02.wav,sound,,1",
+        "sound-03.wav,sound,,1",
     ]
     with open(tmp_path / "manifest.csv", "w") as file:
-        file.write("note,file,label\nmine,sound-3.wav,hum\nelsewhere,sound-2.wav,hiss\n")
-    assert audiogen(*words, "--count", 1, "--seed", 3)[0] == 0
+        file.write("note,file,label\nmine,sound-03.wav,hum\nelsewhere,sound-02.wav,hiss\n")
+    assert audiogen(*words, "--count", 1, "--seed", 3, "--force")[0] == 0
     assert manifest(tmp_path) == [
         "file,label,midi,seed,note",
-        "sound-3.wav,hum,,,mine",
-        "sound-2.wav,hiss,,,elsewhere",
-        "sound-1.wav,sound,,3,",
+        "sound-03.wav,hum,,,mine",
+        "sound-02.wav,hiss,,,elsewhere",
+        "sound-01.wav,sound,,3,",
     ]
 
 
@@ -233,6 +239,26 @@ BAD_ARGUMENTS = {
     "generate --count": ["0", "-3", "1.5", "1000000000000", "99999999999999999999999"],
     "vary --scale": ["-1", "nan", "inf", "1e39", "1e300"],
     "generate --label": ["no-such-class"],
+    "generate --model conditional": ["--pitch H4", "--pitch C4,", "--pitch C10", "--join text"],
+    "generate --model conditional --label kick": ["--pitch C2,E2"],
+    "generate": ["--pitch C4", "--cuont 3", "--join text.txt"],
+    "vary": ["missing", "empty", "text", "folder", "nan.wav", "silence/silent.wav", "cut.flac"],
+    "vary good.wav": ["--model wavenet", "--model untrained", "--label kick", "good.wav"],
+    "vary good.wav --model conditional": ["--words dark", "--label kick --pitch C2"],
+    "morph": ["", "good.wav", "good.wav missing", "good.wav good.wav --count 1"],
+    "loop": [
+        "",
+        "--kick x.y.",
+        "--kick ....",
+        "--piano x...",
+        "--kick x --bpm 5",
+        "--kick x --bpm nan",
+        "--kick x --bars 0",
+        "--kick x --bars 100000",
+        "--kick x --out good.wav",
+        "--kick x --out loop.txt",
+        "--kick x --model untrained",
+    ],
     "train": ["", "nonsense"],
     "train spectral --data": [
         "missing",
@@ -497,8 +523,8 @@ def test_a_run_is_a_model(audiogen, trained, tmp_path):
             == 0
         )
     assert contents(tmp_path / "a") == contents(tmp_path / "b") and contents_of(tmp_path / "a") == {
-        "high-1.wav",
-        "high-2.wav",
+        "high-01.wav",
+        "high-02.wav",
         "manifest.csv",
     }
     status, _, err = audiogen(
@@ -543,7 +569,7 @@ def test_what_fit_leaves_is_a_model_too(audiogen, tmp_path):
     words = "--model", tmp_path / "run", "--label", "hat", "--out", tmp_path / "out"
     status, _, err = audiogen("generate", *words)
     assert (status, err) == (0, "")
-    assert "hat-4.wav" in contents_of(tmp_path / "out")
+    assert "hat-04.wav" in contents_of(tmp_path / "out")
     status, _, err = audiogen("train", "spectral", "--out", tmp_path / "run", "--resume")
     assert status == 2 and "begun by train() in Python" in err
 
@@ -586,7 +612,7 @@ def test_a_wavenet_of_one_class(audiogen, tones, tmp_path):
         )[0]
         == 0
     )
-    assert contents_of(tmp_path / "sounds") == {"sound-1.wav", "sound-2.wav", "manifest.csv"}
+    assert contents_of(tmp_path / "sounds") == {"sound-01.wav", "sound-02.wav", "manifest.csv"}
     status, _, err = audiogen(
         "train", "wavenet", "--data", tones, "--classes", "low,middle", "--out", tmp_path / "other"
     )
@@ -632,7 +658,7 @@ def files_after_kill(popen, folder, names, seconds):
     for name in names:
         (folder / name).write_bytes(b"old")
     inode = {name: (folder / name).stat().st_ino for name in names}
-    with popen("demo", "--out", folder) as process:
+    with popen("demo", "--out", folder, "--force") as process:
         if written := rng.choice([None, *names]):
             wait_for(lambda: (folder / written).stat().st_ino != inode[written], process)
         try:
@@ -667,7 +693,7 @@ def listed(folder):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_is_one_line(popen, interruptible, tmp_path, name):
     with popen("generate", "--count", 5000, "--duration", 0.05, "--out", tmp_path) as process:
-        wait_for((tmp_path / "sound-3.wav").exists, process)
+        wait_for((tmp_path / "sound-03.wav").exists, process)
         process.send_signal(number := getattr(signal, name))
         _, err = process.communicate()
     assert (process.returncode, err) == (128 + number, "audiogen: interrupted\n")
@@ -700,7 +726,7 @@ def test_nohup_is_heeded(by_shell, tmp_path):
     with by_shell(
         "trap '' HUP; exec \"$@\"", "generate", "--count", 40, "--duration", 0.05, "--out", tmp_path
     ) as process:
-        wait_for((tmp_path / "sound-1.wav").exists, process)
+        wait_for((tmp_path / "sound-01.wav").exists, process)
         process.send_signal(signal.SIGHUP)
         _, err = process.communicate()
     assert (process.returncode, err, len(listed(tmp_path))) == (0, "", 40)
@@ -875,7 +901,7 @@ def test_closed_streams_are_no_obstacle(by_shell, tmp_path, closed):
             assert err == ""
         else:
             assert is_one_line(err), err
-    assert listed(tmp_path) == {"sound-1.wav", "sound-2.wav"}
+    assert listed(tmp_path) == {"sound-01.wav", "sound-02.wav"}
 
 
 def test_what_a_library_says_before_it_aborts_is_seen(popen, environment, tmp_path):
@@ -912,6 +938,8 @@ def test_a_missing_device_is_one_line(popen, environment, tmp_path, command):
         "generate --model conditional",
         "vary",
         "spectrogram good.wav",
+        "loop --kick x...x...",
+        "morph beeps/low/0.wav beeps/high/0.wav --count 2",
         "models",
         "lab --only-copy book",
         "train spectral --data beeps --steps 2 --batch-size 8",
@@ -949,7 +977,7 @@ class Torn(io.StringIO):
     def flush(self): raise self.error
 
 train = f"train spectral --data {sys.argv[1]} --steps 3 --batch-size 8 --out run".split()
-generate = "generate --count 2 --duration 0.05 --out sounds".split()
+generate = "generate --count 2 --duration 0.05 --out sounds --force".split()
 os.chdir(tempfile.mkdtemp())
 cases = {"first": (train, None, 0), "success": (generate, None, 0), "trained": ([*train, "--resume"], None, 0), "help": (["--help"], None, 0),
          "error": (["generate", "--model", "missing"], None, 2), "closed": (generate, BrokenPipeError(32, "Broken pipe"), 0),

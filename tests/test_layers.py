@@ -36,8 +36,10 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "levels": "metrics",
     "fitting": "training",
     "evaluation": "training",
+    "encoding": "training",
     "words": "source_filter",
     "learning": "source_filter",
+    "loops": "song",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
 ABOVE = "output recipes run_settings training_command manifest lab commands parser cli".split()

@@ -147,15 +147,23 @@ def test_generate_takes_its_words(run, trained):
         rows = [*csv.DictReader(file)]
     assert [(row["label"], row["brightness"]) for row in rows] == [("beep", "0.7")] * 2
     assert "file,label,midi,seed,brightness" in Path("sounds/manifest.csv").read_text()
-    loud, rate = load_audio("sounds/beep-1.wav")
-    assert run(words.replace("0.7", "0.35"))[0] == 0
-    soft, _ = load_audio("sounds/beep-1.wav")
+    loud, rate = load_audio("sounds/beep-01.wav")
+    assert run(words.replace("0.7", "0.35 --force"))[0] == 0
+    soft, _ = load_audio("sounds/beep-01.wav")
     np.testing.assert_allclose(soft, loud / 2, atol=1e-4)
     assert rate == 16000
 
 
 @pytest.mark.parametrize(
-    "words", ["vary --count 2 --label hum --out near", "demo --out shown", "evaluate --out judged"]
+    "words",
+    [
+        "vary --count 2 --label hum --out near",
+        "vary kit/hum/3.wav --count 2 --brightness 0.5 --out near",
+        "morph kit/hum/3.wav kit/beep/3.wav --count 3 --out between",
+        "loop --hum x...x... --beep x. --out loop.wav",
+        "demo --out shown",
+        "evaluate --out judged",
+    ],
 )
 def test_other_commands_take_it(run, trained, words):
     command, *rest = words.split()

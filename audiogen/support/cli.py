@@ -15,7 +15,7 @@ from pathlib import Path
 from .cache import mend_cache
 from .commands import declared_conditions
 from .output import report, say, show, some_stderr
-from .parser import build_parser, option
+from .parser import build_parser, class_names, did_you_mean, option
 from .recipes import import_module
 from .store import model_info, shipped_models
 
@@ -32,14 +32,25 @@ def check_model_file(args):
         model_info(args.model)
 
 # %% ../../nbs/support/cli.ipynb #cli-unknown
+def options_of(model, command):
+    "The options that a command gets from a model."
+    conditions = declared_conditions(model)
+    if command != "loop":
+        return {c["name"] for c in conditions}
+    rows = {name for c in conditions for name in class_names(c)}
+    return rows | {c["name"] for c in conditions if c["kind"] in ("pitch", "words")}
+
+
 def unknown_words(unknown, args):
     "What to say about options that a command doesn't have, or a model doesn't know."
     name = unknown[0].removeprefix("--").partition("=")[0]
     if "conditions" in vars(args):
         for other in sorted(shipped_models(), key=len):
-            if name in {condition["name"] for condition in declared_conditions(other)}:
+            if name in options_of(other, args.command):
                 return f"{args.model} can't be told --{name}; want --model {other}, for one"
-    return f"unrecognized arguments: {' '.join(unknown)}; see `audiogen {args.command} --help`"
+    meant = did_you_mean(f"--{name}", args.options)
+    what = f"unrecognized arguments: {' '.join(unknown)}"
+    return f"{what}{meant}; see `audiogen {args.command} --help`"
 
 
 def check_device():

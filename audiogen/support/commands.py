@@ -12,33 +12,74 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .manifest import save_sounds, sound_files
-from .output import report, save_bytes, say
+from .manifest import made_sounds, note_name, save_sounds, sound_files
+from .output import check_free, report, save_bytes, say
 from .store import model_info, shipped_models
 
 # %% ../../nbs/support/commands.ipynb #commands-07
-def generate_command(args: Namespace) -> Iterator[Path]:
+def generate_command(args: Namespace) -> Iterator[str | Path]:
     """Write random sounds, and a table of them.
 
     Args:
-        args: what was typed: out, model, count, seed, duration, and what the model is told
+        args: what was typed: out, join, force, model, count, seed, duration, and what the model is
+            told
 
     Yields:
         paths of the files written
+
+    Raises:
+        ValueError: when a file is there already, or the model can't be told what was typed
     """
-    from flax import nnx
+    told = told_by(args)
+    pitches = told.pop("pitch", [])
+    styles = args.count or (1 if len(pitches) > 1 else 4)
+    names = sound_files(names_of_sounds(args, told, pitches) * styles)
+    check_free([args.join] if args.join else [Path(args.out, name) for name in names], args.force)
 
     from audiogen.demo import choose_model
+
+    model = choose_model(args.model, seed=args.seed, duration=args.duration)
+    z = styles_at_pitches(model, styles, pitches, told=told, seed=args.seed)
+    if pitches:
+        told["pitch"] = pitches * styles
+    if args.join:
+        sounds = made_sounds(model, z, told=told, duration=args.duration)
+        yield from join_sounds(args.join, sounds, sample_rate=model.sample_rate)
+    else:
+        options = dict(told=told, seed=args.seed, duration=args.duration)
+        yield from save_sounds(args.out, model, z, names, **options)
+
+# %% ../../nbs/support/commands.ipynb #commands-07-pitches
+def names_of_sounds(args, told, pitches):
+    "What the files of one style are called: the class, and the pitch if one was asked for."
+    usual = next((c["default"] for c in args.conditions if c["kind"] == "class"), None)
+    label = told.get("label") or usual or "sound"
+    return [f"{label}-{note_name(midi)}" for midi in pitches] or [label]
+
+
+def styles_at_pitches(model, count, pitches, *, told, seed):
+    "Latent vectors (count · pitches, latent_dim): each of `count` styles once for each pitch."
+    import numpy as np
+    from flax import nnx
+
     from audiogen.generator import sample_latents
     from audiogen.support.conditions import part_of
 
-    model, told = choose_model(args.model, seed=args.seed, duration=args.duration), told_by(args)
-    latents = part_of(model, "latents", told)
-    z = sample_latents(model, args.count, rngs=nnx.Rngs(args.seed), **latents)
-    names = sound_files(told.get("label", "sound"), range(1, args.count + 1))
-    yield from save_sounds(
-        args.out, model, z, names, told=told, seed=args.seed, duration=args.duration
-    )
+    first = {"pitch": pitches[0]} if pitches else {}
+    latents = part_of(model, "latents", told | first)
+    z = sample_latents(model, count, rngs=nnx.Rngs(seed), **latents)
+    return np.repeat(np.asarray(z), max(1, len(pitches)), axis=0)
+
+
+def join_sounds(path, sounds, *, sample_rate):
+    "Write sounds into one file, one after the other, each with a short fade; yields its path."
+    from audiogen.support.files import audio_writer
+    from audiogen.support.folders import fade_out
+
+    with audio_writer(path, sample_rate=sample_rate) as write:
+        for x in sounds:
+            write(fade_out(x, sample_rate=sample_rate))
+    yield path
 
 # %% ../../nbs/support/commands.ipynb #commands-09
 def declared_conditions(name):
@@ -65,13 +106,20 @@ def told_by(args):
 # %% ../../nbs/support/commands.ipynb #commands-11
 def demo_command(args):
     "Make three sounds, four variations and a walk, with pictures and a page."
-    from audiogen.demo import main
+    from audiogen.demo import DEMO_FILES, NEXT, main
 
+    check_free([Path(args.out, name) for name in DEMO_FILES], args.force)
     yield from main(args.out, seed=args.seed, duration=args.duration, model=args.model)
+    yield "What next?"
+    yield from (f"  {words:44}  # {about}" for words, about in NEXT)
 
 # %% ../../nbs/support/commands.ipynb #commands-12
 def vary_command(args):
-    "Write variations of one random sound, which is the first file, and a table of them."
+    "Write variations of a recording, or of a random sound, and a table of them."
+    stem = Path(args.file).stem if args.file else "variation"
+    names = sound_files([stem] * (args.count + 1), first=0)
+    check_free([Path(args.out, name) for name in names], args.force)
+
     import numpy as np
     from flax import nnx
 
@@ -81,17 +129,75 @@ def vary_command(args):
 
     model, told = choose_model(args.model, seed=args.seed, duration=args.duration), told_by(args)
     rngs = nnx.Rngs(args.seed)
-    base = sample_latents(model, 1, rngs=rngs, **part_of(model, "latents", told))
+    if args.file:
+        base, told, notes = encode_files(model, told, [args.file])
+        told = {
+            name: value[0] if isinstance(value, list) else value for name, value in told.items()
+        }
+        yield f"{Path(args.out, names[0])}: {notes[0]}"
+    else:
+        base = sample_latents(model, 1, rngs=rngs, **part_of(model, "latents", told))
     near = vary_latent(model, base[0], scale=args.scale, count=args.count, rngs=rngs)
-    names = sound_files("variation", range(args.count + 1))
-    z = np.concatenate([base, near])
-    yield from save_sounds(
-        args.out, model, z, names, told=told, seed=args.seed, duration=args.duration
-    )
+    options = dict(told=told, seed=args.seed, duration=args.duration)
+    yield from save_sounds(args.out, model, np.concatenate([base, near]), names, **options)
+
+# %% ../../nbs/support/commands.ipynb #commands-morph
+def encode_files(model, told, files):
+    "Latent vectors of recordings, what the model is told of them, and a line about each."
+    import numpy as np
+
+    from audiogen.stft import multi_resolution_stft_distance
+    from audiogen.support.conditions import part_of
+    from audiogen.support.encoding import check_encodes, encode_recordings, load_recordings
+
+    check_encodes(model)
+    for name in told.keys() - part_of(model, "sounds", told).keys():
+        raise ValueError(
+            f"--{name} says which random sounds are drawn; leave it out with a recording"
+        )
+    asked = {name: told[name] for name in ("label", "pitch") if name in told}
+    clips = load_recordings(model, files)
+    z, found, distances = encode_recordings(model, clips, **asked)
+    silence = np.asarray(multi_resolution_stft_distance(0 * clips, clips))
+    taken = f", taken for {found['label']}," if "label" in found.keys() - asked else ""
+    notes = [
+        f"{file}{taken} as the model makes it again, {near:.1f} dB away (silence: {far:.1f} dB)"
+        for file, near, far in zip(files, distances, silence)
+    ]
+    listed = {name: np.asarray(value).tolist() for name, value in found.items()}
+    return np.asarray(z), told | listed, notes
+
+
+def morph_command(args):
+    "Write sounds that go from one recording to another, and a table of them."
+    if args.count < 2:
+        raise ValueError(f"got --count {args.count}; want 2 or more, for the two ends")
+    names = sound_files(["-to-".join(Path(file).stem for file in args.files)] * args.count)
+    check_free([Path(args.out, name) for name in names], args.force)
+
+    import numpy as np
+
+    from audiogen.demo import choose_model
+    from audiogen.variation import slerp
+
+    model = choose_model(args.model)
+    z, told, notes = encode_files(model, told_by(args), args.files)
+    for name, note in zip((names[0], names[-1]), notes):
+        yield f"{Path(args.out, name)}: {note}"
+    shares = np.linspace(0, 1, args.count)
+    for name, value in told.items():
+        if isinstance(value, list):  # one for each recording
+            told[name] = np.interp(shares, [0, 1], value).tolist()
+    options = dict(told=told, seed=None, duration=args.duration)
+    yield from save_sounds(args.out, model, slerp(*z, shares), names, **options)
 
 # %% ../../nbs/support/commands.ipynb #commands-17
 def play_command(args):
     "Play a MIDI file with a model that can be told what its notes have."
+    if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
+        raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
+    check_free([args.out], args.force)
+
     from tqdm import tqdm
 
     from audiogen.demo import choose_model
@@ -113,8 +219,6 @@ def play_command(args):
             f"{args.file}: no note that the model can play; "
             f"want notes, or a --label that it knows: {known}"
         )
-    if os.path.exists(args.out) and os.path.samefile(args.file, args.out):
-        raise ValueError(f"{args.out}: holds the song that is to be played; want another --out")
     check_room(args.out, 2 * model.sample_rate * song_seconds(model, notes))
     pieces = play_notes(model, notes, seed=args.seed, words=args.words or "")
     with audio_writer(args.out, sample_rate=model.sample_rate) as write:
@@ -122,15 +226,70 @@ def play_command(args):
             write(piece)
     yield args.out
 
+# %% ../../nbs/support/commands.ipynb #commands-loop
+def pattern_lines(patterns):
+    "Rows of steps as text, whole bars of them, under the numbers of the beats."
+    steps = 16 * -(-max(map(len, patterns.values())) // 16)
+    width = max(map(len, patterns))
+    beats = "".join(f"{1 + beat % 4:<4}" for beat in range(steps // 4))
+    yield f"{'':{width}}  {beats.rstrip()}"
+    for label, row in patterns.items():
+        yield f"{label:{width}}  {(row * steps)[:steps]}"
+
+
+def loop_pitches(model, labels, pitch):
+    "{class: pitch in MIDI numbers}, of those that have one: the one asked for, or a usual one."
+    from audiogen.support.rendering import condition_of
+
+    c = condition_of(model, "pitch")
+    if c is None:
+        return {}
+    pitched = [name for name in labels if c.only_for is None or name in c.only_for]
+    return {name: c.example if pitch is None else pitch for name in pitched}
+
+
+def loop_command(args):
+    "Write a loop: rows of steps, played by the classes of a model."
+    from audiogen.demo import choose_model
+    from audiogen.support.loops import loop_notes, play_loop
+    from audiogen.waveform import save_audio
+
+    told = vars(args)
+    patterns = {name: told[f"steps of {name}"] for name in args.rows}
+    patterns = {name: steps for name, steps in patterns.items() if steps is not None}
+    model = choose_model(args.model, seed=args.seed)
+    midi = loop_pitches(model, patterns, told.get("pitch"))
+    notes = loop_notes(patterns, bpm=args.bpm, bars=args.bars, midi=midi)
+    check_free([args.out], args.force)
+    seconds, words = 240 * args.bars / args.bpm, told.get("words") or ""
+    x = play_loop(model, notes, seconds=seconds, seed=args.seed, words=words)
+    save_audio(args.out, x, sample_rate=model.sample_rate)
+    yield from pattern_lines(patterns)
+    yield f"{len(notes)} notes in {args.bars} bars at {args.bpm:g} bpm: {seconds:.3f} s"
+    yield args.out
+
 # %% ../../nbs/support/commands.ipynb #commands-19
+def picture_names(files):
+    "A name for the picture of each recording; equal ones get a number."
+    used, names = set(), []
+    for file in files:
+        name, n = Path(file).stem, 1
+        while name.lower() in used:
+            n, name = n + 1, f"{Path(file).stem}-{n + 1}"
+        used.add(name.lower())
+        names.append(f"{name}.png")
+    return names
+
+
 def spectrogram_command(args):
     "Draw recordings: waveform over spectrogram, one PNG each."
     from audiogen.demo import check_folder
     from audiogen.support.figures import figure_png
     from audiogen.support.recordings import recording_figure
 
-    out, used = check_folder(args.out), set()
-    for file in args.files:
+    out, names = check_folder(args.out), picture_names(args.files)
+    check_free([out / name for name in names], args.force)
+    for file, name in zip(args.files, names):
         try:
             figure, line = recording_figure(
                 file, window_size=args.window, hop_size=args.hop, top_db=args.range
@@ -138,13 +297,9 @@ def spectrogram_command(args):
         except (ValueError, OSError) as e:
             args.failed = report(e)
             continue
-        name, n = Path(file).stem, 1
-        while name.lower() in used:
-            n, name = n + 1, f"{Path(file).stem}-{n + 1}"
-        used.add(name.lower())
-        save_bytes(out / f"{name}.png", figure_png(figure, dpi=110))
+        save_bytes(out / name, figure_png(figure, dpi=110))
         yield f"{file}: {line}"
-        yield out / f"{name}.png"
+        yield out / name
 
 # %% ../../nbs/support/commands.ipynb #commands-21
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

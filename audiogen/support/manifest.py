@@ -9,6 +9,8 @@ __all__ = ['save_sounds']
 import csv
 import os
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,16 +39,21 @@ def as_text(value):
 
 
 def manifest_rows(conditions, values, names, *, seed):
-    "Rows of the table, {column: value}; `values` are those of the conditions, by name."
-    row = {}
+    """Rows of the table, {column: value}, one for each name.
+
+    `values` are those of the conditions, by name: one, or a list of one for each sound.
+    """
+    rows = [dict(file=name, label="", midi="", seed=seed) for name in names]
     for c in conditions:
         value = values.get(c.name, c.default)
-        if c.only_for is not None and row.get("label") not in c.only_for:
-            value = None
+        each = value if isinstance(value, list) else [value] * len(rows)
         column = "midi" if c.kind == "pitch" else c.name
-        row[column] = as_text(value)
-    row["label"] = row.get("label") or "sound"
-    return [dict(file=name, midi="", seed=seed) | row for name in names]
+        for row, value in zip(rows, each):
+            has_one = c.only_for is None or row["label"] in c.only_for
+            row[column] = as_text(value if has_one else None)
+    for row in rows:
+        row["label"] = row["label"] or "sound"
+    return rows
 
 # %% ../../nbs/support/manifest.ipynb #manifest-09
 def read_manifest(path):
@@ -107,19 +114,57 @@ def listed(folder, rows):
             write_manifest(path, {row["file"]: row for row in [*old, *new]}.values())
 
 # %% ../../nbs/support/manifest.ipynb #manifest-11
-def sound_files(name, numbers):
-    "Names of files; a class's name can have letters that a file's can't."
-    stem = re.sub(r"[^\w.-]+", "_", name)
-    return [f"{stem}-{i}.wav" for i in numbers]
+NOTES = "C Db D Eb E F Gb G Ab A Bb B".split()  # flats: no sign that means something in a shell
+
+
+def note_name(midi):
+    "A pitch as it stands in the name of a file: C4 for 60, 60.5 for 60.5."
+    if midi != round(midi):
+        return f"{midi:g}"
+    octave, note = divmod(round(midi), 12)
+    return f"{NOTES[note]}{octave - 1}"
+
+
+def sound_files(names, *, first=1):
+    "Names of files, numbered where a name occurs again; a class's name can have letters that a file's can't."
+    counts, files = Counter(), []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "_", name)
+        files.append(f"{stem}-{first + counts[stem]:02}.wav")
+        counts[stem] += 1
+    return files
 
 # %% ../../nbs/support/manifest.ipynb #manifest-save
-def save_sound(path, x, duration, *, sample_rate):
-    "Save a waveform, cut or padded to a duration (s; as it is if None); its path."
-    from audiogen.demo import fit_duration
-    from audiogen.waveform import save_audio
+def point_out_soft(levels, wanted):
+    "Warn of sounds that are softer than was asked for, by their levels (dBFS)."
+    from audiogen.support.checks import plural
 
-    save_audio(path, fit_duration(x, duration, sample_rate=sample_rate), sample_rate=sample_rate)
-    return path
+    soft = [level for level in levels if level < wanted - 0.1]
+    if not soft:
+        return
+    reached = f"{min(soft):.1f}" if len(soft) == 1 else f"{min(soft):.1f} to {max(soft):.1f}"
+    warnings.warn(
+        f"{len(soft)} of {plural(len(levels), 'sound')} can't be as loud as {wanted:g} dBFS "
+        f"without clipping; written at {reached} dBFS",
+        stacklevel=3,
+    )
+
+
+def made_sounds(model, z, *, told, duration=None):
+    "The sounds of latent vectors, cut or padded to a duration (s; the model's own if None)."
+    from audiogen.demo import fit_duration
+    from audiogen.support.conditions import part_of
+    from audiogen.support.loudness import loudness
+    from audiogen.support.rendering import render
+
+    rate, wanted, levels = model.sample_rate, told.get("loudness"), []
+    if any(c.kind == "length" for c in model.conditions):
+        duration = None  # the model has been told
+    for x in render(model, z, **part_of(model, "sounds", told)):
+        if wanted is not None:
+            levels.append(float(loudness(x, sample_rate=rate)))
+        yield fit_duration(x, duration, sample_rate=rate)
+    point_out_soft(levels, wanted)
 
 # %% ../../nbs/support/manifest.ipynb #manifest-13
 def save_sounds(
@@ -129,7 +174,7 @@ def save_sounds(
     names: Sequence[str],
     *,
     told: dict[str, Any],
-    seed: int,
+    seed: int | None,
     duration: float | None = None,
 ) -> Iterator[Path]:
     """Save the sounds of latent vectors, and list them in a table.
@@ -139,21 +184,19 @@ def save_sounds(
         model: any model
         z: latent vectors, (count, latent_dim)
         names: of the files, one for each
-        told: what the model is told, {condition: value}
-        seed: of the latent vectors, for the table
+        told: what the model is told, {condition: value, or a list of one for each sound}
+        seed: of the latent vectors, for the table; None if they weren't drawn
         duration: length of a sound (s); the model's own if None
 
     Yields:
         paths of the files, the table's last
     """
-    from audiogen.support.conditions import part_of
-    from audiogen.support.rendering import render
+    from audiogen.waveform import save_audio
 
-    sounds = part_of(model, "sounds", told)
-    if any(c.kind == "length" for c in model.conditions):
-        duration = None  # the model has been told
     rows = manifest_rows(model.conditions, told, names, seed=seed)
+    sounds = made_sounds(model, z, told=told, duration=duration)
     with listed(out, rows) as manifest:
-        for name, x in zip(names, render(model, z, **sounds)):
-            yield save_sound(Path(out) / name, x, duration, sample_rate=model.sample_rate)
+        for name, x in zip(names, sounds, strict=True):
+            save_audio(Path(out) / name, x, sample_rate=model.sample_rate)
+            yield Path(out) / name
     yield manifest

@@ -55,6 +55,15 @@ def report(error: BaseException) -> int:
     return 2
 
 # %% ../../nbs/support/output.ipynb #output-11
+def check_free(paths, force=False):
+    "Raise `ValueError` if one of these files is there already, unless it may be replaced."
+    for path in paths:
+        if os.path.isfile(path) and not force:
+            raise ValueError(
+                f"{path}: is there already; want another --out, or --force to replace it"
+            )
+
+
 def save_bytes(path, content):
     "Write a file, whole or not at all; its path."
     from audiogen.support.checks import atomic_path
