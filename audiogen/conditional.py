@@ -108,6 +108,7 @@ class ConditionalVAE(AudioModel):
 
     Config = ConditionalConfig
     encodes = True
+    browser = "conditional.js"
 
     def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = ConditionalConfig(**settings)

@@ -249,6 +249,7 @@ class AudioModel(nnx.Module):
     conditions: tuple[Condition, ...] = ()
     __call__: Callable[..., jax.Array]
     encodes = False  # has it a method encode(waveforms, **conditions) -> latent vectors?
+    browser: str | None = None  # its decoder in JavaScript, if any: a module's name, or a path
 
     @property
     def sample_rate(self) -> int:  # samples per second (Hz)

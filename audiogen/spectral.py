@@ -325,6 +325,7 @@ class SpectralGenerator(AudioModel):
 
     Config = SpectralConfig
     encodes = True
+    browser = "spectral.js"
 
     def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = SpectralConfig(**settings)

@@ -191,6 +191,19 @@ def add_play_command(commands, argv):
     known = [c["choices"] for c in declared_conditions("conditional") if c["kind"] == "words"]
     play.add_argument("--words", metavar="WORDS", help=f"a few of: {' '.join(known[0])}")
 
+# %% ../../nbs/support/parser.ipynb #parser-page
+def add_page_commands(commands):
+    "The commands that make a page of a model."
+    from audiogen.support.page import explore_command, page_command
+
+    about = "a shipped model's name, a saved model's path, or a training run's folder"
+    for run, out in {page_command: "instrument.html", explore_command: None}.items():
+        sub = add_command(commands, run, seeded=False)
+        add_model(sub, default="conditional", help=about)
+        place = "the page" if out else "the page (default: in a temporary folder)"
+        sub.add_argument("--out", default=out, metavar="FILE", help=place)
+        sub.add_argument("--force", action="store_true", help="replace a file that is there")
+
 # %% ../../nbs/support/parser.ipynb #parser-22
 def add_spectrogram_command(commands):
     "The command that draws recordings."
@@ -260,6 +273,7 @@ def build_parser(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands, argv)
     add_play_command(commands, argv)
+    add_page_commands(commands)
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
