@@ -326,6 +326,7 @@ class SpectralGenerator(AudioModel):
     Config = SpectralConfig
     encodes = True
     browser = "spectral.js"
+    to_encode = ("encoder.", "latents.centre", "latents.directions")
 
     def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = SpectralConfig(**settings)

@@ -13,7 +13,7 @@ import audiogen
 REPO = Path(__file__).resolve().parents[1]
 CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
 # What guards and carries stands beneath the chapters, in this order …
-BENEATH = """docs checks windows compiled blocks cache streams containers files tables figures conditions pitches
+BENEATH = """docs checks windows compiled blocks cache streams containers files scripts tables figures conditions pitches
     models store states runs midi loudness""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",
@@ -38,7 +38,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "learning": "source_filter",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
-ABOVE = "output recipes run_settings training_command manifest lab commands parser cli".split()
+ABOVE = "output recipes run_settings training_command manifest lab page commands parser cli".split()
 LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}

@@ -63,15 +63,18 @@ function partsOf(conditions, settings) {
 // A function from settings to {x, python, base}. `source` is the model, as Python.
 export function answers(decoder, source) {
   const vectors = new Map()                               // by what chooses them: words take a while
-  return settings => {
-    const { sliders: { offsets, ...sliders }, latents, sounds } = partsOf(decoder.conditions, settings)
-    const key = JSON.stringify([sliders, latents])
+  function latentOf({ offsets, ...sliders }, conditions) {
+    const key = JSON.stringify([sliders, conditions])
     if (vectors.size > 1000) vectors.clear()
-    if (!vectors.has(key)) vectors.set(key, sliderLatent(decoder, sliders, latents))
-    const base = vectors.get(key)
-    const x = decoder.sound(base.map((v, i) => v + (offsets[i] ?? 0)), sounds)
-    const python = pythonLine(source, { ...sliders, offsets, ...latents }, sounds)
-    return { x, python, base: [...base] }
+    if (!vectors.has(key)) vectors.set(key, sliderLatent(decoder, sliders, conditions))
+    return vectors.get(key)
+  }
+  return settings => {
+    const { sliders, latents, sounds } = partsOf(decoder.conditions, settings)
+    const base = latentOf(sliders, latents)
+    const z = base.map((v, i) => v + (sliders.offsets[i] ?? 0))
+    const python = pythonLine(source, { ...sliders, ...latents }, sounds)
+    return { x: decoder.sound(z, sounds), python, base: [...base] }
   }
 }
 
@@ -80,20 +83,20 @@ export function answers(decoder, source) {
 const USUAL = { seed_a: 0, seed_b: 1, interpolation: 0, variation_scale: 0, variation_seed: 0 }
 
 // One line of Python that makes and plays the sound, as explorer_line has it.
-export function pythonLine(source, { offsets, ...latents }, sounds) {
-  const last = offsets.findLastIndex(v => v)
-  const moved = last < 0 ? {} : { offsets: offsets.slice(0, last + 1) }
-  const changed = Object.entries(latents).filter(([name, value]) => value !== USUAL[name])
-  const z = `slider_latent(model${keywords({ ...Object.fromEntries(changed), ...moved })})`
+export function pythonLine(source, latents, sounds) {
+  const last = latents.offsets.findLastIndex(v => v)
+  const trimmed = { ...latents, offsets: latents.offsets.slice(0, last + 1) }
+  const changed = Object.entries(trimmed).filter(
+    ([name, value]) => name === "offsets" ? value.length : value !== USUAL[name])
+  const z = `slider_latent(model${keywords(changed)})`
   const loader = source.slice(0, source.indexOf("("))
   const names = [loader, "play", "slider_latent", "synthesize"].sort().join(", ")
   const play = "play(x, sample_rate=model.sample_rate)"
-  const sound = `x = synthesize(model, ${z}${keywords(sounds)}); ${play}`
+  const sound = `x = synthesize(model, ${z}${keywords(Object.entries(sounds))}); ${play}`
   return `from audiogen import ${names}; model = ${source}; ${sound}`
 }
 
-const keywords = values =>
-  Object.entries(values).map(([name, value]) => `, ${name}=${literal(value)}`).join("")
+const keywords = entries => entries.map(([name, value]) => `, ${name}=${literal(value)}`).join("")
 
 function literal(value) {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`

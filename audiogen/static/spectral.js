@@ -22,11 +22,11 @@ export default class SpectralDecoder {
 
   // A latent vector of a class, or of any: near one that is remembered.
   sampleLatents(key, { label = null }) {
-    const { classes, remembered, latent_dim: d } = this.config
+    const { classes, remembered, latent_dim: d, bandwidth = BANDWIDTH } = this.config
     const [which, how] = split(key)
     const c = label === null ? integer(which, classes.length) : classes.indexOf(label)
     const [draw, step] = split(how)
-    return near(this, c, integer(draw, remembered), normal(step, d), BANDWIDTH)
+    return near(this, c, integer(draw, remembered), normal(step, d), bandwidth)
   }
 
   // Log-magnitudes, (frame, bin): a few curves over time, each times one along frequency.
@@ -64,8 +64,8 @@ export default class SpectralDecoder {
 export function griffinLim(frames, magnitudes) {
   const { re, im } = steadySpectrum(frames, magnitudes)
   const { size, count, pair: [a, b] } = frames
-  const before = Array.from({ length: Math.ceil(count / 2) }, () =>
-    [new Float64Array(size), new Float64Array(size)])
+  const pairs = Math.ceil(count / 2)
+  const before = [new Float32Array(pairs * size), new Float32Array(pairs * size)]
   let x = frames.inverse(re, im)
   let next = new Float64Array(x.length)
   for (let round = 0; round < ROUNDS; round++) {
@@ -73,9 +73,7 @@ export function griffinLim(frames, magnitudes) {
     for (let t = 0; t < count; t += 2) {
       frames.take(x, t)
       fft(a, b)
-      overshoot(a, before[t / 2][0])
-      overshoot(b, before[t / 2][1])
-      putRight(frames, magnitudes, t)
+      putRight(frames, magnitudes, t, before)
       fft(b, a)
       frames.add(next, t)
     }
@@ -84,29 +82,32 @@ export function griffinLim(frames, magnitudes) {
   return frames.cut(x)
 }
 
-// Go further in the direction of the last change; in place.
-function overshoot(now, before) {
-  for (let i = 0; i < now.length; i++) {
-    const value = now[i]
-    now[i] += MOMENTUM * (value - before[i])
-    before[i] = value
-  }
-}
-
-// Give a pair of frames the magnitudes wanted, in place. With P and Q the transform at k and at
-// size − k, the first frame is (P + Q*) / 2 and i times the second is (P − Q*) / 2.
-function putRight({ size, bins, count, pair: [a, b] }, magnitudes, t) {
+// Give a pair of frames the magnitudes wanted, in place, where they would be after one more step in
+// the direction of the last. With P and Q the transform at k and at size − k, the first frame is
+// (P + Q*) / 2, and i times the second is (P − Q*) / 2.
+function putRight({ size, bins, count, pair: [a, b] }, magnitudes, t, [beforeRe, beforeIm]) {
+  const start = t / 2 * size
+  const level = 1 / size
+  const after = t + 1 < count ? bins : 0
+  const ahead = 1 + MOMENTUM
   for (let k = 0, j = t * bins; k < bins; k++, j++) {
     const m = k && size - k
-    const firstRe = a[k] + a[m], firstIm = b[k] - b[m]
-    const secondRe = a[k] - a[m], secondIm = b[k] + b[m]
-    const first = magnitudes[j] / size / Math.max(Math.sqrt(firstRe ** 2 + firstIm ** 2), 2e-12)
-    const other = t + 1 < count ? magnitudes[j + bins] / size : 0
-    const second = other / Math.max(Math.sqrt(secondRe ** 2 + secondIm ** 2), 2e-12)
-    a[k] = first * firstRe + second * secondRe
-    b[k] = first * firstIm + second * secondIm
-    a[m] = first * firstRe - second * secondRe
-    b[m] = second * secondIm - first * firstIm
+    const pRe = ahead * a[k] - MOMENTUM * beforeRe[start + k]
+    const pIm = ahead * b[k] - MOMENTUM * beforeIm[start + k]
+    const qRe = ahead * a[m] - MOMENTUM * beforeRe[start + m]
+    const qIm = ahead * b[m] - MOMENTUM * beforeIm[start + m]
+    beforeRe[start + k] = a[k]
+    beforeIm[start + k] = b[k]
+    beforeRe[start + m] = a[m]
+    beforeIm[start + m] = b[m]
+    const re1 = pRe + qRe, im1 = pIm - qIm
+    const re2 = pRe - qRe, im2 = pIm + qIm
+    const gain1 = level * magnitudes[j] / Math.max(Math.sqrt(re1 * re1 + im1 * im1), 2e-12)
+    const gain2 = level * magnitudes[j + after] / Math.max(Math.sqrt(re2 * re2 + im2 * im2), 2e-12)
+    a[k] = gain1 * re1 + gain2 * re2
+    b[k] = gain1 * im1 + gain2 * im2
+    a[m] = gain1 * re1 - gain2 * re2
+    b[m] = gain2 * im2 - gain1 * im1
   }
 }
 

@@ -49,6 +49,7 @@ function turnsOf(length) {
 }
 
 function passOfFour(quarter, stride, turns, re, im, toRe, toIm) {
+  if (quarter === 1) return lastOfFour(stride, re, im, toRe, toIm)
   const second = stride * quarter
   const third = 2 * second
   const fourth = 3 * second
@@ -73,6 +74,25 @@ function passOfFour(quarter, stride, turns, re, im, toRe, toIm) {
       toRe[to + 3 * stride] = re3 * c3 - im3 * s3
       toIm[to + 3 * stride] = re3 * s3 + im3 * c3
     }
+  }
+}
+
+// The same without turns, in the last pass.
+function lastOfFour(stride, re, im, toRe, toIm) {
+  for (let i = 0; i < stride; i++) {
+    const j = i + stride, k = j + stride, l = k + stride
+    const evenRe = re[i] + re[k], evenIm = im[i] + im[k]
+    const halfRe = re[i] - re[k], halfIm = im[i] - im[k]
+    const oddRe = re[j] + re[l], oddIm = im[j] + im[l]
+    const sideRe = im[j] - im[l], sideIm = re[l] - re[j]
+    toRe[i] = evenRe + oddRe
+    toIm[i] = evenIm + oddIm
+    toRe[j] = halfRe + sideRe
+    toIm[j] = halfIm + sideIm
+    toRe[k] = evenRe - oddRe
+    toIm[k] = evenIm - oddIm
+    toRe[l] = halfRe - sideRe
+    toIm[l] = halfIm - sideIm
   }
 }
 

@@ -18,7 +18,7 @@ export function pageSpecOf(decoder, name) {
 
 // Answer requests in a worker; on a page, where a decoder's module may be imported, too, do nothing.
 export function serve(Decoder) {
-  if (typeof document !== "undefined") return
+  if (typeof WorkerGlobalScope === "undefined") return
   let answer = null
   let latest = null                                       // id of the last request for notes
 
@@ -53,5 +53,5 @@ export function serve(Decoder) {
       nextNote(request)
     },
   }
-  onmessage = ({ data }) => actions[data.kind](data)
+  self.onmessage = ({ data }) => actions[data.kind](data)
 }

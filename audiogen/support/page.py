@@ -49,13 +49,15 @@ def check_browser(model):
 
 # %% ../../nbs/support/page.ipynb #page-08
 def half_bytes(model, about):
-    "A model's file with 16 bits a number, as bytes."
+    "A model's file with 16 bits a number, without what only `encode` needs, as bytes."
     from flax import nnx
     from safetensors.numpy import save
 
     from audiogen.support.store import by_name, checked_weights, story_of
 
-    weights = {name: w[...] for name, (_, w) in by_name(nnx.state(model)).items()}
+    state = by_name(nnx.state(model))
+    needed = [name for name in state if not name.startswith(model.to_encode)]
+    weights = {name: state[name][1][...] for name in needed}
     story = story_of(model, conditions=model.conditions, about=about)
     return save(checked_weights(weights, half=True), metadata={"audiogen": story})
 
