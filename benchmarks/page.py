@@ -1,6 +1,7 @@
 """A page in one file: its size, from a key to its sound, and how long a sound takes in JavaScript and in JAX."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -58,6 +59,11 @@ def key_to_sound(page, moves):
     return page.evaluate("delays")[3:]
 
 
+def heard(model, latent):
+    """The samples of a sound, once they are there."""
+    return np.asarray(synthesize(model, latent))
+
+
 def row(model_path, folder, rounds):
     """A line of the table."""
     model, path = load_model(model_path), save_page(folder / "page.html", model_path)
@@ -72,9 +78,9 @@ def row(model_path, folder, rounds):
         if model.conditions[0].default:
             settings |= {"label": model.conditions[0].default, "pitch": 60}
         python, script = [], []
-        for i in range(rounds + 3):
+        for i, latent in enumerate(z):
             script += page.evaluate(TIMED, [settings | {"seed_a": i}])
-            python.append(1000 * seconds(lambda: np.asarray(synthesize(model, z[i]))))
+            python.append(1000 * seconds(partial(heard, model, latent)))
     assert complaints == [], complaints
     sound = f"{model.duration:g} s at {model.sample_rate / 1000:g} kHz"
     size = f"{path.stat().st_size / 1e6:.2f}"
