@@ -53,6 +53,7 @@ _chosen = {
     "wavenet": "WaveNet stream",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "explorer": "explore",
+    "support.page": "save_page",
     "song": "Note play_notes read_midi",
     "support.loops": "loop_notes play_loop",
 }
@@ -180,6 +181,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.mel import *
     from .support.midi import *
     from .support.models import *
+    from .support.page import *
     from .support.pictures import *
     from .support.pitch import *
     from .support.players import *
@@ -188,6 +190,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.reports import *
     from .support.runs import *
     from .support.scoring import *
+    from .support.scripts import *
     from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *

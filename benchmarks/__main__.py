@@ -25,6 +25,7 @@ NAMES = [
     "memory",
     "slider",
     "explorer",
+    "page",
     "training",
     "frechet",
     "quality",

@@ -42,7 +42,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "loops": "song",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
-ABOVE = "output recipes run_settings training_command manifest lab commands parser cli".split()
+ABOVE = "output recipes run_settings training_command manifest lab page commands parser cli".split()
 LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}
