@@ -25,6 +25,7 @@ NAMES = [
     "memory",
     "slider",
     "explorer",
+    "slicing",
     "training",
     "frechet",
     "quality",
