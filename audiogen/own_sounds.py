@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['DEBIAN', 'ONE_SHOTS', 'BANDS', 'FLOOR_DB', 'HOP_S', 'LAG', 'NEAR', 'AROUND', 'BACK', 'example_folder', 'example_loop',
            'mix_at', 'onset_hop', 'band_levels', 'rises', 'onset_strength', 'pick_peaks', 'backtrack', 'find_onsets',
-           'match_onsets']
+           'match_onsets', 'finish_piece', 'cut_at', 'plot_cuts', 'slice_slider']
 
 # %% ../nbs/17_own_sounds.ipynb #17-imports
 #| code-fold: true
 #| code-summary: "Imports of the module"
 import os
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +116,9 @@ def onset_hop(sample_rate: int) -> int:
 
     Returns:
         a number of samples, at least 1
+
+    Raises:
+        ValueError: when sample_rate is no whole number of hertz
     """
     return max(1, round(HOP_S * check_sample_rate(sample_rate)))
 
@@ -276,3 +278,122 @@ def match_onsets(found: ArrayLike, true: ArrayLike, *, within: float = 0.01) -> 
         else:
             j += 1
     return np.array(pairs, int).reshape(-1, 2)
+
+# %% ../nbs/17_own_sounds.ipynb #17-finish
+def finish_piece(x: np.ndarray, *, sample_rate: int, peak: float) -> np.ndarray | None:
+    """A piece without the silence at its end, with short fades.
+
+    Args:
+        x: waveform, (t,) or (channels, t)
+        sample_rate: samples per second (Hz)
+        peak: that of the recording
+
+    Returns:
+        waveform, (t,) or (channels, t); None if it is too short or too soft to be a sound
+    """
+    level = np.abs(np.atleast_2d(x)).max(axis=0)
+    heard = np.flatnonzero(level > 10 ** (FLOOR_DB / 20) * peak)
+    end = heard[-1] + 1 if len(heard) else 0
+    if end < 0.05 * sample_rate or level.max() < 10 ** (-50 / 20) * peak:
+        return None
+    n = np.arange(end)
+    fade_in, fade_out = n / (0.001 * sample_rate), n[::-1] / (0.005 * sample_rate)
+    return (x[..., :end] * np.minimum(1, np.minimum(fade_in, fade_out))).astype(np.float32)
+
+# %% ../nbs/17_own_sounds.ipynb #17-cut
+def cut_at(x: ArrayLike, onsets: ArrayLike, *, sample_rate: int) -> list[np.ndarray]:
+    """The sounds of a recording.
+
+    Args:
+        x: waveform, (t,) or (channels, t)
+        onsets: numbers of samples, from `find_onsets`
+        sample_rate: samples per second (Hz)
+
+    Returns:
+        waveforms, without those too short or too soft to be a sound
+
+    Raises:
+        ValueError: when x is no waveform of 1 or 2 channels
+    """
+    x = check_waveform(x)
+    ends = [*onsets[1:], x.shape[-1]]
+    finish = dict(sample_rate=sample_rate, peak=float(np.abs(x).max()))
+    pieces = [finish_piece(x[..., start:end], **finish) for start, end in zip(onsets, ends)]
+    return [piece for piece in pieces if piece is not None]
+
+# %% ../nbs/17_own_sounds.ipynb #17-plot
+#| code-fold: true
+#| code-summary: "plot_cuts: cuts over the spectrogram, and the strength"
+def plot_cuts(
+    x: ArrayLike, sample_rate: int, *, threshold: float = 5.0, figure: "Figure | None" = None
+) -> "Figure":
+    """Draw where a recording would be cut, over its spectrogram and its onset strength.
+
+    Args:
+        x: waveform, (t,)
+        sample_rate: samples per second (Hz)
+        threshold: as for `find_onsets` (dB)
+        figure: to draw on; a new one if None
+
+    Returns:
+        matplotlib Figure
+    """
+    from scipy.ndimage import median_filter
+
+    if figure is None:
+        figure, _ = new_figure(size=(9, 3.6))
+    figure.clear()
+    above, below = figure.subplots(2, sharex=True, height_ratios=[2, 1])
+    strength = onset_strength(rises(band_levels(x, sample_rate=sample_rate)))
+    t = np.arange(len(strength)) * onset_hop(sample_rate) / sample_rate
+    plot_spectrogram(above, x, sample_rate)
+    below.plot(t, strength, label="onset strength")
+    usual = median_filter(strength, 2 * AROUND + 1)
+    below.plot(t, threshold + usual, label="threshold above the median")
+    below.set(xlabel="time (s)", ylabel="dB", xlim=(0, len(x) / sample_rate))
+    below.legend(loc="upper right", fontsize="small")
+    above.set(xlabel="")
+    for onset in find_onsets(x, sample_rate=sample_rate, threshold=threshold):
+        for ax, color in ((above, "white"), (below, "gray")):
+            ax.axvline(onset / sample_rate, color=color, linestyle="--", linewidth=1)
+    return figure
+
+# %% ../nbs/17_own_sounds.ipynb #17-slider
+#| code-fold: true
+#| code-summary: "slice_slider: a slider that moves the threshold"
+def slice_slider(x: ArrayLike, sample_rate: int, *, threshold: float = 5.0) -> "VBox":
+    """Choose the threshold for a recording by eye and ear.
+
+    Args:
+        x: waveform, (t,)
+        sample_rate: samples per second (Hz)
+        threshold: where the slider begins (dB)
+
+    Returns:
+        an ipywidgets box, to be a cell's value: slider, number of pieces, picture, player
+    """
+    import ipywidgets as w
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    slider = w.FloatSlider(
+        threshold, min=1, max=20, step=0.5, description="threshold (dB)", continuous_update=False
+    )
+    slider.style.description_width = "8em"
+    count, image, audio = w.Label(), w.Image(format="png"), w.Audio(autoplay=False, loop=False)
+    gap = np.zeros(sample_rate // 5, np.float32)
+
+    def update(change=None):
+        onsets = find_onsets(x, sample_rate=sample_rate, threshold=slider.value)
+        pieces = cut_at(x, onsets, sample_rate=sample_rate)
+        count.value = f"{len(pieces)} pieces"
+        together = np.concatenate([gap, *(part for piece in pieces for part in (piece, gap))])
+        audio.value = sound_bytes(together, sample_rate=sample_rate)
+        plot_cuts(x, sample_rate, threshold=slider.value, figure=figure)
+        image.value = figure_png(figure, dpi=80)
+
+    slider.observe(update, "value")
+    update()
+    return w.VBox([w.HBox([slider, count]), image, audio])

@@ -1,6 +1,6 @@
 """The onset detector on mixtures whose onsets are known, with librosa's beside it."""
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import librosa
@@ -90,7 +90,7 @@ def fmeasure(rows):
 
 
 def best_librosa(count):
-    """Librosa's best settings on validation mixtures, and their F-measure."""
+    """Librosa's best settings on validation mixtures."""
     kinds = [(k, t) for k in ("recordings", "voices") for t in (random_starts, grid_starts)]
     mixtures = [mixture(k, t, number, 0) for k, t in kinds for number in range(count)]
     settings = [
@@ -99,7 +99,7 @@ def best_librosa(count):
         for backtrack in (False, True)
         for hop in (128, 512)
     ]
-    scores = [fmeasure(score(lambda x: librosas(x, **s), mixtures)) for s in settings]
+    scores = [fmeasure(score(partial(librosas, **s), mixtures)) for s in settings]
     return settings[int(np.argmax(scores))]
 
 
@@ -115,7 +115,7 @@ def sections(quick):
     named = ", ".join(f"{name} {value}" for name, value in chosen.items())
     detectors = {
         "audiogen": ours,
-        f"librosa ({named})": lambda x: librosas(x, **chosen),
+        f"librosa ({named})": partial(librosas, **chosen),
     }
     rows = []
     for kind in ("recordings", "voices"):

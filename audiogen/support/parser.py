@@ -21,6 +21,7 @@ from audiogen.support.commands import (
 )
 from .lab import lab_command
 from .recipes import kinds_of_model, shipped_recipes
+from .slice_command import slice_command
 from .training_command import evaluate_command, train_command
 
 # %% ../../nbs/support/parser.ipynb #parser-06
@@ -134,6 +135,17 @@ def add_sound_commands(commands, argv):
             sub.add_argument("--scale", type=float, default=0.2, metavar="X", help=about)
         if argv[:1] == [sub.prog.split()[-1]]:
             add_conditions(sub, argv[1:])
+
+# %% ../../nbs/support/parser.ipynb #parser-slice
+def add_slice_command(commands):
+    "The command that cuts recordings into sounds."
+    cut = add_command(commands, slice_command, out="slices", seeded=False)
+    cut.add_argument("files", nargs="+", metavar="FILE", help="a sound file, or a folder of them")
+    about = "by how much a fifth of the frequency bands must rise (dB); less cuts more often"
+    cut.add_argument("--threshold", type=positive(float), default=5.0, metavar="DB", help=about)
+    about = "what a piece holds at most (s)"
+    cut.add_argument("--longest", type=positive(float), default=10.0, metavar="S", help=about)
+    cut.add_argument("--force", action="store_true", default=None, help="overwrite earlier pieces")
 
 # %% ../../nbs/support/parser.ipynb #parser-19
 KINDS = {"class": str, "words": str, "number": float, "pitch": read_pitch}  # how a word is read
@@ -260,6 +272,7 @@ def build_parser(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands, argv)
     add_play_command(commands, argv)
+    add_slice_command(commands)
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)

@@ -58,16 +58,18 @@ def slice_command(args: Namespace) -> Iterator[str | Path]:
         earlier = pieces_of(name, args.out)
         try:
             pieces = slice_file(file, args.out, name=name, **options)
-        except ValueError as e:
+        except (ValueError, FileNotFoundError, PermissionError) as e:  # a full disk ends it
             args.failed = report(e)
             continue
         if not pieces:
-            args.failed = report(ValueError(f"{file}: no sound found; want a lower --threshold"))
+            args.failed = report(
+                ValueError(f"{file}: no sound found; if it isn't silent, want a lower --threshold")
+            )
             continue
         table = keep_rows(args.out, name, pieces)
         yield f"{file}: {plural(len(pieces), 'piece')}, {lengths(pieces)}"
         if left := earlier - {piece.file for piece in pieces}:
-            say(f"{args.out}: {plural(len(left), 'earlier piece')} of {name} left, no longer in {table.name}")
+            say(f"{args.out}: {plural(len(left), 'earlier piece')} left, not in the table any more")
     if table:
         yield table
         yield f"next: audiogen train spectral --data {args.out} --labels {table}"
