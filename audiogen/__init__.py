@@ -52,6 +52,8 @@ _chosen = {
     "support.words": "WORDS",
     "wavenet": "WaveNet stream",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
+    "own_sounds": "find_onsets cut_at slice_slider",
+    "support.slicing": "slice_file",
     "explorer": "explore",
     "support.page": "save_page",
     "song": "Note play_notes read_midi",
@@ -129,6 +131,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import explorer as explorer
     from . import generator as generator
     from . import metrics as metrics
+    from . import own_sounds as own_sounds
     from . import song as song
     from . import sounds as sounds
     from . import source_filter as source_filter
@@ -144,6 +147,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .explorer import *
     from .generator import *
     from .metrics import *
+    from .own_sounds import *
     from .song import *
     from .sounds import *
     from .source_filter import *
@@ -191,6 +195,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.runs import *
     from .support.scoring import *
     from .support.scripts import *
+    from .support.slicing import *
     from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *

@@ -26,6 +26,7 @@ NAMES = [
     "slider",
     "explorer",
     "page",
+    "slicing",
     "training",
     "frechet",
     "quality",

@@ -40,9 +40,11 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "words": "source_filter",
     "learning": "source_filter",
     "loops": "song",
+    "slicing": "own_sounds",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
-ABOVE = "output recipes run_settings training_command manifest lab page commands parser cli".split()
+ABOVE = """output recipes run_settings training_command slice_command manifest lab page commands
+    parser cli""".split()
 LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}
