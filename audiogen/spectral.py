@@ -88,7 +88,7 @@ class SpectralConfig:
         hop_size: samples between frames; a quarter of a frame if None
         pool: frames that are averaged before a sound is encoded
         remembered: latent vectors kept of each class
-        blends: does it learn, and play, blends of two clips?
+        few: does it know only a few recordings? Then it learns, and plays, blends of two clips
         classes: names of the classes of sound
     """
 
@@ -102,7 +102,7 @@ class SpectralConfig:
     pool: int = 16
     remembered: int = 64
     classes: tuple[str, ...] = ("sound",)
-    blends: bool = False
+    few: bool = False
 
     def __post_init__(self):
         set_framing(self)
@@ -377,12 +377,8 @@ class SpectralGenerator(AudioModel):
         "Random latent vectors, (count, latent_dim), of a class, or of one class for each."
         which, how = jax.random.split(key)
         c = draw_classes(self, which, count, label)
-        z = self.latents.sample(how, c)
-        if not self.config.blends:
-            return z
-        other, part = jax.random.split(jax.random.fold_in(how, 1))
-        part = jax.random.uniform(part, (count, 1), maxval=0.5)
-        return z + part * (self.latents.sample(other, c) - z)
+        sample = sample_blends if self.config.few else ClassGaussians.sample
+        return sample(self.latents, how, c)
 
 # %% ../nbs/08_spectral.ipynb #0043
 #| code-fold: true
@@ -414,7 +410,7 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
 # %% ../nbs/08_spectral.ipynb #08-few
 #| code-fold: true
 #| code-summary: "For a few recordings"
-FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, pool=8, blends=True)
+FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, pool=8, few=True)
 ENOUGH = 2000  # more steps than this don't help with a few recordings
 
 
@@ -451,7 +447,7 @@ def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np
 
 # %% ../nbs/08_spectral.ipynb #08-weights
 #| code-fold: true
-#| code-summary: "What counts, and blends of two clips"
+#| code-summary: "What counts, blends, and power"
 PADDING = 0.1  # what a frame of the silence counts that fills up a clip
 
 
@@ -482,6 +478,31 @@ def blended(batch, key):
         answer["weight"] = jnp.maximum(batch["weight"], jnp.roll(batch["weight"], 1, axis=0))
     return answer
 
+
+def sample_blends(latents, key, c):
+    "New latent vectors for numbers of classes, (n,): each somewhere between two of its class."
+    first, second, part = jax.random.split(key, 3)
+    z, other = latents.sample(first, c), latents.sample(second, c)
+    return z + jax.random.uniform(part, (len(z), 1)) * (other - z)
+
+
+def block_levels(L, frames=4, bins=8):
+    "Logarithm of the root-mean-square magnitude of blocks of 4 frames × 8 bins."
+    frames = min(frames, L.shape[1])
+    counts = L.shape[1] // frames, L.shape[2] // bins
+    whole = L[:, : counts[0] * frames, : counts[1] * bins]
+    power = jnp.exp(2 * jnp.minimum(whole, LOUDEST))
+    blocks = power.reshape(len(L), counts[0], frames, counts[1], bins)
+    return 0.5 * jnp.log(blocks.mean((2, 4)) + 1e-6)
+
+
+def power_difference(predicted, L, weight):
+    "Mean square difference of the levels of blocks; a block counts as its first frame does."
+    difference = block_levels(predicted) - block_levels(L)
+    if weight is not None:
+        weight = weight[:, :: min(4, weight.shape[1])][:, : difference.shape[1]]
+    return mean_of(jnp.square(difference), weight)
+
 # %% ../nbs/08_spectral.ipynb #halfpict
 #| code-fold: true
 #| code-summary: "Log-magnitudes in half precision"
@@ -502,16 +523,26 @@ def spectral_loss(
         key: for the noise on z, and for blends
 
     Returns:
-        the loss, and its parts: "square" and "decibels" (dB)
+        the loss, and its parts: "square" and "decibels" (dB); for a few recordings "power", too
     """
-    if model.config.blends:
+    if model.config.few:
         batch = blended(batch, jax.random.fold_in(key, 1))
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
-    difference, weight = model.draw(z) - batch["L"], batch.get("weight")
+    predicted, weight = model.draw(z), batch.get("weight")
+    difference = predicted - batch["L"]
     square, absolute = (mean_of(f(difference), weight) for f in (jnp.square, jnp.abs))
-    return square + 0.3 * absolute, {"square": square, "decibels": absolute * 20 / np.log(10)}
+    loss, parts = (
+        square + 0.3 * absolute,
+        {"square": square, "decibels": absolute * 20 / np.log(10)},
+    )
+    if model.config.few:
+        parts["power"] = power_difference(predicted, batch["L"], weight)
+        loss = loss + 3 * parts["power"]
+    return loss, parts
 
 # %% ../nbs/08_spectral.ipynb #recipe8c
+#| code-fold: true
+#| code-summary: "The recipe"
 recipe = Recipe(
     spectral_model,
     spectral_targets,
