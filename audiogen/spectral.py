@@ -392,15 +392,16 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
         **settings: further settings of `SpectralConfig`
 
     Returns:
-        a generator of the clips' length, rate and classes; for a few recordings, with the settings
-        in FEW, and begun as the best linear decoder
+        a generator of the clips' length, rate and classes; for a few recordings, with settings
+        for these, and begun as the best linear decoder
 
     Raises:
         ValueError: when there are too few clips, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
     few = few_recordings(sounds)
-    settings = basics_of(sounds) | (FEW if few else {}) | settings
+    chosen = settings_for_few(sounds.sample_rate) if few else {}
+    settings = basics_of(sounds) | chosen | settings
     model = SpectralGenerator(rngs=rngs, **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
     if few:
@@ -410,8 +411,15 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
 # %% ../nbs/08_spectral.ipynb #08-few
 #| code-fold: true
 #| code-summary: "For a few recordings"
-FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, pool=8, few=True)
+FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, few=True)
 ENOUGH = 2000  # more steps than this don't help with a few recordings
+
+
+def settings_for_few(sample_rate):
+    "The settings for a few recordings: frames of up to 16 ms, and blocks of about 46 ms."
+    window_size = 2 ** int(np.log2(max(0.016 * sample_rate, 4)))
+    pool = max(1, round(0.046 * sample_rate / (window_size // 4)))
+    return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool)
 
 
 def begin_linear(model, waveforms):
