@@ -19,6 +19,7 @@ from audiogen.stft import (
     amplitude_to_db,
     full_scale,
     multi_resolution_stft_distance,
+    num_frames,
     spectrogram,
 )
 from audiogen.support.clips import (
@@ -28,6 +29,7 @@ from audiogen.support.clips import (
     check_each,
     check_labels,
     in_batches,
+    mean_difference,
     nearest_rows,
     same_class,
     together,
@@ -45,7 +47,8 @@ def _log_spectra(x, window_sizes, floor_db):
 
     def levels(n):
         S = spectrogram(x, window_size=n, hop_size=max(1, n // 4))
-        return amplitude_to_db(S, ref=full_scale(n), top_db=-floor_db).reshape(len(x), -1)
+        levels = amplitude_to_db(S, ref=full_scale(n), top_db=-floor_db)
+        return levels.swapaxes(1, 2).reshape(len(x), -1)  # frame by frame
 
     parts = [levels(n) for n in window_sizes]
     total = sum(part.shape[1] for part in parts)
@@ -91,6 +94,42 @@ def pairwise_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     return cdist(a, b, "cityblock") / a.shape[1]
 
+# %% ../nbs/06_metrics.ipynb #06-weights
+#| code-fold: true
+#| code-summary: "Only the frames of the sound count"
+def frame_weights(length, num_samples, *, window_sizes=(256, 512, 1024)):
+    "What each value of a row of log_spectra counts, if only so many samples do; 1 on average."
+    parts = []
+    for n in window_sizes:
+        hop_size = max(1, n // 4)
+        centres = hop_size * np.arange(num_frames(num_samples, window_size=n, hop_size=hop_size))
+        counts = centres < max(1, length)
+        parts.append(np.repeat(counts / counts.mean(), n // 2 + 1))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def weights_of(clips):
+    "A function from the number of a clip to the weights of its row; None if all are full."
+    if clips.lengths is None:
+        return None
+    return lambda k: frame_weights(clips.lengths[k], clips.waveforms.shape[1])
+
+
+def distances_to(row, rows, weights):
+    "Distance of each of some rows, (n, d), to one row, (1, d)."
+    if weights is None:
+        return pairwise_distance(rows, row)[:, 0]
+    each = (mean_difference(other, row[0], weights(k)) for k, other in enumerate(rows))
+    return np.array([*each])
+
+
+def audible_lengths(waveforms, *, floor_db=-60.0):
+    "Samples of each waveform up to its last frame that is above the floor of the distance, (n,)."
+    levels = log_spectra(waveforms, window_sizes=(512,), floor_db=floor_db)
+    heard = levels.reshape(len(levels), -1, 257).max(2) > floor_db + 0.01
+    frames = np.where(heard.any(1), heard.shape[1] - heard[:, ::-1].argmax(1), 1)
+    return np.minimum(128 * frames, np.shape(waveforms)[1])
+
 # %% ../nbs/06_metrics.ipynb #0025
 #| code-fold: true
 #| code-summary: "resampled_nearest_pitch: what a sampler plays"
@@ -128,11 +167,35 @@ def resampled_nearest_pitch(
 
     return np.stack([play(i) for i in range(len(wanted.labels))])
 
+# %% ../nbs/06_metrics.ipynb #06-nearest-clips
+#| code-fold: true
+#| code-summary: "nearest_clips: which clip, and how far it is"
+def nearest_clips(clips, learned, *, apart=False):
+    "Distances (dB) to the nearest clip of the class, of another recording if apart; which that is."
+    learned = check_clips(learned, "learned")
+    clips = check_clips(clips, "clips", like=learned)
+    distances, which = np.full(len(clips), np.inf), np.full(len(clips), -1)
+    for of_class, to_search in same_class(clips, learned):
+        mine, candidates = np.flatnonzero(of_class), np.flatnonzero(to_search)
+        rows, weights = log_spectra(clips.waveforms[mine]), weights_of(clips[mine])
+        at_once = max(1, 2**24 // rows.shape[1])  # to save memory
+        for start in range(0, len(candidates), at_once):
+            some = candidates[start : start + at_once]
+            others, allowed = log_spectra(learned.waveforms[some]), None
+            if apart:
+                allowed = clips.recordings[mine, None] != learned.recordings[some]
+            limits = dict(weights=weights, allowed=allowed)
+            distances[mine], found = nearest_rows(rows, others, distances[mine], **limits)
+            which[mine] = np.where(found < 0, which[mine], some[found])
+    return distances, which
+
 # %% ../nbs/06_metrics.ipynb #25b473cd
 #| code-fold: true
 #| code-summary: "nearest_distance: to the nearest clip learned from"
 def nearest_distance(clips: SoundSet, learned: SoundSet) -> np.ndarray:
     """How far it is from each clip to the nearest clip of its class that was learned from.
+
+    Where the lengths of the clips' sounds are known, only the frames up to there count.
 
     Args:
         clips: clips to measure
@@ -144,17 +207,7 @@ def nearest_distance(clips: SoundSet, learned: SoundSet) -> np.ndarray:
     Raises:
         ValueError: when samples aren't finite, lengths differ, or a class has no training clip
     """
-    learned = check_clips(learned, "learned")
-    clips, answer = check_clips(clips, "clips", like=learned), np.zeros(len(clips))
-    for of_class, to_search in same_class(clips, learned):
-        rows = log_spectra(clips.waveforms[of_class])
-        best = np.full(of_class.sum(), np.inf)
-        candidates = np.flatnonzero(to_search)
-        for start in range(0, len(candidates), 256):  # a few at a time, to save memory
-            others = log_spectra(learned.waveforms[candidates[start : start + 256]])
-            best = nearest_rows(rows, others, best)
-        answer[of_class] = best
-    return answer
+    return nearest_clips(clips, learned)[0]
 
 # %% ../nbs/06_metrics.ipynb #06-totals
 #| code-fold: true
@@ -164,10 +217,10 @@ def silence_and_mean(train, test):
     total = {"silence": 0.0, "class mean": 0.0}
     silence = log_spectra(np.zeros_like(train.waveforms[:1]))
     for of_class, trained in same_class(test, train):
-        rows = log_spectra(test.waveforms[of_class])
+        rows, weights = log_spectra(test.waveforms[of_class]), weights_of(test[of_class])
         mean = log_spectra(train.waveforms[trained]).mean(0, keepdims=True)
-        total["silence"] += pairwise_distance(rows, silence).sum()
-        total["class mean"] += pairwise_distance(rows, mean).sum()
+        total["silence"] += distances_to(silence, rows, weights).sum()
+        total["class mean"] += distances_to(mean, rows, weights).sum()
     return total
 
 # %% ../nbs/06_metrics.ipynb #0028
@@ -202,7 +255,7 @@ def distance_baselines(
     answer["nearest clip learned from"] = np.mean(nearest)
     if np.isfinite(test.midi).any():
         played = resampled_nearest_pitch(train, test, sample_rate=train.sample_rate)
-        distances = multi_resolution_stft_distance(played, test.waveforms)
+        distances = multi_resolution_stft_distance(played, test.waveforms, lengths=test.lengths)
         answer["resampled nearest pitch"] = distances.mean()
     return {name: float(distance) for name, distance in answer.items()}
 

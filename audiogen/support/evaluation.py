@@ -19,7 +19,7 @@ from .clips import SoundSet, choose_classes
 from .conditions import part_of
 from .fitting import with_copies
 from .rendering import model_classes, render
-from .scoring import evaluate_sounds
+from .scoring import score_sounds
 
 # %% ../../nbs/support/evaluation.ipynb #eval-19
 def compose(model, labels, midi, *, seed):
@@ -110,6 +110,31 @@ def clips_to_judge(model, train, *others, seed):
         )
     return chosen[0]["train"], *chosen[1:]
 
+# %% ../../nbs/support/evaluation.ipynb #eval-make-up
+def make_up(model, train, *, per_class, seed):
+    "New sounds of each class of some training clips, of pitches that these have."
+    classes, rng = model_classes(model) or [None], np.random.default_rng(seed)
+    present = np.unique(train.labels)
+    labels = np.repeat(present, min(per_class, max(2, 1000 // len(present))))
+    midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])  # to ask for
+    made = compose(model, [classes[c] for c in labels], midi, seed=seed)
+    pitched = any(condition.kind == "pitch" for condition in model.conditions)
+    pitch = dict(midi=midi) if pitched else {}
+    return SoundSet(made, labels, train.classes, train.sample_rate, **pitch)
+
+
+def measure(model, train, validation, test, *, per_class=20, seed=0):
+    "What evaluate returns, and the nearest recording of each new sound."
+    train, validation, test = clips_to_judge(model, train, validation, test, seed=seed)
+    remade = {name: reconstruct(model, part) for name, part in test.items()}
+    made = make_up(model, train, per_class=per_class, seed=seed)
+    answer, nearest = score_sounds(train, validation, test, with_copies(train), remade, made, seed)
+    for name, part in test.items():
+        answer[name] |= model.figures(train, part)
+    for name, figures in answer.items():
+        answer[name] = {key: float(f"{value:.6g}") for key, value in figures.items()}
+    return answer, nearest
+
 # %% ../../nbs/support/evaluation.ipynb #eval-29
 JUDGED = {"train": 300, "held out": 100}  # clips of a class that figures come from, at most
 
@@ -134,34 +159,11 @@ def evaluate(
         seed: decides their latent vectors, the clips that are chosen, and the judge
 
     Returns:
-        {name: figures}, what evaluate_sounds returns
+        {name: figures}, what evaluate_sounds returns; where nothing could be held out, one name
+        with what can be said without
 
     Raises:
         ValueError: when the clips have another rate or length than the model's sounds, or a class
             has too few clips
     """
-    train, validation, test = clips_to_judge(model, train, validation, test, seed=seed)
-    if not test:
-        return {}
-    classes, rng = model_classes(model) or [None], np.random.default_rng(seed)
-    present = np.unique(train.labels)
-    labels = np.repeat(present, min(per_class, max(2, 1000 // len(present))))
-    midi = np.array([rng.choice(train.midi[train.labels == c]) for c in labels])  # to ask for
-    made = compose(model, [classes[c] for c in labels], midi, seed=seed)
-    pitched = any(condition.kind == "pitch" for condition in model.conditions)
-    pitch = dict(midi=midi) if pitched else {}
-    generated = SoundSet(made, labels, train.classes, train.sample_rate, **pitch)
-    remade = {name: reconstruct(model, part) for name, part in test.items()}
-    answer = evaluate_sounds(
-        train,
-        validation,
-        test,
-        learned=with_copies(train),
-        reconstructions=remade,
-        generated=generated,
-        seed=seed,
-    )
-    for name, part in test.items():
-        answer[name] |= model.figures(train, part)
-        answer[name] = {key: float(f"{value:.6g}") for key, value in answer[name].items()}
-    return answer
+    return measure(model, train, validation, test, per_class=per_class, seed=seed)[0]

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .output import save_bytes, save_text
+from .output import save_bytes, save_text, say
 from .recipes import load_recipe
 from audiogen.support.run_settings import (
     DEFAULTS,
+    MADE,
     evaluation_settings,
     is_begun,
     load_data,
     resumable,
     run_facts,
     run_settings,
+    with_shape,
     words_kept,
 )
 
@@ -73,7 +75,8 @@ def note_validation(model, step, *, folder, validation):
         return
     first = match_classes(next(iter(validation.values())), model)
     some = some_clips(first, max(1, min(8, 100 // len(first.classes))), seed=0)
-    distance = np.mean(multi_resolution_stft_distance(reconstruct(model, some), some.waveforms))
+    made, settings = reconstruct(model, some), dict(lengths=some.lengths)
+    distance = np.mean(multi_resolution_stft_distance(made, some.waveforms, **settings))
     path = folder / "validation.jsonl"
     earlier = [line for line in read_validation(path) if line["step"] < step]
     lines = [*earlier, {"step": step, "distance_db": round(float(distance), 6)}]
@@ -105,10 +108,40 @@ def with_validation(figures, folder):
         found[f"validation_db/after {seconds[k]:.3g} s"] = lines[k]["distance_db"]
     return figures | {name: found | figures[name]}
 
+# %% ../../nbs/support/training_command.ipynb #training-command-pace
+def pace_note(settings, step, seconds):
+    "A line about what a step takes (ms), and what that means for the run; none if it's at its end."
+    pace = f"{1000 * seconds / step:.3g} ms a step"
+    if settings["steps"] is not None:
+        left = (settings["steps"] - step) * seconds / step
+        return [f"{pace}: about {left:,.0f} s to go"] if left > seconds else []
+    if 2 * seconds > settings["seconds"]:
+        return []
+    return [f"{pace}: about {settings['seconds'] / seconds * step:,.0f} steps in all"]
+
+# %% ../../nbs/support/training_command.ipynb #training-command-listener
+def listener(settings, folder, validation):
+    "What is done at each checkpoint of a run."
+    import jax
+
+    from audiogen.support.runs import read_log
+
+    told = []
+
+    def listen(model, step):
+        save_checkpoint_sounds(model, step, folder=folder / "sounds")
+        note_validation(model, step, folder=folder, validation=validation)
+        if step and not told and jax.process_index() == 0:
+            told.append(step)
+            for line in pace_note(settings, step, read_log(folder)[step - 1]["seconds"]):
+                say(line)
+
+    return listen
+
 # %% ../../nbs/support/training_command.ipynb #training-command-10
 def train_run(
     settings: dict[str, Any], out: str | os.PathLike[str], *, resume: bool = False
-) -> dict[str, dict[str, Any]] | None:
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]] | None:
     """Train a model on sounds, measure it, and write it to a folder.
 
     Args:
@@ -117,40 +150,36 @@ def train_run(
         resume: go on with a run that is there?
 
     Returns:
-        figures, {set held out: {name: value}}; None on all machines but the first
+        figures, {set held out: {name: value}}, and the recording that each new sound is nearest to;
+        None on all machines but the first
     """
     import jax
 
     from audiogen.generator import load_model, save_model
-    from audiogen.support.evaluation import evaluate
+    from audiogen.support.evaluation import measure
     from audiogen.support.figures import figure_png
     from audiogen.support.fitting import fit
     from audiogen.training import plot_losses
 
     folder = Path(out)
-    sounds, validation, test = load_data(settings)
-
-    def listen(model, step):
-        save_checkpoint_sounds(model, step, folder=folder / "sounds")
-        note_validation(model, step, folder=folder, validation=validation)
-
+    sounds, *held_out = load_data(settings)
+    settings = with_shape(settings, sounds)
     chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
-    chosen |= dict(out=folder, resume=is_begun(out, resume), listen=listen)
+    chosen["listen"] = listener(settings, folder, held_out[0])
+    begun = is_begun(out, resume)
     with resumable(settings["recipe"], out):
         with words_kept(folder, settings):
-            model = fit(load_recipe(settings["recipe"]), sounds, **chosen)
+            model = fit(load_recipe(settings["recipe"]), sounds, out=folder, resume=begun, **chosen)
         if jax.process_index():
             return None
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
         model = load_model(folder, model_class=type(model))
-        figures = evaluate(model, sounds, validation, test, seed=settings["seed"])
-        if settings[
-            "seconds"
-        ]:  # a run of so many steps has the same figures, however long it takes
+        figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
+        if settings["seconds"]:  # so many steps have the same figures, however long they take
             figures = with_validation(figures, folder)
         about = run_facts(settings, folder, figures)
         save_model(folder / "model.safetensors", model, half=True, about=about)
-    return figures
+    return figures, nearest
 
 # %% ../../nbs/support/training_command.ipynb #training-command-12
 def given_words(args, names):
@@ -173,22 +202,24 @@ def train_command(args: Namespace) -> Iterator[str | Path]:
     join_hosts()
     given = given_words(args, DEFAULTS)
     settings = run_settings(args.recipe, args.out, given, resume=args.resume)
-    figures = train_run(settings, args.out, resume=args.resume)
-    if figures is None:
+    found = train_run(settings, args.out, resume=args.resume)
+    if found is None:
         return
     out = Path(args.out)
-    yield from save_evaluation(out, figures)
+    yield from save_evaluation(out, *found)
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
 # %% ../../nbs/support/training_command.ipynb #training-command-15
-def save_evaluation(out, figures):
-    "Yield a table and a verdict for each test; write them, and the figures, to two files."
-    from audiogen.support.reports import report
+def save_evaluation(out, figures, nearest=()):
+    "Yield a table and a verdict for each test; write them, and what is nearest, to two files."
+    from audiogen.support.reports import nearest_table, report
 
     text = report(figures)
     yield text + "\n"
-    yield save_text(out / "evaluation.md", text + "\n")
-    yield save_text(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
+    listed = "\n\n".join(filter(None, (text, nearest_table(nearest))))
+    yield save_text(out / "evaluation.md", listed + "\n")
+    known = {"nearest recordings": nearest} if nearest else {}
+    yield save_text(out / "evaluation.json", json.dumps(figures | known, indent=1) + "\n")
 
 # %% ../../nbs/support/training_command.ipynb #training-command-16
 def evaluate_command(args: Namespace) -> Iterator[str | Path]:
@@ -204,10 +235,13 @@ def evaluate_command(args: Namespace) -> Iterator[str | Path]:
         ValueError: when out is a file, or there is nothing to measure the model on
     """
     from audiogen.demo import check_folder, choose_model
-    from audiogen.support.evaluation import evaluate
+    from audiogen.support.evaluation import measure
 
     out = check_folder(args.out)
-    given = given_words(args, ("data", "classes", "labels", "soundfont"))
-    settings = evaluation_settings(args.model, given)
+    names = "data", "classes", "labels", "soundfont", "sample_rate", "duration"
+    settings = evaluation_settings(args.model, given_words(args, names))
     model = choose_model(args.model, seed=args.seed)
-    yield from save_evaluation(out, evaluate(model, *load_data(settings), seed=args.seed))
+    if settings["data"] not in MADE:  # files are read as the model's sounds are
+        usual = dict(sample_rate=model.sample_rate, duration=model.duration)
+        settings |= {name: settings[name] or value for name, value in usual.items()}
+    yield from save_evaluation(out, *measure(model, *load_data(settings), seed=args.seed))
