@@ -32,6 +32,7 @@ NAMES = [
     "quality",
     "steering",
     "wavenet",
+    "own_sounds",
 ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from ..generator import AudioModel, save_model
+from .augment import augment, few_recordings
 from .clips import SoundSet
 from .models import check_savable
 from .rendering import check_answers
@@ -35,7 +36,8 @@ class Recipe:
         rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
         finish: function finish(model, arrays), called at each checkpoint and at the end
         batch_size: clips in a batch
-        learning_rate: learning rate of the first step, where the rule is a loss
+        learning_rate: learning rate of the first step, where the rule is a loss; or a function of
+            the sounds that gives it
         seconds: how long to train, if nobody says (s)
         enough: function enough(sounds) -> steps that seconds don't go beyond, or None
 
@@ -48,7 +50,7 @@ class Recipe:
     rule: Any
     finish: Callable[..., object] | None = None
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float | Callable[[SoundSet], float] = 2e-3
     seconds: float = 60.0
     enough: Callable[[SoundSet], int | None] | None = None
 
@@ -62,20 +64,22 @@ class Recipe:
 #| code-fold: true
 #| code-summary: "Copies, the rule, and how long to train"
 def with_copies(sounds):
-    "Clips, and copies up to a semitone away; the fewer clips, the more copies."
+    "Clips and copies: of a few recordings variations, the fewer the more; else a semitone away."
     from audiogen.sounds import detune
 
+    if few_recordings(sounds):
+        return augment(sounds, min(32, max(8, 800 // len(sounds))))
     finest = max(2, -(-16 // len(sounds)))
     steps = np.arange(1, finest + 1) / finest
     return detune(sounds, semitones=(*-steps[::-1], *steps))
 
 
-def recipe_rule(recipe, learning_rate):
+def recipe_rule(recipe, learning_rate, sounds):
     "A recipe's rule; of a loss the supervised one, at the recipe's learning rate or another."
     rule = as_rule(recipe.rule)
     if rule is not recipe.rule:
         rate = recipe.learning_rate if learning_rate is None else learning_rate
-        return Supervised(recipe.rule, learning_rate=rate)
+        return Supervised(recipe.rule, learning_rate=rate(sounds) if callable(rate) else rate)
     if learning_rate is not None:
         name = type(rule).__name__
         raise ValueError(
@@ -145,7 +149,8 @@ def fit(
     """
     from audiogen.sounds import batch_source
 
-    out, rule, sounds = Path(out), recipe_rule(recipe, learning_rate), with_copies(sounds)
+    out, rule = Path(out), recipe_rule(recipe, learning_rate, sounds)
+    sounds = with_copies(sounds)
     model = recipe.build(sounds, rngs=nnx.Rngs(seed))
     check_savable(model)
     check_answers(model)
