@@ -14,11 +14,12 @@ REPO = Path(__file__).resolve().parents[1]
 CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
 # What guards and carries stands beneath the chapters, in this order …
 BENEATH = """docs checks windows compiled blocks cache streams containers files tables figures conditions pitches
-    models store states runs midi loudness""".split()
+    models store states runs midi loudness sf2_writer""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",
     "clips": "waveform",
     "folders": "waveform",
+    "lufs": "waveform",
     "soundfonts": "waveform",
     "rendering": "generator",
     "classes": "generator",
@@ -38,7 +39,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "learning": "source_filter",
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
-ABOVE = "output recipes run_settings training_command manifest lab commands parser cli".split()
+ABOVE = "output recipes run_settings training_command manifest kits lab commands packing parser cli".split()
 LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}

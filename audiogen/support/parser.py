@@ -20,6 +20,7 @@ from audiogen.support.commands import (
     vary_command,
 )
 from .lab import lab_command
+from .packing import pack_command
 from .recipes import kinds_of_model, shipped_recipes
 from .training_command import evaluate_command, train_command
 
@@ -207,6 +208,31 @@ def add_spectrogram_command(commands):
         "--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show"
     )
 
+# %% ../../nbs/support/parser.ipynb #parser-pack
+def add_pack_command(commands, argv):
+    "The command that makes a kit."
+    pack = add_command(commands, pack_command, out="kit")
+    add_model(pack)
+    about = "sounds, spread over the classes; of a class with a pitch, instruments"
+    pack.add_argument("--count", type=positive(int), default=24, metavar="N", help=about)
+    level = pack.add_mutually_exclusive_group()
+    about = "highest peak of each sound (dBFS)"
+    level.add_argument("--peak", type=decibels, default=-1.0, metavar="DB", help=about)
+    about = "loudness of each sound instead, by ITU-R BS.1770 (LUFS), such as -14"
+    level.add_argument("--lufs", type=decibels, metavar="LUFS", help=about)
+    about = "write into a folder that has files in it; those of other names stay"
+    pack.add_argument("--force", action="store_true", default=None, help=about)
+    pack.set_defaults(duration=None)
+    if argv[:1] == ["pack"]:
+        add_conditions(pack, argv[1:])
+
+
+def decibels(text):
+    "A level from the command line, in dB below full scale."
+    if not -60 <= (value := float(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"got {text}; want a level from -60 to 0")
+    return value
+
 # %% ../../nbs/support/parser.ipynb #parser-23
 def add_data(sub, default):
     "The options that say which data."
@@ -260,6 +286,7 @@ def build_parser(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands, argv)
     add_play_command(commands, argv)
+    add_pack_command(commands, argv)
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
