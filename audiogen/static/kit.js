@@ -1,7 +1,8 @@
 // A kit of sounds on a page of its own (audiogen pack): buttons and the computer's keys play them, several at a time.
 //
-//   <script type="application/json" id="sounds">["base64 of a FLAC file", …]</script>
-//   <section><button data-sound="0" data-rate="1" data-key="1">…</button> …</section>
+// The page has FLAC files as base64 in a JSON list, #sounds, and a <section> for each instrument with its buttons:
+//
+//   <button data-sound="0" data-rate="1" data-key="A">      number of the sound, how much faster it is played, key of the computer
 
 const RAMP = 0.015                                        // s: how long a note fades that is struck again
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer
