@@ -59,8 +59,8 @@ ROUNDS = 8  # so often is drawn before giving up
 
 def draw_distinct(
     model: AudioModel, wanted: int, *, draws: int, rngs: nnx.Rngs, told: dict[str, Any]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Draw sounds until there are enough that differ; silence is left out.
+) -> list[np.ndarray]:
+    """Draw latent vectors until there are enough whose sounds differ; silence is left out.
 
     Args:
         model: any model
@@ -149,6 +149,8 @@ def sampled_keys(model, label, *, asked=None):
 
 def key_ranges(roots):
     "The lowest and highest key that each recording plays; the outer ones go on as a piano does."
+    if not roots:
+        return []
     lows = [min(PIANO[0], roots[0]), *(root - 1 for root in roots[1:])]
     highs = [*(low - 1 for low in lows[1:]), max(PIANO[1], roots[-1])]
     return [*zip(lows, highs)]
@@ -173,9 +175,13 @@ def drum_sound(model, name, z, *, label, key, told, level):
 
 def instrument_sounds(model, name, z, *, label, keys, told, level):
     "What a latent vector sounds like at some keys, as the recordings of an instrument."
-    for key, (low, high) in zip(keys, key_ranges(keys)):
-        given = part_of(model, "sounds", told | {"pitch": key})
-        x, gain = level(synthesize(model, z, **given))
+    played = {}
+    for key in keys:
+        x = np.asarray(synthesize(model, z, **part_of(model, "sounds", told | {"pitch": key})))
+        if np.abs(x).max() > SILENT:
+            played[key] = x
+    for (key, x), (low, high) in zip(played.items(), key_ranges([*played])):
+        x, gain = level(x)
         zone = Zone(f"{name}-{key:03}", x, key, low, high)
         yield KitSound(zone, name, label, z, key, gain)
 
