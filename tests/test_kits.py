@@ -246,10 +246,10 @@ def test_the_circle_is_closed(organ):
 
 def test_its_notes_have_the_pitches_of_their_keys(organ):
     swift_f0 = pytest.importorskip("swift_f0", reason="pip install swift-f0")
-    detector, errors = swift_f0.SwiftF0(), []
+    listener, errors = swift_f0.SwiftF0(), []
     for row in table(organ):
-        found = detector.detect_from_array(samples(organ, row["file"]), 16000)
-        heard = np.median(found.pitch_hz[found.voicing])
+        found = listener.detect(samples(organ, row["file"]), 16000)
+        heard = np.median(found.pitch_hz[found.confidence > 0.5])
         errors.append(pitch_error_cents(heard, float(row["midi"])))
     octaves = (np.array(errors) + 600) % 1200 - 600  # an organ's key sounds with its octaves
     assert np.median(np.abs(octaves)) < 20 and np.mean(np.abs(octaves) < 50) > 0.8, errors
@@ -261,9 +261,8 @@ def test_its_notes_have_the_pitches_of_their_keys(organ):
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="apt-get install ffmpeg")
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_loudness_is_ffmpegs(tmp_path, rate):
-    import jax
-
-    noise = np.asarray(white_noise(3.0, sample_rate=rate, key=jax.random.key(1), amplitude=0.1))
+    rng = np.random.default_rng(1)
+    noise = white_noise(duration=3.0, sample_rate=rate, amplitude=0.1, rng=rng)
     tone = np.asarray(sine(100, duration=1.0, sample_rate=rate, amplitude=0.5))
     for name, x in {"noise": noise, "tone": np.concatenate([tone, 0 * noise, 0.2 * noise])}.items():
         save_audio(tmp_path / f"{name}.wav", x, sample_rate=rate)

@@ -11,6 +11,7 @@ import csv
 import errno
 import html
 import importlib
+import io
 import json
 import os
 import shutil
@@ -173,6 +174,18 @@ def whole_folder(out):
         shutil.rmtree(temporary, ignore_errors=True)
 
 # %% ../../nbs/support/packing.ipynb #packing-15
+def wav_bytes(x, sample_rate):
+    "A waveform (t,) as a 24-bit WAV file in memory."
+    import soundfile
+
+    from audiogen.support.files import in_steps
+
+    file = io.BytesIO()
+    how = dict(format="WAV", subtype="PCM_24")
+    soundfile.write(file, in_steps(x, "PCM_24"), sample_rate, **how)
+    return file.getvalue()
+
+# %% ../../nbs/support/packing.ipynb #packing-save
 def save_kit(
     out: str | os.PathLike[str],
     model: AudioModel,
@@ -199,18 +212,15 @@ def save_kit(
         FileExistsError: when the folder has files in it, and force is false
         OSError: when the disk is full
     """
-    from audiogen.support.files import audio_writer
     from audiogen.support.kits import kit_presets, kit_rows, sfz_text
     from audiogen.support.manifest import write_manifest
-    from audiogen.support.output import save_text
+    from audiogen.support.output import save_bytes, save_text
     from audiogen.support.sf2_writer import write_soundfont
 
     out, rate = check_target(out, force), kit.sample_rate
     with whole_folder(out) as folder:
         for zone in (sound.zone for sound in kit.sounds):
-            path = folder / f"{zone.name}.wav"
-            with audio_writer(path, sample_rate=rate, subtype="PCM_24") as write:
-                write(zone.waveform)
+            save_bytes(folder / f"{zone.name}.wav", wav_bytes(zone.waveform, rate))
         write_manifest(folder / "manifest.csv", kit_rows(model, kit, seed=seed, **told))
         save_text(folder / "kit.sfz", sfz_text(kit))
         write_soundfont(folder / "kit.sf2", kit_presets(kit), sample_rate=rate, title=out.name)
