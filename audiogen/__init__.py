@@ -37,6 +37,7 @@ _chosen = {
     "demo": "main sliders slider_latent",
     "sounds": "VOICES DRUMS TONES make_sounds load_sounds load_folder split_sounds detune batch_source",
     "support.soundfonts": "load_soundfont",
+    "support.sf2_writer": "write_soundfont",
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
     "support.augment": "augment",
@@ -55,6 +56,9 @@ _chosen = {
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "own_sounds": "find_onsets cut_at slice_slider",
     "support.slicing": "slice_file",
+    "support.lufs": "integrated_loudness",
+    "support.kits": "make_kit",
+    "support.packing": "save_kit",
     "explorer": "explore",
     "support.page": "save_page",
     "song": "Note play_notes read_midi",
@@ -181,15 +185,18 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.fitting import *
     from .support.folders import *
     from .support.judge import *
+    from .support.kits import *
     from .support.learning import *
     from .support.levels import *
     from .support.loops import *
     from .support.linear import *
     from .support.loudness import *
+    from .support.lufs import *
     from .support.mel import *
     from .support.midi import *
     from .support.models import *
     from .support.page import *
+    from .support.packing import *
     from .support.pictures import *
     from .support.pitch import *
     from .support.players import *
@@ -200,6 +207,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.scoring import *
     from .support.scripts import *
     from .support.slicing import *
+    from .support.sf2_writer import *
     from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *

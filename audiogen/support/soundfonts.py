@@ -104,6 +104,16 @@ def sample_zones(soundfont: str | os.PathLike[str]) -> dict[int, dict[int, str]]
     with reading(soundfont), quiet("sf2utils"), open(soundfont, "rb") as file:  # remarks on loops
         return {p.preset: recordings(p) for p in Sf2File(file).presets[:-1] if p.bank == 0}
 
+# %% ../../nbs/support/soundfonts.ipynb #fonts-rate
+def recorded_rate(path):
+    "The sample rate that all recordings of a soundfont have (Hz); 48,000 if they differ."
+    from sf2utils.sf2parse import Sf2File
+
+    with reading(path), quiet("sf2utils"), open(path, "rb") as file:
+        rates = {sample.sample_rate for sample in Sf2File(file).samples[:-1]}
+    rate = rates.pop() if len(rates) == 1 else 48000
+    return rate if 8000 <= rate <= 192_000 else 48000
+
 # %% ../../nbs/support/soundfonts.ipynb #fonts-12
 def open_soundfont(path: str | os.PathLike[str]) -> Any:
     """Load a soundfont into a synthesizer.
@@ -112,7 +122,7 @@ def open_soundfont(path: str | os.PathLike[str]) -> Any:
         path: a soundfont, .sf2
 
     Returns:
-        a tinysoundfont.Synth at 48 kHz
+        a tinysoundfont.Synth at the rate of the recordings; at 48 kHz if they have several
 
     Raises:
         FileNotFoundError: when there is no such file
@@ -126,23 +136,30 @@ def open_soundfont(path: str | os.PathLike[str]) -> Any:
         raise ValueError(
             f"{e.name} is missing; pip install sf2utils && pip install --no-deps tinysoundfont"
         ) from None
-    synth = tinysoundfont.Synth(samplerate=48000)
+    synth = tinysoundfont.Synth(samplerate=recorded_rate(path))
     with reading(path):
         synth.sfload(str(path))
     return synth
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-13
 def render_notes(
-    synth: Any, program: int, keys: Sequence[int], *, sample_rate: int, duration: float
+    synth: Any,
+    program: int,
+    keys: Sequence[int],
+    *,
+    sample_rate: int,
+    duration: float,
+    held: float = 0.75,
 ) -> np.ndarray:
     """Notes of one instrument, left channel.
 
     Args:
-        synth: a tinysoundfont.Synth at 48 kHz, with one font loaded
+        synth: a tinysoundfont.Synth with one font loaded
         program: General MIDI number of the instrument
         keys: MIDI keys, 0 to 127
         sample_rate: samples per second (Hz)
-        duration: length (s); the key is let go after three quarters of it
+        duration: length (s)
+        held: share of it after which the key is let go
 
     Returns:
         waveforms, (len(keys), t)
@@ -150,16 +167,18 @@ def render_notes(
     synth.program_select(0, 0, 0, program)
 
     def play(seconds):
-        return np.frombuffer(synth.generate(round(48000 * seconds)), np.float32)[::2].copy()
+        return np.frombuffer(synth.generate(round(synth.samplerate * seconds)), np.float32)[
+            ::2
+        ].copy()
 
     notes = []
     for key in keys:
         synth.sounds_off()
         synth.noteon(0, key, 100)
-        held = play(0.75 * duration)
+        first = play(held * duration)
         synth.noteoff(0, key)
-        notes.append(np.append(held, play(0.25 * duration)))
-    return resample(np.stack(notes), from_hz=48000, to_hz=sample_rate)
+        notes.append(np.append(first, play((1 - held) * duration)))
+    return resample(np.stack(notes), from_hz=synth.samplerate, to_hz=sample_rate)
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-17
 def check_keys(keys):
@@ -188,16 +207,19 @@ def check_notes(keys, per_family, sample_rate, duration):
     return keys
 
 # %% ../../nbs/support/soundfonts.ipynb #fonts-14
-def render_soundfont(path, *, keys, per_family, sample_rate, duration):
+def render_soundfont(path, *, keys, per_family, sample_rate, duration, held):
     "What a SoundSet holds, from a soundfont; keys out of an instrument's range are left out."
     keys = check_notes(keys, per_family, sample_rate, duration)
+    if not 0 < held <= 1:
+        raise ValueError(f"held is {held}; want a share of the note, above 0 and up to 1")
     synth, zones, notes, rows = open_soundfont(path), sample_zones(path), [], []
     programs = (8 * f + i for f in range(len(FAMILIES)) for i in range(per_family))
     programs = [program for program in programs if program in zones]
     if not programs:
         raise ValueError(f"{path}: it has none of the instruments; want a General MIDI .sf2 file")
+    how = dict(sample_rate=sample_rate, duration=duration, held=held)
     for program in programs:
-        notes.append(render_notes(synth, program, keys, sample_rate=sample_rate, duration=duration))
+        notes.append(render_notes(synth, program, keys, **how))
         rows += [(program, key, zones[program].get(key, "")) for key in keys]
     x = fade_out(np.concatenate(notes), sample_rate=sample_rate)
     program, key, zone = map(np.array, zip(*rows))
@@ -223,6 +245,7 @@ def load_soundfont(
     per_family: int = 8,
     sample_rate: int = 16000,
     duration: float = 1.0,
+    held: float = 0.75,
 ) -> SoundSet:
     """Notes of recorded instruments, with families of instruments as classes.
 
@@ -234,6 +257,7 @@ def load_soundfont(
         per_family: instruments of each family, up to 8
         sample_rate: samples per second (Hz)
         duration: length of a note (s)
+        held: share of the note after which its key is let go, up to 1
 
     Returns:
         the notes; their group says which recording is behind each
@@ -243,6 +267,6 @@ def load_soundfont(
         ValueError: when it is no whole soundfont, when a package for it is missing, or when the
             notes can't be asked for, are silent, or need more memory than the machine has
     """
-    settings = dict(sample_rate=sample_rate, duration=duration)
+    settings = dict(sample_rate=sample_rate, duration=duration, held=held)
     notes = render_soundfont(path, keys=keys, per_family=per_family, **settings)
     return SoundSet(**notes, sample_rate=sample_rate)
