@@ -19,6 +19,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",
     "clips": "waveform",
     "folders": "waveform",
+    "library": "waveform",
     "soundfonts": "waveform",
     "rendering": "generator",
     "classes": "generator",

@@ -48,7 +48,7 @@ def check_each(values, count, what, name):
 # %% ../../nbs/support/clips.ipynb #clips-stored-code
 @dataclass(frozen=True, eq=False)
 class StoredClips:
-    """Waveforms in a file: an index chooses some of them, np.asarray reads them.
+    """Waveforms in a file: an index chooses some of them, np.asarray reads those.
 
     Attributes:
         path: file of 16-bit samples, clip after clip
@@ -75,6 +75,11 @@ class StoredClips:
         if np.ndim(self.rows[index]) == 0:
             return read_rows(self.path, self.rows[index][None], self.num_samples)[0]
         return replace(self, rows=self.rows[index])
+
+    def __matmul__(self, matrix: np.ndarray) -> np.ndarray:
+        "The product of all waveforms and a matrix, (n, t) @ (t, k), a few clips at a time."
+        blocks = [self[i : i + 256] for i in range(0, len(self), 256)]
+        return np.concatenate([np.asarray(block) @ matrix for block in blocks])
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         "All waveforms, (n, t)."
