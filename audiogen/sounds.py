@@ -285,8 +285,13 @@ def detune(sounds: SoundSet, *, semitones: Sequence[float] = (-1, -0.5, 0.5, 1))
     rate = dict(sample_rate=sounds.sample_rate)
     copies = [fade_out(repitch(sounds.waveforms, step, **rate), **rate) for step in semitones]
     everything = sounds[np.tile(np.arange(len(sounds)), 1 + len(semitones))]
-    midi = everything.midi + np.repeat((0, *semitones), len(sounds))
-    return replace(everything, waveforms=np.concatenate([sounds.waveforms, *copies]), midi=midi)
+    higher = np.repeat((0, *semitones), len(sounds))
+    changed = dict(waveforms=np.concatenate([sounds.waveforms, *copies]))
+    changed["midi"] = everything.midi + higher
+    if sounds.lengths is not None:  # what is played faster is shorter
+        shorter = np.ceil(everything.lengths / 2 ** (higher / 12)).astype(int)
+        changed["lengths"] = np.minimum(shorter, sounds.waveforms.shape[1])
+    return replace(everything, **changed)
 
 # %% ../nbs/05_sounds.ipynb #05-batch-source
 #| code-fold: true
@@ -325,6 +330,18 @@ def batch_source(
     rows = shuffled[host::hosts].batch(batch_size // hosts)
     return rows.map(lambda row: {name: a[row] for name, a in arrays.items()})
 
+# %% ../nbs/05_sounds.ipynb #05-fixed
+#| code-fold: true
+#| code-summary: "Rates and lengths are for folders"
+def check_fixed(name, shape):
+    "Refuse a rate or a length, {word: value}, with a set whose own are fixed."
+    given = [f"{word} {value:g}" for word, value in shape.items() if value is not None]
+    if given and name in ("drums", "tones", "sounds", "fluidr3"):
+        raise ValueError(
+            f"got {' and '.join(given)}, but {name} has a rate and a length of its own; "
+            f"want them with a folder (of that name: ./{name})"
+        )
+
 # %% ../nbs/05_sounds.ipynb #0088
 #| code-fold: true
 #| code-summary: "load_sounds: from a word to a set"
@@ -335,6 +352,8 @@ def load_sounds(
     per_class: int = 300,
     labels: str | os.PathLike[str] | None = None,
     soundfont: str | os.PathLike[str] = FLUIDR3,
+    sample_rate: int | None = None,
+    duration: float | None = None,
 ) -> SoundSet:
     """The sounds that a word stands for.
 
@@ -344,6 +363,8 @@ def load_sounds(
         per_class: clips of each class that is made by formula
         labels: for a folder, a CSV file with columns file, label and, if known, midi
         soundfont: for "fluidr3", its file
+        sample_rate: for a folder, samples per second (Hz); as in load_folder if None
+        duration: for a folder, the length of a clip (s); as in load_folder if None
 
     Returns:
         the clips
@@ -351,8 +372,11 @@ def load_sounds(
     Raises:
         FileNotFoundError: when the name is neither one of the words nor a folder, or there is no
             such soundfont
-        ValueError: when there is no sound in it, or the clips need more memory than the machine has
+        ValueError: when there is no sound in it, the clips need more memory than the machine has,
+            or a rate or a length is asked for that isn't a folder's
     """
+    shape = dict(sample_rate=sample_rate, duration=duration)
+    check_fixed(name, shape)
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}
     if name in made:
         return make_sounds(made[name], per_class=per_class, seed=seed)
@@ -363,7 +387,7 @@ def load_sounds(
             f"{name}: no such folder; "
             "want drums, tones, sounds, fluidr3, or a folder of audio files"
         )
-    return load_folder(name, labels=labels)
+    return load_folder(name, labels=labels, **shape)
 
 # %% ../nbs/05_sounds.ipynb #0067
 #| code-fold: true
@@ -372,8 +396,8 @@ def load_folder(
     folder: str | os.PathLike[str],
     *,
     labels: str | os.PathLike[str] | None = None,
-    sample_rate: int = 16000,
-    duration: float = 0.5,
+    sample_rate: int | None = None,
+    duration: float | None = None,
 ) -> SoundSet:
     """A set of sounds from the files of a folder.
 
@@ -381,16 +405,17 @@ def load_folder(
         folder: holds sound files, in sub-folders named after their class
         labels: a CSV file with columns file, label and, if known, midi; if None, the names of
             sub-folders are the labels
-        sample_rate: samples per second (Hz)
-        duration: length of a clip (s)
+        sample_rate: samples per second (Hz); if None, what most files have, up to 48,000
+        duration: length of a clip (s); if None, one that holds 90 % of the sounds, 0.1 to 3 s
 
     Returns:
-        the clips; skipped says what was left out and why; copies have one group
+        the clips, with the lengths of their sounds; skipped says what was left out and why;
+        copies have one group; the detail "cut" tells which sounds go on after their clip
 
     Raises:
         FileNotFoundError: when the folder isn't there
-        ValueError: when it holds no sound, the table of labels can't be used, or the clips need
-            more memory than the machine has
+        ValueError: when it holds no sound, the table of labels can't be used, the rate or the
+            length is out of range, or the clips need more memory than the machine has
     """
-    clips = read_folder(folder, labels=labels, sample_rate=sample_rate, duration=duration)
-    return SoundSet(**clips, sample_rate=sample_rate)
+    shape = dict(sample_rate=sample_rate, duration=duration)
+    return SoundSet(**read_folder(folder, labels=labels, **shape))

@@ -361,7 +361,12 @@ def griffin_lim(
 
 # %% ../nbs/03_stft.ipynb #0068
 def log_stft_distance(
-    x: ArrayLike, y: ArrayLike, *, window_size: int = 512, floor_db: float = -60.0
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    window_size: int = 512,
+    floor_db: float = -60.0,
+    lengths: ArrayLike | None = None,
 ) -> jax.Array:
     """Mean absolute difference of two spectrograms in decibels.
 
@@ -370,6 +375,7 @@ def log_stft_distance(
         y: waveform, (..., t)
         window_size: samples per frame; the hop is a quarter of it
         floor_db: levels below this count as this (dBFS)
+        lengths: samples that count, from the start, (...); all of them if None
 
     Returns:
         (...), dB
@@ -378,12 +384,18 @@ def log_stft_distance(
         ValueError: when the waveforms are unequally long
     """
     check_equal_lengths(x, y)
+    hop_size = max(1, window_size // 4)
 
     def levels(x):
-        S = spectrogram(x, window_size=window_size, hop_size=max(1, window_size // 4))
+        S = spectrogram(x, window_size=window_size, hop_size=hop_size)
         return amplitude_to_db(S, ref=full_scale(window_size), top_db=-floor_db)
 
-    return jnp.abs(levels(x) - levels(y)).mean((-2, -1))
+    difference = jnp.abs(levels(x) - levels(y))
+    if lengths is None:
+        return difference.mean((-2, -1))
+    centres = hop_size * jnp.arange(difference.shape[-1])
+    counts = centres < jnp.maximum(1, jnp.asarray(lengths))[..., None]
+    return (difference.mean(-2) * counts).sum(-1) / counts.sum(-1)
 
 # %% ../nbs/03_stft.ipynb #0069
 #| code-fold: true
@@ -394,6 +406,7 @@ def multi_resolution_stft_distance(
     *,
     window_sizes: Sequence[int] = (256, 512, 1024),
     floor_db: float = -60.0,
+    lengths: ArrayLike | None = None,
 ) -> jax.Array:
     """Mean of `log_stft_distance` over several window sizes.
 
@@ -402,9 +415,11 @@ def multi_resolution_stft_distance(
         y: waveform, (..., t)
         window_sizes: samples per frame, one transform each
         floor_db: levels below this count as this (dBFS)
+        lengths: samples that count, from the start, (...); all of them if None
 
     Returns:
         (...), dB
     """
-    distances = [log_stft_distance(x, y, window_size=n, floor_db=floor_db) for n in window_sizes]
+    settings = dict(floor_db=floor_db, lengths=lengths)
+    distances = [log_stft_distance(x, y, window_size=n, **settings) for n in window_sizes]
     return sum(distances) / len(window_sizes)

@@ -15,7 +15,7 @@ import soundfile
 
 from audiogen.generator import AudioModel
 from audiogen.sounds import hold_out_groups, load_folder, split_sounds
-from audiogen.support import folders
+from audiogen.support import copies, folders
 from audiogen.support.clips import SoundSet
 from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
@@ -582,13 +582,13 @@ def test_thousands_of_equal_clips_are_one_recording():
 def count_comparisons(monkeypatch):
     "The pairs of clips that are compared from now on."
     compared = []
-    compare = folders.nearly_equal
+    compare = copies.nearly_equal
 
     def spy(x, y, tolerance):
         compared.append((x[0], y[0]))
         return compare(x, y, tolerance)
 
-    monkeypatch.setattr(folders, "nearly_equal", spy)
+    monkeypatch.setattr(copies, "nearly_equal", spy)
     return compared
 
 

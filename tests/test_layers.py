@@ -17,7 +17,9 @@ BENEATH = """docs checks windows compiled blocks cache streams containers files 
     models store states runs midi loudness""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",
+    "lengths": "waveform",
     "clips": "waveform",
+    "copies": "waveform",
     "folders": "waveform",
     "library": "waveform",
     "soundfonts": "waveform",

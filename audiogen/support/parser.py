@@ -208,8 +208,8 @@ def add_spectrogram_command(commands):
     )
 
 # %% ../../nbs/support/parser.ipynb #parser-23
-def add_data(sub, default):
-    "The options that say which data."
+def add_data(sub, default, shape):
+    "The options that say which data, with helps for the rate and the length of a folder's clips."
     known = "drums, tones, sounds, fluidr3, or a folder of audio files"
     sub.add_argument("--data", metavar="NAME", help=f"{known} (default: {default})")
     about = "use only these classes; double quotes around a name with a comma"
@@ -218,6 +218,8 @@ def add_data(sub, default):
     sub.add_argument("--labels", metavar="CSV", help=about)
     about = "file for fluidr3, if it isn't where Debian puts it"
     sub.add_argument("--soundfont", metavar="SF2", help=about)
+    sub.add_argument("--sample-rate", type=positive(int), metavar="HZ", help=shape[0])
+    sub.add_argument("--duration", type=positive(float), metavar="S", help=shape[1])
 
 
 def add_budget(train):
@@ -236,8 +238,11 @@ def add_training_commands(commands):
     about = f"the kind of model: {kinds_of_model()}"
     train.add_argument("recipe", type=recipe_kind, metavar="KIND", help=about)
     add_model(evaluate)
-    add_data(train, "sounds")
-    add_data(evaluate, "what the model was trained on")
+    most = "of a folder's clips (default: what most files have, up to 48000)"
+    long = "length of a folder's clips (default: holds 90 %% of the sounds, 0.1 to 3 s)"
+    add_data(train, "sounds", (most, long))
+    models = "of a folder's clips (default: the model's)"
+    add_data(evaluate, "what the model was trained on", (models, f"length {models}"))
     add_budget(train)
     about = "clips a step (default: 32; of wavenet 4)"
     train.add_argument("--batch-size", type=positive(int), metavar="N", help=about)

@@ -33,6 +33,8 @@ DEFAULTS = dict(
     classes=None,
     labels=None,
     soundfont=None,
+    sample_rate=None,
+    duration=None,
     seed=42,
     batch_size=None,
     steps=None,
@@ -70,6 +72,24 @@ def check_begun(recipe, out, *, resume):
         fix = f"go on with `{resume_words(recipe, out)}`, or choose another --out"
         raise ValueError(f"{folder}: holds a training run; {fix}")
 
+# %% ../../nbs/support/run_settings.ipynb #run-settings-kept
+def kept_settings(path):
+    "The settings in a run's folder; runs of earlier versions read folders at 16 kHz, 0.5 s."
+    from audiogen.support.runs import read_settings
+
+    settings = read_settings(path)
+    usual = (None, None) if settings["data"] in MADE else (16_000, 0.5)
+    return dict(zip(("sample_rate", "duration"), usual)) | settings
+
+
+def with_shape(settings, sounds):
+    "Settings, with the rate and the length that were chosen for the files of a folder."
+    if settings["data"] in MADE:
+        return settings
+    seconds = sounds.waveforms.shape[1] / sounds.sample_rate
+    shape = dict(sample_rate=sounds.sample_rate, duration=seconds)
+    return settings | {name: settings.get(name) or value for name, value in shape.items()}
+
 # %% ../../nbs/support/run_settings.ipynb #run-settings-10
 def run_settings(
     recipe: str, out: str | os.PathLike[str], given: dict[str, Any], *, resume: bool = False
@@ -89,8 +109,6 @@ def run_settings(
         ValueError: when out is a file or holds another run, or what is given differs from the
             run's own settings
     """
-    from audiogen.support.runs import read_settings
-
     given = {"recipe": recipe} | given
     check_begun(recipe, out, resume=resume)
     kept = Path(out) / "command.json"
@@ -100,7 +118,7 @@ def run_settings(
         if "steps" not in given:
             habits["seconds"] = recipe.seconds
         return DEFAULTS | habits | given
-    saved = absolute_paths(read_settings(kept))
+    saved = absolute_paths(kept_settings(kept))
     for name, value in absolute_paths(given).items():
         if saved.get(name) != value:
             had = f"the run there has {name} = {saved.get(name)}, not {value}"
@@ -162,8 +180,8 @@ def words_kept(out, settings):
 def data_options(settings):
     "What load_sounds is told beside the data, each only where it fits."
     data = settings["data"]
-    names = ("labels", "soundfont")
-    options = {name: settings[name] for name in names if settings[name] is not None}
+    names = ("labels", "soundfont", "sample_rate", "duration")
+    options = {name: settings[name] for name in names if settings.get(name) is not None}
     if "labels" in options and data in MADE:
         raise ValueError(
             f"--labels is {options['labels']}, but {data} has its own; "
@@ -183,7 +201,8 @@ def load_data(
     """The sounds that settings mean, in three parts: training, validation and test.
 
     Args:
-        settings: {"data": …, "labels": …, "soundfont": …, "classes": …}
+        settings: {"data": …, "labels": …, "soundfont": …, "classes": …, "sample_rate": …,
+            "duration": …}; only data must be there
 
     Returns:
         what split_sounds returns
@@ -194,6 +213,7 @@ def load_data(
     import numpy as np
 
     from audiogen.sounds import load_sounds, split_sounds
+    from audiogen.support.checks import plural
     from audiogen.support.clips import choose_classes
     from audiogen.support.evaluation import of_classes
 
@@ -206,12 +226,27 @@ def load_data(
         train = choose_classes(train, classes)
         validation, test = (of_classes(part, classes) for part in (validation, test))
     if not test and len(np.unique(train.group)) == 1:
-        clips = f"{len(train)} clip{'s' * (len(train) > 1)}"
-        raise ValueError(f"{settings['data']}: one sound, in {clips}; want two or more that differ")
-    for line in sounds.notes:
+        clips = plural(len(train), "clip")
+        fix = "want two or more that differ; `audiogen slice` cuts a recording into pieces"
+        raise ValueError(f"{settings['data']}: one sound, in {clips}; {fix}")
+    for line in (*shape_note(settings, sounds), *sounds.notes):
         say(line)
     report_few(train, test)
     return train, validation, test
+
+# %% ../../nbs/support/run_settings.ipynb #run-settings-shape
+def shape_note(settings, sounds):
+    "A line about the rate and the length of the clips of a folder, and what they take."
+    if settings["data"] in MADE:
+        return []
+    count, samples = sounds.waveforms.shape
+    ended = count - sounds.details["cut"].sum()
+    size = 4 * count * samples / 1e6
+    return [
+        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each "
+        f"({ended:,} of {count:,} end within it): {size:,.0f} MB, "
+        "in training about ten times that, with copies and spectrograms"
+    ]
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
 def class_names(text, known):
@@ -248,7 +283,8 @@ def evaluation_settings(model: str | os.PathLike[str], given: dict[str, Any]) ->
 
     Args:
         model: a shipped model's name, a path, or "untrained"
-        given: {setting: value}, of data, classes, labels and soundfont
+        given: {setting: value}, of data, classes, labels, soundfont, sample_rate and
+            duration
 
     Returns:
         {setting: value}, for load_data
@@ -256,7 +292,7 @@ def evaluation_settings(model: str | os.PathLike[str], given: dict[str, Any]) ->
     Raises:
         ValueError: when it isn't known what the model was trained on
     """
-    unsaid = dict.fromkeys(("classes", "labels", "soundfont"))
+    unsaid = dict.fromkeys(("classes", "labels", "soundfont", "sample_rate", "duration"))
     if given.get("data"):
         return unsaid | given
     if model == "untrained":
@@ -265,9 +301,7 @@ def evaluation_settings(model: str | os.PathLike[str], given: dict[str, Any]) ->
         )
     path = model_path(model).with_name("command.json")
     if path.is_file():
-        from audiogen.support.runs import read_settings
-
-        return read_settings(path) | given
+        return kept_settings(path) | given
     data = model_info(model)["about"].get("data")
     if data not in MADE:
         raise ValueError(
@@ -280,8 +314,8 @@ def run_words(settings, name):
     "The command that makes the same model, where the data is called by that name."
     numbers = [
         f"--{key.replace('_', '-')} {value:.10g}"
-        for key in ("steps", "seconds", "seed", "batch_size")
-        if (value := settings[key]) is not None
+        for key in ("sample_rate", "duration", "steps", "seconds", "seed", "batch_size")
+        if (value := settings.get(key)) is not None
     ]
     classes = settings.get("classes")
     chosen = ["--classes", shlex.quote(classes)] if classes else []

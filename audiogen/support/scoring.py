@@ -20,12 +20,13 @@ from audiogen.metrics import (
     frechet_distance,
     judged_right,
     mean_within,
-    nearest_distance,
+    nearest_clips,
     pitch_errors,
 )
 from ..stft import multi_resolution_stft_distance
 from .clips import SoundSet, check_batch, check_clips, together
 from .judge import log_mel_features, train_judge
+from .lengths import sound_lengths
 
 # %% ../../nbs/support/scoring.ipynb #c25902e2
 def figure_with(name, value, beside, sure=None):
@@ -57,15 +58,45 @@ def distance_figures(train, test, near, made):
             f"reconstructions: got waveforms of shape {x.shape}; "
             f"want {test.waveforms.shape}, one for each test clip"
         )
-    distances = np.asarray(multi_resolution_stft_distance(x, test.waveforms))
+    distances = multi_resolution_stft_distance(x, test.waveforms, lengths=test.lengths)
+    distances = np.asarray(distances)
     gains = near - distances
     lost = {test.classes[k]: gains[test.labels == k].mean() for k in np.unique(test.labels)}
     worse = {name: gain for name, gain in lost.items() if gain < 0 and len(lost) > 1}
     return (
         mean_figure("distance_db", distances, test.recordings, baselines)
         | mean_figure("gain_db", gains, test.recordings, worse)
+        | end_figures(test, x)
         | pitch_figures("reconstruction_pitch_", replace(test, waveforms=x), test)
     )
+
+# %% ../../nbs/support/scoring.ipynb #scoring-end
+def energy_after(waveforms, lengths):
+    "Energy from so many samples on, relative to that before (dB); −100 at the lowest."
+    counts = np.arange(waveforms.shape[1]) < lengths[:, None]
+    energy = np.square(waveforms, dtype=float)
+    before, after = (np.sum(energy * part, axis=1) for part in (counts, ~counts))
+    return 10 * np.log10(after / np.maximum(before, 1e-12) + 1e-10)
+
+
+def end_figures(test, made):
+    "Is there noise where silence belongs? Beside it the test clips as they are."
+    if test.lengths is None:
+        return {}
+    ended = test.lengths < test.waveforms.shape[1]
+    if not ended.any():
+        return {}
+    ours, real = (energy_after(x[ended], test.lengths[ended]) for x in (made, test.waveforms))
+    beside = {"test clips": real.mean()}
+    return mean_figure("after_end_db", ours, test.recordings[ended], beside)
+
+
+def ending_figures(test, generated):
+    "How many sounds end before their clip does? Beside it the test clips."
+    if test.lengths is None or generated.lengths is None:
+        return {}
+    ours, real = (part.lengths < part.waveforms.shape[1] for part in (generated, test))
+    return mean_figure("ends", ours, np.arange(len(ours)), {"test clips": real.mean()})
 
 # %% ../../nbs/support/scoring.ipynb #6dc48f36
 def pitch_figures(prefix, clips, test):
@@ -130,7 +161,8 @@ def of_several(clips, reference):
 
 def diversity_figures(train, test, generated, seed):
     "Diversity of the classes that have clips enough; beside it the class with the least."
-    made, real = of_several(generated, train), of_several(test, train)
+    made = of_several(generated, train)
+    real = None if test is None else of_several(test, train)
     if made is None:
         return {}
     some = dict(max_clips=30, seed=seed)
@@ -191,24 +223,46 @@ def frechet_figures(train, validation, test, generated, *, seed):
     return figure_with("frechet", frechet_distance(ours, reference), beside, sure)
 
 # %% ../../nbs/support/scoring.ipynb #dccef03b
-def copy_figures(near, test, validation, generated):
-    "Are the sounds nearer to what was learned from than new real ones are?"
-    theirs = near["test"], test.labels
-    ours = are_copies(near["generated"], generated.labels, *theirs)
-    beside = {"test clips": 0.05}
-    known = np.isin([] if validation is None else validation.labels, test.labels)
+FEW = 30  # test clips: from so many on, they say how near to what was learned from a new sound is
+
+
+def fresh_distances(near, train, learned, test):
+    "What new sounds would be: distances to what was learned from, their labels; what they are."
+    enough = test is not None and len(test) >= FEW
+    if not enough and train.group is not None and learned.group is not None:
+        distances, _ = nearest_clips(train, learned, apart=True)
+        known = np.isfinite(distances)  # of classes with another recording
+        if known.any():
+            return distances[known], train.labels[known], "each recording against the others"
+    if test is None:
+        return np.zeros(0), np.zeros(0, int), ""
+    return near["test"], test.labels, "test clips"
+
+
+def copy_figures(near, fresh, validation, generated):
+    "Are the sounds nearer to what was learned from than new real ones are? And which are."
+    distances, labels, name = fresh
+    judged = np.isin(generated.labels, labels)
+    if not judged.any():
+        return {}, np.zeros(len(generated), bool)
+    copied = judged.copy()
+    copied[judged] = are_copies(near["generated"][judged], generated.labels[judged], *fresh[:2])
+    beside = {name: 0.05}
+    known = np.isin([] if validation is None else validation.labels, labels)
     if known.any():
-        honest = are_copies(near["validation"][known], validation.labels[known], *theirs)
+        honest = are_copies(near["validation"][known], validation.labels[known], *fresh[:2])
         beside = {"validation clips": honest.mean()} | beside
-    medians = np.median(near["generated"]), {"test clips": np.median(near["test"])}
-    return figure_with("nearest_learned_db", *medians) | mean_figure(
-        "copied", ours, np.arange(len(ours)), beside
-    )
+    medians = np.median(near["generated"]), {name: np.median(distances)}
+    figures = figure_with("nearest_learned_db", *medians)
+    groups = np.arange(judged.sum())
+    return figures | mean_figure("copied", copied[judged], groups, beside), copied
 
 # %% ../../nbs/support/scoring.ipynb #6760ed27
 def check_generated(generated, train):
     "Refuse generated clips that can't be judged."
     generated = check_clips(generated, "generated", like=train)
+    if train.lengths is not None and generated.lengths is None:
+        generated = replace(generated, lengths=sound_lengths(generated.waveforms))
     for name, clips, least in ("train", train, 1), ("generated", generated, 2):
         for label in np.unique(generated.labels):
             if (n := int((clips.labels == label).sum())) < least:
@@ -220,16 +274,89 @@ def check_generated(generated, train):
     return generated
 
 # %% ../../nbs/support/scoring.ipynb #21cb148e
-def generated_figures(train, validation, test, generated, near, judge, seed):
-    "What can be said of sounds that a model made up."
+def generated_figures(train, learned, validation, test, generated, near, judge, seed):
+    "What can be said of sounds that a model made up; and which of them count as copies, (n,)."
+    fresh = fresh_distances(near, train, learned, test)
+    figures, copied = copy_figures(near, fresh, validation, generated)
+    if test is None:
+        spread = diversity_figures(train, test, generated, seed)
+        return {"generated_clips": len(generated)} | spread | figures, copied
     return (
         {"generated_clips": len(generated)}
         | class_figures(judge, test, generated)
         | pitch_figures("pitch_", generated, test)
         | frechet_figures(train, validation, test, generated, seed=seed)
         | diversity_figures(train, test, generated, seed)
-        | copy_figures(near, test, validation, generated)
-    )
+        | ending_figures(test, generated)
+        | figures
+    ), copied
+
+# %% ../../nbs/support/scoring.ipynb #scoring-nearest
+def nearest_all(sets, learned):
+    "For each of several sets: the distances to the nearest clip learned from, and which those are."
+    ends = np.cumsum([len(part) for part in sets])[:-1]
+    return [*zip(*(np.split(x, ends) for x in nearest_clips(together(sets), learned)))]
+
+
+def nearest_recordings(generated, learned, distances, which, copied):
+    "For each sound that a model made up: the file that it is nearest to; none, if no files are known."
+    if "file" not in learned.details:
+        return []
+    rows, counts = [], {}
+    for label, distance, clip, copy in zip(generated.labels, distances, which, copied):
+        name = generated.classes[label] if generated.classes else "sound"
+        counts[name] = counts.get(name, 0) + 1
+        rows.append(
+            dict(
+                sound=f"{name} {counts[name]}",
+                nearest=str(learned.details["file"][clip]),
+                distance_db=round(float(distance), 3),
+                copy=bool(copy),
+            )
+        )
+    return rows
+
+# %% ../../nbs/support/scoring.ipynb #scoring-core
+def held_out_figures(train, part, remade, near, generated):
+    "What can be said of the clips of a test; and which generated clips are of their classes."
+    if part is None:
+        return {}, np.ones(len(generated), bool)
+    kept = np.isin([] if generated is None else generated.labels, part.labels)
+    return {"test_clips": len(part)} | distance_figures(train, part, near, remade), kept
+
+
+def score_sounds(train, validation, test, learned, reconstructions, generated, seed):
+    "The figures, as evaluate_sounds returns them; and the nearest recording of each sound."
+    train = check_clips(train, "train")
+    learned = train if learned is None else check_clips(learned, "learned", like=train)
+    test = {name: check_clips(part, name, like=train) for name, part in test.items()}
+    validation = {name: check_clips(part, name, like=train) for name, part in validation.items()}
+    sets, judge, copied = [*test.values(), *validation.values()], None, None
+    if generated is not None:
+        generated = check_generated(generated, train)
+        sets.append(generated)
+        judge = teach_judge(together([train, *validation.values()]), seed) if test else None
+    elif not test:
+        return {}, []
+    near, which = nearest_all(sets, learned)
+    tested, chosen = dict(zip(test, near)), dict(zip(validation, near[len(test) :]))
+    counts, answer = {"train_clips": len(train), "learned_clips": len(learned)}, {}
+    for name, part in (test or {"nothing held out": None}).items():
+        remade = (reconstructions or {}).get(name)
+        figures, kept = held_out_figures(train, part, remade, tested.get(name), generated)
+        if kept.any():
+            nears = dict(test=tested.get(name), generated=near[-1][kept])
+            nears["validation"] = chosen.get(name)
+            some = train, learned, validation.get(name), part, generated[kept]
+            made_up, copies = generated_figures(*some, nears, judge, seed)
+            figures |= made_up
+            if copied is None:  # by the first test, which is the hardest
+                copied = np.zeros(len(generated), bool)
+                copied[kept] = copies
+        answer[name] = counts | figures
+    if copied is None:
+        return answer, []
+    return answer, nearest_recordings(generated, learned, near[-1], which[-1], copied)
 
 # %% ../../nbs/support/scoring.ipynb #5a2020f5
 def evaluate_sounds(
@@ -262,28 +389,4 @@ def evaluate_sounds(
         ValueError: when samples aren't finite, when clips differ in length or number, or when a
             class has too few clips, or none in train
     """
-    train = check_clips(train, "train")
-    learned = train if learned is None else check_clips(learned, "learned", like=train)
-    test = {name: check_clips(part, name, like=train) for name, part in test.items()}
-    validation = {name: check_clips(part, name, like=train) for name, part in validation.items()}
-    sets, judge, answer = [*test.values(), *validation.values()], None, {}
-    if generated is not None:
-        generated = check_generated(generated, train)
-        sets.append(generated)
-        judge = teach_judge(together([train, *validation.values()]), seed)
-    if not test:
-        return {}
-    lengths = np.cumsum([len(part) for part in sets])
-    near = np.split(nearest_distance(together(sets), learned), lengths[:-1])
-    tested, chosen = dict(zip(test, near)), dict(zip(validation, near[len(test) :]))
-    counts = {"train_clips": len(train), "learned_clips": len(learned)}
-    for name, part in test.items():
-        figures = counts | {"test_clips": len(part)}
-        figures |= distance_figures(train, part, tested[name], (reconstructions or {}).get(name))
-        kept = np.isin([] if generated is None else generated.labels, part.labels)
-        if kept.any():
-            nears = dict(test=tested[name], generated=near[-1][kept], validation=chosen.get(name))
-            some = train, validation.get(name), part, generated[kept]
-            figures |= generated_figures(*some, nears, judge, seed)
-        answer[name] = figures
-    return answer
+    return score_sounds(train, validation, test, learned, reconstructions, generated, seed)[0]
