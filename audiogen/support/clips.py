@@ -337,21 +337,39 @@ def in_batches(function, waveforms, *, size=16, **settings):
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(waveforms)], *answers)
 
 # %% ../../nbs/support/clips.ipynb #f34523a5
-def coarse(rows):
-    "Means of 64 neighbours each. They are never farther apart than the rows themselves."
-    padded = np.pad(rows, [(0, 0), (0, -rows.shape[1] % 64)])
-    return padded.reshape(len(rows), -1, 64).mean(2)
+def blocks_of_64(rows, *, fill="constant"):
+    "Neighbours in blocks, (n, d) -> (n, blocks, 64); the last one is filled up, with zeros or so."
+    padded = np.pad(rows, [(0, 0), (0, -rows.shape[1] % 64)], mode=fill)
+    return padded.reshape(len(rows), -1, 64)
 
 
-def nearest_rows(rows, others, best):
-    "Mean absolute difference of each row and the nearest of others; `best` where that is less."
+def mean_difference(row, other, weights):
+    "Mean absolute difference of two rows, weighted."
+    if weights is None:
+        return np.abs(row - other).mean()
+    counted = np.flatnonzero(weights)
+    return np.abs(row[counted] - other[counted]) @ weights[counted] / len(row)
+
+
+def nearest_rows(rows, others, best, *, weights=None, allowed=None):
+    """Weighted mean absolute difference of each row and the nearest of others, and which that is.
+
+    Where `best` is less: that, and −1. weights(k) has those of row k, (d,); allowed, (rows,
+    others), tells which others count.
+    """
     from scipy.spatial.distance import cdist
 
-    bounds, nearest = cdist(coarse(rows), coarse(others), "cityblock"), np.array(best, float)
-    bounds *= 64 / rows.shape[1]
+    nearest, which = np.array(best, float), np.full(len(rows), -1)
+    means, other_means = (blocks_of_64(x).mean(2) for x in (rows, others))
     for k, row in enumerate(rows):
-        for i in np.argsort(bounds[k]):
-            if bounds[k, i] >= nearest[k]:
+        w = None if weights is None else weights(k)
+        least = None if w is None else blocks_of_64(w[None], fill="edge")[0].min(1)
+        bounds = cdist(means[[k]], other_means, "cityblock", w=least)[0] * 64 / len(row)
+        if allowed is not None:
+            bounds[~allowed[k]] = np.inf
+        for i in np.argsort(bounds):
+            if bounds[i] >= nearest[k]:
                 break  # nor can any that follow be nearer
-            nearest[k] = min(nearest[k], np.abs(row - others[i]).mean())
-    return nearest
+            if (distance := mean_difference(row, others[i], w)) < nearest[k]:
+                nearest[k], which[k] = distance, i
+    return nearest, which
