@@ -30,6 +30,7 @@ NAMES = [
     "quality",
     "steering",
     "wavenet",
+    "large",
 ]
 
 

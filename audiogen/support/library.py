@@ -334,11 +334,11 @@ class ReadAhead:
 
     Args:
         dataset: a grain.MapDataset of batches
-        threads: how many threads
+        threads: how many threads; each needs memory for a batch's spectrograms
         ahead: how many batches are kept ready
     """
 
-    def __init__(self, dataset: Any, *, threads: int = READERS, ahead: int = 4) -> None:
+    def __init__(self, dataset: Any, *, threads: int = 2, ahead: int = 4) -> None:
         self.dataset, self.threads, self.ahead = dataset, threads, ahead
         self.step, self.batch, self.following = None, None, None
 
