@@ -39,6 +39,7 @@ _chosen = {
     "support.soundfonts": "load_soundfont",
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
+    "support.library": "load_library",
     "metrics": "frechet_distance diversity memorization confidence",
     "support.scoring": "evaluate_sounds",
     "support.reports": "metrics_table verdict report",
@@ -172,6 +173,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.judge import *
     from .support.learning import *
     from .support.levels import *
+    from .support.library import *
     from .support.loudness import *
     from .support.mel import *
     from .support.midi import *

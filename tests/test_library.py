@@ -30,6 +30,7 @@ from audiogen.waveform import save_audio
 
 SHAPE = dict(sample_rate=16000, duration=0.2)
 CLASSES = ("kick", "hat", "brass")
+ALONE = dict(batch_size=8, host=0, hosts=1)
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +108,9 @@ def test_copies_by_number(stored, count):
 
 
 def test_batches_are_those_of_memory(stored):
-    arrays = recipe.targets(model := prepare_stored(recipe, stored, seed=3, batch_size=8)[0],
-                            with_copies(in_memory(stored)))  # fmt: skip
-    _, _, streamed = prepare_stored(recipe, stored, seed=3, batch_size=8)
-    expected = batch_source(arrays, seed=3, batch_size=8)
+    model, _, streamed = prepare_stored(recipe, stored, seed=3, **ALONE)
+    arrays = recipe.targets(model, with_copies(in_memory(stored)))
+    expected = batch_source(arrays, seed=3, **ALONE)
     for step in (0, 1, 2, 50, 51):
         for name, values in expected[step].items():
             np.testing.assert_allclose(streamed[step][name], values, atol=5e-3)
@@ -139,6 +139,19 @@ def test_an_epoch_holds_each_clip_and_copy_once(stored, hosts):
             per_host[host], seen[:] = list(seen), []
     assert sorted(np.concatenate(per_host)) == list(range(5 * len(stored)))
     assert sum(len({*part}) for part in per_host) == 5 * len(stored)  # none on two hosts
+
+
+def test_targets_that_look_at_other_clips_are_refused(stored):
+    def loudness_in_the_batch(model, sounds):
+        peaks = np.abs(sounds.waveforms).mean(1)
+        return recipe.targets(model, sounds) | {"loudness": peaks / peaks.max()}
+
+    def numbered(model, sounds):
+        return recipe.targets(model, sounds) | {"number": np.arange(len(sounds))}
+
+    for targets, name in ((loudness_in_the_batch, "loudness"), (numbered, "number")):
+        with pytest.raises(ValueError, match=f"targets '{name}' of a clip depend on the other"):
+            prepare_stored(replace(recipe, targets=targets), stored, seed=0, **ALONE)
 
 
 def test_a_fit_like_in_memory(stored, tmp_path):

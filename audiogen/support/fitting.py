@@ -32,7 +32,8 @@ class Recipe:
 
     Attributes:
         build: function build(sounds, *, rngs, **settings) -> a model for these sounds
-        targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
+        targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from; of
+            clips on the disk, a row may depend on its own clip only
         rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
         finish: function finish(model, arrays), called at each checkpoint and at the end
         batch_size: clips in a batch
@@ -172,6 +173,22 @@ def sample_numbers(sounds, *, seed):
     return np.unique(np.concatenate(chosen))
 
 # %% ../../nbs/support/fitting.ipynb #fitting-prepare-stored
+def check_rows(targets, model, sample, count):
+    "Refuse targets that depend on the other clips, or on the order of the clips."
+    half = count // 2
+    rows = np.arange(count)
+    first = targets(model, sample[rows % len(sample)])
+    second = targets(model, sample[(rows + half) % len(sample)])
+    for name, values in first.items():
+        ours, theirs = (np.asarray(x, float) for x in (values[half:], second[name][: count - half]))
+        if not np.allclose(ours, theirs, rtol=0.01, atol=0.01, equal_nan=True):
+            raise ValueError(
+                f"the recipe's targets {name!r} of a clip depend on the other clips; "
+                "of clips on the disk, a row must depend on its own clip only; "
+                "change the targets, or train on fewer clips, in memory"
+            )
+
+
 def prepare_stored(recipe, sounds, *, seed, **batching):
     "A model for clips on the disk, arrays of a sample for its finish, and batches of all clips."
     from audiogen.sounds import batch_source
@@ -179,6 +196,7 @@ def prepare_stored(recipe, sounds, *, seed, **batching):
     sample = some_copies(sounds, sample_numbers(sounds, seed=seed))
     model = build_model(recipe, sample, seed)
     arrays = recipe.targets(model, sample) if recipe.finish else None
+    check_rows(recipe.targets, model, sample, batching["batch_size"] // batching["hosts"])
     as_built = nnx.clone(model)  # the targets don't change while it learns
 
     def read(batch):
