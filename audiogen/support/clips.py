@@ -78,7 +78,7 @@ class StoredClips:
 
     def __matmul__(self, matrix: np.ndarray) -> np.ndarray:
         "The product of all waveforms and a matrix, (n, t) @ (t, k), a few clips at a time."
-        blocks = [self[i : i + 256] for i in range(0, len(self), 256)]
+        blocks = [self[i : i + 64] for i in range(0, len(self), 64)]
         return np.concatenate([np.asarray(block) @ matrix for block in blocks])
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:

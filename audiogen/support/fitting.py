@@ -181,7 +181,7 @@ def check_rows(targets, model, sample, count):
     second = targets(model, sample[(rows + half) % len(sample)])
     for name, values in first.items():
         ours, theirs = (np.asarray(x, float) for x in (values[half:], second[name][: count - half]))
-        if not np.allclose(ours, theirs, rtol=0.01, atol=0.01, equal_nan=True):
+        if not np.allclose(ours, theirs, rtol=1e-3, atol=1e-3, equal_nan=True):
             raise ValueError(
                 f"the recipe's targets {name!r} of a clip depend on the other clips; "
                 "of clips on the disk, a row must depend on its own clip only; "
