@@ -72,6 +72,11 @@ def interruptible():
     signal.signal(signal.SIGINT, usual)
 
 
+def unexpected(err):
+    "What stands on stderr besides the line about the rate and the length of a folder's clips."
+    return "".join(line for line in err.splitlines(True) if " end within it): " not in line)
+
+
 def wait_for(condition, process, *, seconds=300):
     "Wait until the condition holds, or the process ends; kill the process and fail after so long."
     end = time.monotonic() + seconds

@@ -135,7 +135,8 @@ def sound_verdict(figures):
         )
     real = figures.get("ends/test clips")
     if compared(figures, "ends", real) == -1:
-        yield f"{figures['ends']:.0%} of its sounds end before their clip does, of real ones {real:.0%}."
+        share = f"{figures['ends']:.0%} of its sounds end before their clip does"
+        yield f"{share}, of real ones {real:.0%}."
     real = figures.get("pitch_within_50_cents/test clips")
     if compared(figures, "pitch_within_50_cents", real) == -1:
         yield f"{1 - figures['pitch_within_50_cents']:.0%} of its notes are out of tune."

@@ -235,6 +235,11 @@ def load_data(
     return train, validation, test
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-shape
+def rounded(number):
+    "A number with two digits that count, or more if it's large."
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
+
+
 def shape_note(settings, sounds):
     "A line about the rate and the length of the clips of a folder, and what they take."
     if settings["data"] in MADE:
@@ -242,11 +247,13 @@ def shape_note(settings, sounds):
     count, samples = sounds.waveforms.shape
     ended = count - sounds.details["cut"].sum()
     size = 4 * count * samples / 1e6
-    return [
-        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each "
-        f"({ended:,} of {count:,} end within it): {size:,.0f} MB, "
-        "in training about ten times that, with copies and spectrograms"
-    ]
+    shape = (
+        f"{count:,} sounds at {sounds.sample_rate:,} Hz, {samples / sounds.sample_rate:g} s each"
+    )
+    ends = f"{ended:,} of {count:,} end within it"
+    # four detuned copies of each clip, and as much again in the spectrograms of one window
+    cost = f"{rounded(size)} MB, in training at least {rounded(10 * size)} MB"
+    return [f"{shape} ({ends}): {cost} with copies and spectrograms"]
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-19
 def class_names(text, known):
@@ -314,7 +321,7 @@ def run_words(settings, name):
     "The command that makes the same model, where the data is called by that name."
     numbers = [
         f"--{key.replace('_', '-')} {value:.10g}"
-        for key in ("sample_rate", "duration", "steps", "seconds", "seed", "batch_size")
+        for key in ("steps", "seconds", "seed", "batch_size", "sample_rate", "duration")
         if (value := settings.get(key)) is not None
     ]
     classes = settings.get("classes")

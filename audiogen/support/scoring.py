@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from audiogen.metrics import (
     are_copies,
+    audible_lengths,
     confidence,
     distance_baselines,
     distances_within,
@@ -93,9 +94,10 @@ def end_figures(test, made):
 
 def ending_figures(test, generated):
     "How many sounds end before their clip does? Beside it the test clips."
-    if test.lengths is None or generated.lengths is None:
+    if test.lengths is None:
         return {}
-    ours, real = (part.lengths < part.waveforms.shape[1] for part in (generated, test))
+    samples = test.waveforms.shape[1]
+    ours, real = sound_lengths(generated.waveforms) < samples, test.lengths < samples
     return mean_figure("ends", ours, np.arange(len(ours)), {"test clips": real.mean()})
 
 # %% ../../nbs/support/scoring.ipynb #6dc48f36
@@ -262,7 +264,7 @@ def check_generated(generated, train):
     "Refuse generated clips that can't be judged."
     generated = check_clips(generated, "generated", like=train)
     if train.lengths is not None and generated.lengths is None:
-        generated = replace(generated, lengths=sound_lengths(generated.waveforms))
+        generated = replace(generated, lengths=audible_lengths(generated.waveforms))
     for name, clips, least in ("train", train, 1), ("generated", generated, 2):
         for label in np.unique(generated.labels):
             if (n := int((clips.labels == label).sum())) < least:
@@ -293,13 +295,13 @@ def generated_figures(train, learned, validation, test, generated, near, judge, 
 
 # %% ../../nbs/support/scoring.ipynb #scoring-nearest
 def nearest_all(sets, learned):
-    "For each of several sets: the distances to the nearest clip learned from, and which those are."
+    "The distances to the nearest clip learned from, of each set; and which clips those are."
     ends = np.cumsum([len(part) for part in sets])[:-1]
-    return [*zip(*(np.split(x, ends) for x in nearest_clips(together(sets), learned)))]
+    return [np.split(found, ends) for found in nearest_clips(together(sets), learned)]
 
 
 def nearest_recordings(generated, learned, distances, which, copied):
-    "For each sound that a model made up: the file that it is nearest to; none, if no files are known."
+    "The file that each sound of a model is nearest to; none, where files aren't known."
     if "file" not in learned.details:
         return []
     rows, counts = [], {}
