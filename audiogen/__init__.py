@@ -41,6 +41,7 @@ _chosen = {
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
     "support.augment": "augment",
+    "support.library": "load_library",
     "metrics": "frechet_distance diversity memorization confidence",
     "support.scoring": "evaluate_sounds",
     "support.reports": "metrics_table verdict report",
@@ -190,6 +191,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.levels import *
     from .support.loops import *
     from .support.linear import *
+    from .support.library import *
     from .support.loudness import *
     from .support.lufs import *
     from .support.mel import *

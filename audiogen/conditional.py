@@ -108,6 +108,8 @@ class ConditionalVAE(AudioModel):
 
     Config = ConditionalConfig
     encodes = True
+    browser = "conditional.js"
+    to_encode = ("encoder.",)
 
     def __init__(self, *, rngs: nnx.Rngs, **settings: Any) -> None:
         self.config = c = ConditionalConfig(**settings)

@@ -27,6 +27,7 @@ from audiogen.support.clips import (
     serves_several_keys,
 )
 from .support.folders import fade_out, read_folder
+from .support.library import is_large, load_library
 from .support.soundfonts import FLUIDR3, load_soundfont
 from audiogen.support.voices import (
     brass,
@@ -410,12 +411,15 @@ def load_folder(
 
     Returns:
         the clips, with the lengths of their sounds; skipped says what was left out and why;
-        copies have one group; the detail "cut" tells which sounds go on after their clip
+        copies have one group; the detail "cut" tells which sounds go on after their clip; clips
+        that would take too much memory stay on the disk
 
     Raises:
         FileNotFoundError: when the folder isn't there
         ValueError: when it holds no sound, the table of labels can't be used, the rate or the
             length is out of range, or the clips need more memory than the machine has
     """
-    shape = dict(sample_rate=sample_rate, duration=duration)
-    return SoundSet(**read_folder(folder, labels=labels, **shape))
+    options = dict(labels=labels, sample_rate=sample_rate, duration=duration)
+    if is_large(folder, **options):
+        return load_library(folder, **options)
+    return SoundSet(**read_folder(folder, **options))

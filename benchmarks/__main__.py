@@ -33,6 +33,7 @@ NAMES = [
     "steering",
     "wavenet",
     "own_sounds",
+    "large",
 ]
 
 

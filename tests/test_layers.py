@@ -24,6 +24,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "augment": "waveform",
     "attacks": "waveform",
     "lufs": "waveform",
+    "library": "waveform",
     "soundfonts": "waveform",
     "rendering": "generator",
     "classes": "generator",

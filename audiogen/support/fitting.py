@@ -9,7 +9,7 @@ __all__ = ['Recipe', 'fit']
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from flax import nnx
 
 from ..generator import AudioModel, save_model
 from .augment import augment, few_recordings
-from .clips import SoundSet
+from .clips import SoundSet, StoredClips, together
+from .library import ReadAhead
 from .models import check_savable
 from .rendering import check_answers
 from .runs import read_log
@@ -32,7 +33,8 @@ class Recipe:
 
     Attributes:
         build: function build(sounds, *, rngs, **settings) -> a model for these sounds
-        targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from
+        targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from; of
+            clips on the disk, a row may depend on its own clip only
         rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
         finish: function finish(model, arrays), called at each checkpoint and at the end
         batch_size: clips in a batch
@@ -63,15 +65,20 @@ class Recipe:
 # %% ../../nbs/support/fitting.ipynb #fitting-08
 #| code-fold: true
 #| code-summary: "Copies, the rule, and how long to train"
+def copy_steps(count):
+    "How many semitones the copies of so many clips are higher; the fewer clips, the more copies."
+    finest = max(2, -(-16 // count))
+    steps = np.arange(1, finest + 1) / finest
+    return (*-steps[::-1], *steps)
+
+
 def with_copies(sounds):
     "Clips and copies: of a few recordings variations, the fewer the more; else a semitone away."
     from audiogen.sounds import detune
 
     if few_recordings(sounds):
         return augment(sounds, min(32, max(8, 800 // len(sounds))))
-    finest = max(2, -(-16 // len(sounds)))
-    steps = np.arange(1, finest + 1) / finest
-    return detune(sounds, semitones=(*-steps[::-1], *steps))
+    return detune(sounds, semitones=copy_steps(len(sounds)))
 
 
 def recipe_rule(recipe, learning_rate, sounds):
@@ -110,6 +117,99 @@ def tell_enough(record, enough):
             stacklevel=3,
         )
 
+# %% ../../nbs/support/fitting.ipynb #fitting-memory
+#| code-fold: true
+#| code-summary: "What is learned from, in memory"
+def build_model(recipe, sounds, seed):
+    "A recipe's model for some sounds; refuse one that can't be saved, or makes no sound."
+    model = recipe.build(sounds, rngs=nnx.Rngs(seed))
+    check_savable(model)
+    check_answers(model)
+    return model
+
+
+def prepare(recipe, sounds, *, seed, **batching):
+    "A model for some sounds, the arrays that it learns from, and batches of them."
+    from audiogen.sounds import batch_source
+
+    sounds = with_copies(sounds)
+    model = build_model(recipe, sounds, seed)
+    arrays = recipe.targets(model, sounds)
+    return model, arrays, batch_source(arrays, seed=seed, **batching)
+
+# %% ../../nbs/support/fitting.ipynb #fitting-copies
+#| code-fold: true
+#| code-summary: "Some clips and copies of them"
+def in_memory(sounds):
+    "The same sounds, with their waveforms read."
+    return replace(sounds, waveforms=np.asarray(sounds.waveforms))
+
+
+def some_copies(sounds, numbers):
+    "with_copies(sounds)[numbers], of which only these are read and made."
+    from audiogen.sounds import detune
+
+    steps = (0, *copy_steps(len(sounds)))
+    copy, clip = np.divmod(numbers, len(sounds))
+    chosen = in_memory(sounds[clip])
+    parts, places = [], []
+    for number in np.unique(copy):
+        places.append(np.flatnonzero(copy == number))
+        part = chosen[places[-1]]
+        if number:
+            part = detune(part, semitones=[steps[number]])[len(part) :]
+        parts.append(part)
+    joined = together(parts)[np.argsort(np.concatenate(places))]
+    return replace(joined, details=chosen.details)
+
+
+SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk
+LEAST = 8  # of each class in the sample
+
+
+def sample_numbers(sounds, *, seed):
+    "Numbers of random clips and copies, as many as fit into a sample, and some of each class."
+    labels = np.tile(sounds.labels, 1 + len(copy_steps(len(sounds))))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    chosen = [order[: SAMPLE_BYTES // (4 * sounds.waveforms.shape[1])]]
+    for label in np.unique(labels):
+        chosen.append(order[labels[order] == label][:LEAST])
+    return np.unique(np.concatenate(chosen))
+
+# %% ../../nbs/support/fitting.ipynb #fitting-prepare-stored
+def check_rows(targets, model, sample, count):
+    "Refuse targets that depend on the other clips, or on the order of the clips."
+    half = count // 2
+    rows = np.arange(count)
+    first = targets(model, sample[rows % len(sample)])
+    second = targets(model, sample[(rows + half) % len(sample)])
+    for name, values in first.items():
+        ours, theirs = (np.asarray(x, float) for x in (values[half:], second[name][: count - half]))
+        if not np.allclose(ours, theirs, rtol=1e-3, atol=1e-3, equal_nan=True):
+            raise ValueError(
+                f"the recipe's targets {name!r} of a clip depend on the other clips; "
+                "of clips on the disk, a row must depend on its own clip only; "
+                "change the targets, or train on fewer clips, in memory"
+            )
+
+
+def prepare_stored(recipe, sounds, *, seed, **batching):
+    "A model for clips on the disk, arrays of a sample for its finish, and batches of all clips."
+    from audiogen.sounds import batch_source
+
+    sample = some_copies(sounds, sample_numbers(sounds, seed=seed))
+    model = build_model(recipe, sample, seed)
+    arrays = recipe.targets(model, sample) if recipe.finish else None
+    check_rows(recipe.targets, model, sample, batching["batch_size"] // batching["hosts"])
+    as_built = nnx.clone(model)  # the targets don't change while it learns
+
+    def read(batch):
+        return recipe.targets(as_built, some_copies(sounds, batch["number"]))
+
+    count = len(sounds) * (1 + len(copy_steps(len(sounds))))
+    numbers = batch_source({"number": np.arange(count)}, seed=seed, **batching)
+    return model, arrays, ReadAhead(numbers.map(read))
+
 # %% ../../nbs/support/fitting.ipynb #fitting-10
 def fit(
     recipe: Recipe,
@@ -147,17 +247,12 @@ def fit(
             diverges
         OSError: when the folder can't be written
     """
-    from audiogen.sounds import batch_source
-
     out, rule = Path(out), recipe_rule(recipe, learning_rate, sounds)
-    sounds = with_copies(sounds)
-    model = recipe.build(sounds, rngs=nnx.Rngs(seed))
-    check_savable(model)
-    check_answers(model)
-    arrays = recipe.targets(model, sounds)
     size = recipe.batch_size if batch_size is None else batch_size
-    shares = dict(host=jax.process_index(), hosts=jax.process_count())
-    batches = batch_source(arrays, batch_size=size, seed=seed, **shares)
+    batching = dict(batch_size=size, host=jax.process_index(), hosts=jax.process_count())
+    stored = isinstance(sounds.waveforms, StoredClips)
+    begin = prepare_stored if stored else prepare
+    model, arrays, batches = begin(recipe, sounds, seed=seed, **batching)
     budget, enough = recipe_budget(recipe, sounds, steps, seconds)
 
     def finish(model, step):

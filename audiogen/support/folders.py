@@ -300,10 +300,8 @@ def read_clips(paths, *, sample_rate, duration):
     return sounds, rate, [header[0] for header in headers]
 
 # %% ../../nbs/support/folders.ipynb #folders-29
-def gather_clips(answers, rows, skipped, notes):
+def gather_clips(waveforms, lengths, rows, skipped, notes):
     "What a SoundSet holds, from clips with their lengths and what is known: (file, label, midi)."
-    clips, lengths = zip(*answers)
-    waveforms, lengths = np.stack(clips), np.array(lengths)
     file, label, midi = map(np.array, zip(*rows))
     classes, numbers = np.unique(label, return_inverse=True)
     group = same_recordings(waveforms)
@@ -341,15 +339,31 @@ def lost_note(wanted, rows):
     return [f"classes of which no file can be used: {', '.join(named)}"] if named else []
 
 
-def cut_note(clips, sample_rate):
+def cut_note(lengths, num_samples, sample_rate):
     "A line, if most sounds go on after their clips."
-    n = len(clips[0][0])
-    cut = sum(length > n for _, length in clips)
-    if 2 * cut <= len(clips):
+    cut = (lengths > num_samples).sum()
+    if 2 * cut <= len(lengths):
         return []
-    beginning = f"{cut} of {plural(len(clips), 'sound')} go on after {n / sample_rate:g} s"
+    seconds = f"{num_samples / sample_rate:g} s"
+    beginning = f"{cut} of {plural(len(lengths), 'sound')} go on after {seconds}"
     fix = "to cut long recordings into pieces: audiogen slice FILES --out FOLDER"
     return [f"{beginning}, and only that beginning is used; {fix}"]
+
+# %% ../../nbs/support/folders.ipynb #folders-gather
+def gather_folder(folder, found, answers, rate, rates, *, keep=np.stack):
+    "What a SoundSet holds: for each file found a clip and its length, or a line; `keep` joins clips."
+    wanted, skipped, notes = found
+    kept, rows, unread = separate_answers(folder, wanted, answers)
+    skipped += unread
+    if not kept:
+        why = f" ({(skipped + notes)[0]})" if skipped + notes else ""
+        wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
+        raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
+    clips, lengths = zip(*kept)
+    waveforms, lengths = keep(clips), np.array(lengths)
+    notes += rates_note(rates, rate) + lost_note(wanted, rows)
+    notes += cut_note(lengths, waveforms.shape[1], rate)
+    return gather_clips(waveforms, lengths, rows, skipped, notes) | dict(sample_rate=rate)
 
 # %% ../../nbs/support/folders.ipynb #folders-30
 def read_folder(
@@ -381,14 +395,7 @@ def read_folder(
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     check_shape(sample_rate, duration)
-    wanted, skipped, notes = find_clips(folder, labels=labels)
+    found = find_clips(folder, labels=labels)
     shape = dict(sample_rate=sample_rate, duration=duration)
-    answers, rate, rates = read_clips([*wanted], **shape)
-    clips, rows, unread = separate_answers(folder, wanted, answers)
-    skipped += unread
-    if not clips:
-        why = f" ({(skipped + notes)[0]})" if skipped + notes else ""
-        wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
-        raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
-    notes += rates_note(rates, rate) + lost_note(wanted, rows) + cut_note(clips, rate)
-    return gather_clips(clips, rows, skipped, notes) | dict(sample_rate=rate)
+    answers, rate, rates = read_clips([*found[0]], **shape)
+    return gather_folder(folder, found, answers, rate, rates)

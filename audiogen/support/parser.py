@@ -9,18 +9,23 @@ __all__ = []
 import argparse
 import math
 import re
+from difflib import get_close_matches
 
 from audiogen.support.commands import (
     declared_conditions,
     demo_command,
     generate_command,
+    loop_command,
     models_command,
+    morph_command,
     play_command,
     spectrogram_command,
     vary_command,
 )
 from .lab import lab_command
+from .packing import pack_command
 from .recipes import kinds_of_model, shipped_recipes
+from .slice_command import slice_command
 from .training_command import evaluate_command, train_command
 
 # %% ../../nbs/support/parser.ipynb #parser-06
@@ -47,25 +52,40 @@ def read_seed(text):
     return int(text)
 
 
-def positive(kind):  # int or float -> a function: text -> number
+def positive(kind, most=math.inf):  # int or float -> a function: text -> number
     "Numbers above 0, from the command line; others are refused before any work is done."
 
     def number(text):
-        if not 0 < (value := kind(text)) < math.inf:
-            raise argparse.ArgumentTypeError(f"got {text}; want a number above 0")
+        if not 0 < (value := kind(text)) < math.inf or value > most:
+            limit = "" if most == math.inf else f", up to {most:,}"
+            raise argparse.ArgumentTypeError(f"got {text}; want a number above 0{limit}")
         return value
 
     return number
 
 # %% ../../nbs/support/parser.ipynb #parser-10
+SEMITONES = dict(c=0, d=2, e=4, f=5, g=7, a=9, b=11)
+SIGNS = {"": 0, "#": 1, "b": -1}
+
+
 def read_pitch(text):
-    "A pitch, from the command line: a MIDI number, or a frequency such as 440Hz."
+    "A pitch in MIDI numbers, from the command line: C#4, Bb3, 60.5 or 262Hz."
+    note = re.fullmatch(r"([a-g])([#b]?)(-?\d)", text.lower())
+    if note:
+        letter, sign, octave = note.groups()
+        return 12.0 * (int(octave) + 1) + SEMITONES[letter] + SIGNS[sign]
     number = re.fullmatch(r"(\d+\.?\d*)( ?hz)?", text.lower())
     if not number or not float(number[1]):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no pitch; want a MIDI number such as 60.5, or a frequency such as 262Hz"
+            f"{text!r} is no pitch; want a note such as C4 or Bb3, "
+            "a MIDI number such as 60.5, or a frequency such as 262Hz"
         )
     return 69 + 12 * math.log2(float(number[1]) / 440) if number[2] else float(number[1])
+
+
+def read_pitches(text):
+    "Pitches, from the command line: C2,E2,G2."
+    return [read_pitch(part.strip()) for part in text.split(",")]
 
 # %% ../../nbs/support/parser.ipynb #parser-12
 def recipe_kind(text):
@@ -75,7 +95,7 @@ def recipe_kind(text):
     return text
 
 # %% ../../nbs/support/parser.ipynb #parser-15
-def add_command(commands, run, *, out=None, seeded=True):
+def add_command(commands, run, *, out=None, seeded=True, force=False):
     "Add NAME_command, by the first line of its docstring, with the options that most have."
     about = (run.__doc__ or "").partition("\n")[0]
     sub = commands.add_parser(
@@ -96,6 +116,9 @@ def add_command(commands, run, *, out=None, seeded=True):
             metavar="N",
             help="the same seed writes the same bytes",
         )
+    if force:
+        about = "replace files that are there already"
+        sub.add_argument("--force", action="store_true", default=None, help=about)
     return sub
 
 # %% ../../nbs/support/parser.ipynb #parser-16
@@ -114,46 +137,80 @@ def add_model(sub, **others):
     )
 
 # %% ../../nbs/support/parser.ipynb #parser-17
+def add_sound(sub):
+    "The options that say which model makes the sounds, and how long they are."
+    add_model(sub)
+    about = "length of a sound (s); the model's own without this"
+    sub.add_argument("--duration", type=positive(float), metavar="S", help=about)
+
+
+def add_count(sub, about, default=4):
+    "The option that says how many sounds."
+    number = positive(int, most=1_000_000)
+    sub.add_argument("--count", type=number, default=default, metavar="N", help=about)
+
+
 def add_sound_commands(commands, argv):
     "The commands that make sounds with a model."
-    folders = {
-        demo_command: "audiogen-demo",
-        generate_command: "sounds",
-        vary_command: "variations",
-    }
-    for run, out in folders.items():
-        sub = add_command(commands, run, out=out)
-        add_model(sub)
-        about = "length of a sound (s); the model's own without this"
-        sub.add_argument("--duration", type=positive(float), metavar="S", help=about)
-        if run is demo_command:
-            continue
-        sub.add_argument("--count", type=positive(int), default=4, metavar="N", help="how many")
-        if run is vary_command:
-            about = "standard deviation of the steps"
-            sub.add_argument("--scale", type=float, default=0.2, metavar="X", help=about)
-        if argv[:1] == [sub.prog.split()[-1]]:
-            add_conditions(sub, argv[1:])
+    demo = add_command(commands, demo_command, out="audiogen-demo", force=True)
+    generate = add_command(commands, generate_command, out="sounds", force=True)
+    vary = add_command(commands, vary_command, out="variations", force=True)
+    morph = add_command(commands, morph_command, out="morph", seeded=False, force=True)
+    for sub in (demo, generate, vary, morph):
+        add_sound(sub)
+    add_count(generate, "how many (default: 4; of several pitches one each)", None)
+    about = "write all sounds into this file, one after the other, and no table"
+    generate.add_argument("--join", metavar="FILE", help=about)
+    vary.add_argument("file", nargs="?", metavar="FILE", help="a recording to start from")
+    add_count(vary, "how many")
+    about = "standard deviation of the steps"
+    vary.add_argument("--scale", type=float, default=0.2, metavar="X", help=about)
+    morph.add_argument("files", nargs=2, metavar="FILE", help="a recording")
+    add_count(morph, "how many, the two ends among them", 8)
+    add_conditions(generate, argv, kinds=KINDS | {"pitch": read_pitches})
+    add_conditions(vary, argv)
+    add_conditions(morph, argv)
+
+# %% ../../nbs/support/parser.ipynb #parser-slice
+def add_slice_command(commands):
+    "The command that cuts recordings into sounds."
+    cut = add_command(commands, slice_command, out="slices", seeded=False)
+    cut.add_argument("files", nargs="+", metavar="FILE", help="a sound file, or a folder of them")
+    about = "by how much a fifth of the frequency bands must rise (dB); less cuts more often"
+    cut.add_argument("--threshold", type=positive(float), default=5.0, metavar="DB", help=about)
+    about = "what a piece holds at most (s)"
+    cut.add_argument("--longest", type=positive(float), default=10.0, metavar="S", help=about)
+    cut.add_argument("--force", action="store_true", default=None, help="overwrite earlier pieces")
 
 # %% ../../nbs/support/parser.ipynb #parser-19
 KINDS = {"class": str, "words": str, "number": float, "pitch": read_pitch}  # how a word is read
+FORMS = {  # how a word is written, where its name doesn't say that
+    read_pitch: "C4 (middle C), C#4, Bb3, 60.5 or 262Hz",
+    read_pitches: "C4 (middle C), C#4, Bb3, 60.5 or 262Hz; several as C2,E2,G2",
+}
 
 
-def add_conditions(sub, argv):
-    "Options for what the model can be told that the words name."
-    model = option(argv, "model", sub.prog) or sub.get_default("model")
+def add_conditions(sub, argv, *, kinds=KINDS):
+    "Options for what the model can be told, if the words name this command."
+    if argv[:1] != [sub.prog.split()[-1]]:
+        return
+    model = option(argv[1:], "model", sub.prog) or sub.get_default("model")
     conditions = declared_conditions(model)
-    taken = {action.dest for action in sub._actions} | {"run", "command", "failed", "conditions"}
     for c in conditions:
-        if c["name"] in taken:
-            raise ValueError(
-                f"{model}: can't be told {c['name']}, a word of `{sub.prog}`; rename it"
-            )
-        if c["kind"] in KINDS:
-            about = ": ".join(filter(None, [c["about"], condition_range(c)]))
-            read = KINDS[c["kind"]]
+        check_new_option(sub, c["name"], model)
+        if c["kind"] in kinds:
+            read = kinds[c["kind"]]
+            parts = [c["about"], FORMS.get(read), condition_range(c)]
+            about = ": ".join(filter(None, parts)).replace("%", "%%")
             sub.add_argument(f"--{c['name']}", type=read, metavar=c["kind"].upper(), help=about)
     sub.set_defaults(conditions=conditions)
+
+
+def check_new_option(sub, name, model):
+    "Raise `ValueError` for a condition, or a class, that is called like an option of the command."
+    others = {"run", "command", "failed", "conditions", "options", "rows"}
+    if name in {action.dest for action in sub._actions} | others:
+        raise ValueError(f"{model}: can't be told {name}, a word of `{sub.prog}`; rename it")
 
 # %% ../../nbs/support/parser.ipynb #parser-20
 def option(argv, name, prog="audiogen"):
@@ -175,7 +232,7 @@ def condition_range(c):
 # %% ../../nbs/support/parser.ipynb #parser-21
 def add_play_command(commands, argv):
     "The command that plays scores."
-    play = add_command(commands, play_command)
+    play = add_command(commands, play_command, force=True)
     play.add_argument("file", metavar="FILE", help="a Standard MIDI File")
     add_model(play, default="conditional")
     play.add_argument(
@@ -191,10 +248,47 @@ def add_play_command(commands, argv):
     known = [c["choices"] for c in declared_conditions("conditional") if c["kind"] == "words"]
     play.add_argument("--words", metavar="WORDS", help=f"a few of: {' '.join(known[0])}")
 
+# %% ../../nbs/support/parser.ipynb #parser-page
+def add_page_commands(commands):
+    "The commands that make a page of a model."
+    from audiogen.support.page import explore_command, page_command
+
+    about = "a shipped model's name, a saved model's path, or a training run's folder"
+    for run, out in {page_command: "instrument.html", explore_command: None}.items():
+        sub = add_command(commands, run, seeded=False)
+        add_model(sub, default="conditional", help=about)
+        place = "the page" if out else "the page (default: in a temporary folder)"
+        sub.add_argument("--out", default=out, metavar="FILE", help=place)
+        sub.add_argument("--force", action="store_true", help="replace a file that is there")
+
+# %% ../../nbs/support/parser.ipynb #parser-loop
+def add_loop_command(commands, argv):
+    "The command that makes loops, with an option for each class of the model."
+    loop = add_command(commands, loop_command, force=True)
+    add_model(loop)
+    loop.add_argument("--out", default="loop.wav", metavar="FILE", help="sound file to write")
+    about = "beats a minute, of four steps each"
+    loop.add_argument("--bpm", type=positive(float), default=120.0, metavar="X", help=about)
+    about = "how many bars, of 16 steps each"
+    loop.add_argument("--bars", type=positive(int), default=4, metavar="N", help=about)
+    loop.set_defaults(rows=(), conditions=())
+    add_conditions(loop, argv, kinds={"pitch": read_pitch, "words": str})
+    rows = [name for c in loop.get_default("conditions") for name in class_names(c)]
+    for name in rows:
+        check_new_option(loop, name, "a class")
+        about = f"steps of {name}: x, X for an accent, . or - for a rest".replace("%", "%%")
+        loop.add_argument(f"--{name}", dest=f"steps of {name}", metavar="STEPS", help=about)
+    loop.set_defaults(rows=rows)
+
+
+def class_names(condition):
+    "The classes among which a condition chooses; none for one of another kind."
+    return condition["choices"] if condition["kind"] == "class" else ()
+
 # %% ../../nbs/support/parser.ipynb #parser-22
 def add_spectrogram_command(commands):
     "The command that draws recordings."
-    draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False)
+    draw = add_command(commands, spectrogram_command, out="spectrograms", seeded=False, force=True)
     draw.add_argument(
         "files",
         nargs="+",
@@ -206,6 +300,31 @@ def add_spectrogram_command(commands):
     draw.add_argument(
         "--range", type=float, default=80.0, metavar="DB", help="decibels below full scale to show"
     )
+
+# %% ../../nbs/support/parser.ipynb #parser-pack
+def add_pack_command(commands, argv):
+    "The command that makes a kit."
+    pack = add_command(commands, pack_command, out="kit")
+    add_model(pack)
+    about = "sounds, spread over the classes; of a class with a pitch, instruments"
+    pack.add_argument("--count", type=positive(int), default=24, metavar="N", help=about)
+    level = pack.add_mutually_exclusive_group()
+    about = "highest peak of each sound (dBFS)"
+    level.add_argument("--peak", type=decibels, default=-1.0, metavar="DB", help=about)
+    about = "loudness of each sound instead, by ITU-R BS.1770 (LUFS), such as -14"
+    level.add_argument("--lufs", type=decibels, metavar="LUFS", help=about)
+    about = "write into a folder that has files in it; those of other names stay"
+    pack.add_argument("--force", action="store_true", default=None, help=about)
+    pack.set_defaults(duration=None)
+    if argv[:1] == ["pack"]:
+        add_conditions(pack, argv[1:])
+
+
+def decibels(text):
+    "A level from the command line, in dB below full scale."
+    if not -60 <= (value := float(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"got {text}; want a level from -60 to 0")
+    return value
 
 # %% ../../nbs/support/parser.ipynb #parser-23
 def add_data(sub, default, shape):
@@ -265,6 +384,10 @@ def build_parser(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sound_commands(commands, argv)
     add_play_command(commands, argv)
+    add_loop_command(commands, argv)
+    add_page_commands(commands)
+    add_slice_command(commands)
+    add_pack_command(commands, argv)
     add_training_commands(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
@@ -277,4 +400,24 @@ def build_parser(argv):
         help="folder for the notebooks (default: audiogen-lab)",
     )
     lab.add_argument("--only-copy", action="store_true", help="don't open JupyterLab")
+    check_command(argv, commands.choices)
     return parser
+
+
+def check_command(argv, commands):
+    "Raise `ValueError` for a command that there isn't; tell the named one which options it has."
+    name = argv[0] if argv else "--help"
+    if name in commands:
+        options = [text for action in commands[name]._actions for text in action.option_strings]
+        commands[name].set_defaults(options=options)
+    elif not name.startswith("-"):
+        raise ValueError(
+            f"no command is called {name!r}{did_you_mean(name, commands)}; "
+            f"want one of {', '.join(commands)}"
+        )
+
+
+def did_you_mean(word, known):
+    "A question after a word that is like one that is known; else nothing."
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
