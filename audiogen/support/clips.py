@@ -347,8 +347,7 @@ def mean_difference(row, other, weights):
     "Mean absolute difference of two rows, weighted."
     if weights is None:
         return np.abs(row - other).mean()
-    counted = np.flatnonzero(weights)
-    return np.abs(row[counted] - other[counted]) @ weights[counted] / len(row)
+    return np.abs(row - other) @ weights / len(row)
 
 
 def nearest_rows(rows, others, best, *, weights=None, allowed=None):

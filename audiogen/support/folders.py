@@ -276,6 +276,14 @@ def fit_sound(path, x, num_samples, sample_rate):
         return plain_name(f"{path}: {e}")
 
 
+def load_clip(path, num_samples, sample_rate):
+    "The beginning of one file as a clip, or else a line that says what is wrong with it."
+    seconds = num_samples / sample_rate + 0.01  # cut with a fade
+    x = load_beginning(path, seconds=seconds, sample_rate=sample_rate)
+    found = fit_sound(path, x, num_samples, sample_rate)
+    return found if isinstance(found, str) else found[0]
+
+
 def read_clips(paths, *, sample_rate, duration):
     "For each file a clip and the length of its sound, or a line; the rate, and the files' rates."
     headers = [*filter(None, in_threads(read_header, paths, "looking"))]
