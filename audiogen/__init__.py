@@ -40,6 +40,7 @@ _chosen = {
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
     "support.library": "load_library",
+    "support.augment": "augment",
     "metrics": "frechet_distance diversity memorization confidence",
     "support.scoring": "evaluate_sounds",
     "support.reports": "metrics_table verdict report",
@@ -158,6 +159,8 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .stft import multi_resolution_stft_distance as multi_resolution_stft_distance
     from .stft import num_frames as num_frames
     from .stft import spectrogram as spectrogram
+    from .support.attacks import *
+    from .support.augment import *
     from .support.blocks import *
     from .support.cache import *
     from .support.checks import *
@@ -174,6 +177,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.learning import *
     from .support.levels import *
     from .support.library import *
+    from .support.linear import *
     from .support.loudness import *
     from .support.mel import *
     from .support.midi import *

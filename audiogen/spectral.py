@@ -26,8 +26,9 @@ from .support.models import check_fitted, check_latent, check_rngs, signed
 # %% ../nbs/08_spectral.ipynb #08-imports
 #| code-fold: true
 #| code-summary: "Imports for the folded cells"
+from .support.augment import few_recordings
 from .support.blocks import apply_compiled, in_blocks
-from .support.checks import check_memory
+from .support.checks import check_count, check_memory, check_sample_rate
 from audiogen.support.classes import (
     as_counts,
     basics_of,
@@ -40,6 +41,7 @@ from audiogen.support.classes import (
 )
 from .support.clips import SoundSet
 from .support.conditions import Condition
+from .support.linear import become_linear, linear_factors
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
@@ -57,6 +59,18 @@ def log_magnitude(x: ArrayLike, *, window_size: int = 512, hop_size: int = 128) 
     S = spectrogram(x, window_size=window_size, hop_size=hop_size) / full_scale(window_size)
     return jnp.log(S.swapaxes(-1, -2) + 1e-3)
 
+# %% ../nbs/08_spectral.ipynb #08-framing
+#| code-fold: true
+#| code-summary: "Frames for a sample rate"
+def set_framing(config):
+    "Give a config frames of up to 32 ms, a power of two, and hops of a quarter, where it has none."
+    rate = check_sample_rate(config.sample_rate)
+    if config.window_size is None:
+        object.__setattr__(config, "window_size", 2 ** int(np.log2(max(0.032 * rate, 4))))
+    if config.hop_size is None:
+        window_size = check_count(config.window_size, "window_size")
+        object.__setattr__(config, "hop_size", max(1, window_size // 4))
+
 # %% ../nbs/08_spectral.ipynb #0021
 #| code-fold: true
 #| code-summary: "The settings"
@@ -70,10 +84,11 @@ class SpectralConfig:
         latent_dim: size of the latent vector
         hidden_dims: widths of the hidden layers
         rank: low-rank factors of a spectrogram: its rank as a matrix
-        window_size: samples per frame (32 ms at 16 kHz)
-        hop_size: samples between frames (8 ms at 16 kHz)
+        window_size: samples per frame; if None, the largest power of two within 32 ms
+        hop_size: samples between frames; a quarter of a frame if None
         pool: frames that are averaged before a sound is encoded
         remembered: latent vectors kept of each class
+        few: does it know only a few recordings? Then it learns, and plays, blends of two clips
         classes: names of the classes of sound
     """
 
@@ -82,13 +97,15 @@ class SpectralConfig:
     latent_dim: int = 32
     hidden_dims: tuple[int, ...] = (128, 256, 512)
     rank: int = 4
-    window_size: int = 512
-    hop_size: int = 128
+    window_size: int | None = None
+    hop_size: int | None = None
     pool: int = 16
     remembered: int = 64
     classes: tuple[str, ...] = ("sound",)
+    few: bool = False
 
     def __post_init__(self):
+        set_framing(self)
         counts = "latent_dim", "rank", "window_size", "hop_size", "pool", "remembered"
         widths = as_counts(self.hidden_dims, "hidden_dims", "a hidden width")
         set_fields(self, *counts, hidden_dims=widths)
@@ -359,7 +376,9 @@ class SpectralGenerator(AudioModel):
     ) -> jax.Array:
         "Random latent vectors, (count, latent_dim), of a class, or of one class for each."
         which, how = jax.random.split(key)
-        return self.latents.sample(how, draw_classes(self, which, count, label))
+        c = draw_classes(self, which, count, label)
+        sample = sample_blends if self.config.few else ClassGaussians.sample
+        return sample(self.latents, how, c)
 
 # %% ../nbs/08_spectral.ipynb #0043
 #| code-fold: true
@@ -373,15 +392,46 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
         **settings: further settings of `SpectralConfig`
 
     Returns:
-        a generator of the clips' length, rate and classes
+        a generator of the clips' length, rate and classes; for a few recordings, with settings
+        for these, and begun as the best linear decoder
 
     Raises:
         ValueError: when there are too few clips, or a setting is out of range
     """
     check_enough_clips(sounds.labels, sounds.classes)
-    model = SpectralGenerator(rngs=rngs, **basics_of(sounds), **settings)
+    few = few_recordings(sounds)
+    chosen = settings_for_few(sounds.sample_rate) if few else {}
+    settings = basics_of(sounds) | chosen | settings
+    model = SpectralGenerator(rngs=rngs, **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
+    if few:
+        begin_linear(model, sounds.waveforms)
     return model
+
+# %% ../nbs/08_spectral.ipynb #08-few
+#| code-fold: true
+#| code-summary: "For a few recordings"
+FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, few=True)
+ENOUGH = 2000  # more steps than this don't help with a few recordings
+
+
+def settings_for_few(sample_rate):
+    "The settings for a few recordings: frames of up to 16 ms, and blocks of about 46 ms."
+    window_size = 2 ** int(np.log2(max(0.016 * sample_rate, 4)))
+    pool = max(1, round(0.046 * sample_rate / (window_size // 4)))
+    return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool)
+
+
+def begin_linear(model, waveforms):
+    "Choose the weights so that the spectrogram is the best one that is linear in z."
+    c, L = model.config, in_blocks(half_picture, model, waveforms)
+    base, spectra, weights = linear_factors(model.encode(waveforms), L, c.rank)
+    kernel = np.zeros((c.latent_dim + 1, c.rank, sum(c.picture)), np.float32)
+    kernel[..., : c.picture[0]] = weights
+    kernel[-1, :, c.picture[0] :] = spectra
+    kernel = kernel.reshape(len(kernel), -1)
+    become_linear(model.generator, kernel[:-1], kernel[-1])
+    model.base[...] = jnp.asarray(base)
 
 # %% ../nbs/08_spectral.ipynb #0045
 #| code-fold: true
@@ -395,10 +445,71 @@ def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np
 
     Returns:
         "z", latent vectors, (n, latent_dim), and "L", log-magnitudes, (n, frame, bin), in half
-        precision
+        precision; if the sounds' lengths are known, "weight", what each frame counts, (n, frame)
     """
     waveforms = sounds.waveforms
-    return {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
+    table = {"z": model.encode(waveforms), "L": in_blocks(half_picture, model, waveforms)}
+    if sounds.lengths is not None:
+        table["weight"] = frame_weights(sounds.lengths, model.config)
+    return table
+
+# %% ../nbs/08_spectral.ipynb #08-weights
+#| code-fold: true
+#| code-summary: "What counts, blends, and power"
+PADDING = 0.1  # what a frame of the silence counts that fills up a clip
+
+
+def frame_weights(lengths, config):
+    "1 for frames up to a window after the end of a sound, and little for the silence that follows."
+    starts = config.hop_size * np.arange(config.picture[0])
+    counts = starts < np.asarray(lengths)[:, None] + config.window_size
+    return np.where(counts, 1, PADDING).astype(np.float32)
+
+
+def mean_of(values, weight):
+    "The mean over clips, frames and bins, (n, frame, bin), with the weights of the frames, if any."
+    if weight is None:
+        return jnp.mean(values)
+    return (weight[..., None] * values).sum() / (weight.sum() * values.shape[-1])
+
+
+def blended(batch, key):
+    "Examples on the line through two clips, between them and half as far beyond: z and L alike."
+    part = jax.random.uniform(key, (len(batch["z"]),), minval=-0.5, maxval=1.5)
+
+    def mixed(a):
+        a = jnp.asarray(a, jnp.float32)
+        return a + part.reshape(-1, *[1] * (a.ndim - 1)) * (jnp.roll(a, 1, axis=0) - a)
+
+    answer = {name: mixed(batch[name]) for name in ("z", "L")}
+    if "weight" in batch:
+        answer["weight"] = jnp.maximum(batch["weight"], jnp.roll(batch["weight"], 1, axis=0))
+    return answer
+
+
+def sample_blends(latents, key, c):
+    "New latent vectors for numbers of classes, (n,): each somewhere between two of its class."
+    first, second, part = jax.random.split(key, 3)
+    z, other = latents.sample(first, c), latents.sample(second, c)
+    return z + jax.random.uniform(part, (len(z), 1)) * (other - z)
+
+
+def block_levels(L, frames=4, bins=8):
+    "Logarithm of the root-mean-square magnitude of blocks of 4 frames × 8 bins."
+    frames = min(frames, L.shape[1])
+    counts = L.shape[1] // frames, L.shape[2] // bins
+    whole = L[:, : counts[0] * frames, : counts[1] * bins]
+    power = jnp.exp(2 * jnp.minimum(whole, LOUDEST))
+    blocks = power.reshape(len(L), counts[0], frames, counts[1], bins)
+    return 0.5 * jnp.log(blocks.mean((2, 4)) + 1e-6)
+
+
+def power_difference(predicted, L, weight):
+    "Mean square difference of the levels of blocks; a block counts as its first frame does."
+    difference = block_levels(predicted) - block_levels(L)
+    if weight is not None:
+        weight = weight[:, :: min(4, weight.shape[1])][:, : difference.shape[1]]
+    return mean_of(jnp.square(difference), weight)
 
 # %% ../nbs/08_spectral.ipynb #halfpict
 #| code-fold: true
@@ -417,15 +528,33 @@ def spectral_loss(
     Args:
         model: the generator that is trained
         batch: rows of spectral_targets
-        key: for the noise on z
+        key: for the noise on z, and for blends
 
     Returns:
-        the loss, and its parts: "square" and "decibels" (dB)
+        the loss, and its parts: "square" and "decibels" (dB); for a few recordings "power", too
     """
+    if model.config.few:
+        batch = blended(batch, jax.random.fold_in(key, 1))
     z = batch["z"] + 0.1 * jax.random.normal(key, batch["z"].shape)
-    difference = model.draw(z) - batch["L"]
-    square, absolute = jnp.mean(jnp.square(difference)), jnp.mean(jnp.abs(difference))
-    return square + 0.3 * absolute, {"square": square, "decibels": absolute * 20 / np.log(10)}
+    predicted, weight = model.draw(z), batch.get("weight")
+    difference = predicted - batch["L"]
+    square, absolute = (mean_of(f(difference), weight) for f in (jnp.square, jnp.abs))
+    loss, parts = (
+        square + 0.3 * absolute,
+        {"square": square, "decibels": absolute * 20 / np.log(10)},
+    )
+    if model.config.few:
+        parts["power"] = power_difference(predicted, batch["L"], weight)
+        loss = loss + 3 * parts["power"]
+    return loss, parts
 
 # %% ../nbs/08_spectral.ipynb #recipe8c
-recipe = Recipe(spectral_model, spectral_targets, spectral_loss)
+#| code-fold: true
+#| code-summary: "The recipe"
+recipe = Recipe(
+    spectral_model,
+    spectral_targets,
+    spectral_loss,
+    learning_rate=lambda sounds: 3e-4 if few_recordings(sounds) else 2e-3,
+    enough=lambda sounds: ENOUGH if few_recordings(sounds) else None,
+)

@@ -31,6 +31,7 @@ NAMES = [
     "steering",
     "wavenet",
     "large",
+    "own_sounds",
 ]
 
 

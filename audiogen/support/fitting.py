@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from ..generator import AudioModel, save_model
+from .augment import augment, few_recordings
 from .clips import SoundSet, StoredClips, together
 from .library import ReadAhead
 from .models import check_savable
@@ -37,7 +38,8 @@ class Recipe:
         rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
         finish: function finish(model, arrays), called at each checkpoint and at the end
         batch_size: clips in a batch
-        learning_rate: learning rate of the first step, where the rule is a loss
+        learning_rate: learning rate of the first step, where the rule is a loss; or a function of
+            the sounds that gives it
         seconds: how long to train, if nobody says (s)
         enough: function enough(sounds) -> steps that seconds don't go beyond, or None
 
@@ -50,7 +52,7 @@ class Recipe:
     rule: Any
     finish: Callable[..., object] | None = None
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float | Callable[[SoundSet], float] = 2e-3
     seconds: float = 60.0
     enough: Callable[[SoundSet], int | None] | None = None
 
@@ -71,18 +73,20 @@ def copy_steps(count):
 
 
 def with_copies(sounds):
-    "Clips, and copies up to a semitone away."
+    "Clips and copies: of a few recordings variations, the fewer the more; else a semitone away."
     from audiogen.sounds import detune
 
+    if few_recordings(sounds):
+        return augment(sounds, min(32, max(8, 800 // len(sounds))))
     return detune(sounds, semitones=copy_steps(len(sounds)))
 
 
-def recipe_rule(recipe, learning_rate):
+def recipe_rule(recipe, learning_rate, sounds):
     "A recipe's rule; of a loss the supervised one, at the recipe's learning rate or another."
     rule = as_rule(recipe.rule)
     if rule is not recipe.rule:
         rate = recipe.learning_rate if learning_rate is None else learning_rate
-        return Supervised(recipe.rule, learning_rate=rate)
+        return Supervised(recipe.rule, learning_rate=rate(sounds) if callable(rate) else rate)
     if learning_rate is not None:
         name = type(rule).__name__
         raise ValueError(
@@ -243,7 +247,7 @@ def fit(
             diverges
         OSError: when the folder can't be written
     """
-    out, rule = Path(out), recipe_rule(recipe, learning_rate)
+    out, rule = Path(out), recipe_rule(recipe, learning_rate, sounds)
     size = recipe.batch_size if batch_size is None else batch_size
     batching = dict(batch_size=size, host=jax.process_index(), hosts=jax.process_count())
     stored = isinstance(sounds.waveforms, StoredClips)
