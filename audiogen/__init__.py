@@ -189,16 +189,16 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.kits import *
     from .support.learning import *
     from .support.levels import *
-    from .support.loops import *
-    from .support.linear import *
     from .support.library import *
+    from .support.linear import *
+    from .support.loops import *
     from .support.loudness import *
     from .support.lufs import *
     from .support.mel import *
     from .support.midi import *
     from .support.models import *
-    from .support.page import *
     from .support.packing import *
+    from .support.page import *
     from .support.pictures import *
     from .support.pitch import *
     from .support.players import *
@@ -208,8 +208,8 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.runs import *
     from .support.scoring import *
     from .support.scripts import *
-    from .support.slicing import *
     from .support.sf2_writer import *
+    from .support.slicing import *
     from .support.sliders import *
     from .support.soundfonts import *
     from .support.states import *
