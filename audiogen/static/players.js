@@ -6,7 +6,8 @@
 //
 // Each <audio> becomes a button with the sound's waveform. One AudioContext plays them all, one at a time. Arrow keys go on to the
 // next sound and play it: up and down compare two systems. A column's title plays the whole column.
-import { Player, drawWaveform } from "./explorer.js"
+import { drawWaveform } from "./pictures.js"
+import { Player } from "./player.js"
 
 const player = new Player()
 
@@ -39,7 +40,7 @@ function play(button) {
   button.style.setProperty("--seconds", `${x.length / rate}s`)
   void button.offsetWidth                                 // so that the playhead starts anew
   button.classList.add("playing")
-  const { source } = player.voice
+  const { source } = player.voices.at(-1)
   return new Promise(done => {
     current = { button, done }
     source.onended = () => {
