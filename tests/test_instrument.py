@@ -369,7 +369,7 @@ def test_what_cannot_be_a_page_is_one_line(audiogen, tmp_path):
             "taken.html",
         ): "taken.html: is there already; want another --out, or --force",
         ("explore", "--out", "taken.html"): "taken.html: is there already",
-        ("page", "--model", "vae", "--out", "taken.html/page.html"): "Not a directory",
+        ("page", "--model", "vae", "--out", "taken.html/page.html"): "File exists",
     }.items():
         status, out, err = audiogen(*words, cwd=tmp_path)
         assert (status, out) == (2, "") and err.count("\n") == 1 and said in err
