@@ -251,6 +251,7 @@ def loop_pitches(model, labels, pitch):
 def loop_command(args):
     "Write a loop: rows of steps, played by the classes of a model."
     from audiogen.demo import choose_model
+    from audiogen.support.checks import plural
     from audiogen.support.loops import loop_notes, play_loop
     from audiogen.waveform import save_audio
 
@@ -265,7 +266,8 @@ def loop_command(args):
     x = play_loop(model, notes, seconds=seconds, seed=args.seed, words=words)
     save_audio(args.out, x, sample_rate=model.sample_rate)
     yield from pattern_lines(patterns)
-    yield f"{len(notes)} notes in {args.bars} bars at {args.bpm:g} bpm: {seconds:.3f} s"
+    length = f"{plural(len(notes), 'note')} in {plural(args.bars, 'bar')}"
+    yield f"{length} at {args.bpm:g} bpm: {seconds:.3f} s"
     yield args.out
 
 # %% ../../nbs/support/commands.ipynb #commands-19
