@@ -147,7 +147,7 @@ def encode_files(model, told, files):
     import numpy as np
 
     from audiogen.stft import multi_resolution_stft_distance
-    from audiogen.support.conditions import part_of
+    from audiogen.support.conditions import check_conditions, part_of
     from audiogen.support.encoding import check_encodes, encode_recordings, load_recordings
 
     check_encodes(model)
@@ -155,6 +155,7 @@ def encode_files(model, told, files):
         raise ValueError(
             f"--{name} says which random sounds are drawn; leave it out with a recording"
         )
+    check_conditions(model, told)
     asked = {name: told[name] for name in ("label", "pitch") if name in told}
     clips = load_recordings(model, files)
     z, found, distances = encode_recordings(model, clips, **asked)
