@@ -242,7 +242,7 @@ BAD_ARGUMENTS = {
     "generate --model conditional": ["--pitch H4", "--pitch C4,", "--pitch C10", "--join text"],
     "generate --model conditional --label kick": ["--pitch C2,E2"],
     "generate": ["--pitch C4", "--cuont 3", "--join text.txt"],
-    "vary": ["missing", "empty", "text", "folder", "nan.wav", "silence/silent.wav", "cut.flac"],
+    "vary": ["missing", "empty", "text", "folder", "nan.wav", "silence/silent.wav"],
     "vary good.wav": ["--model wavenet", "--model untrained", "--label kick", "good.wav"],
     "vary good.wav --model conditional": ["--words dark", "--label kick --pitch C2"],
     "morph": ["", "good.wav", "good.wav missing", "good.wav good.wav --count 1"],

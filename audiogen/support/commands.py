@@ -147,7 +147,7 @@ def encode_files(model, told, files):
     import numpy as np
 
     from audiogen.stft import multi_resolution_stft_distance
-    from audiogen.support.conditions import part_of
+    from audiogen.support.conditions import check_conditions, part_of
     from audiogen.support.encoding import check_encodes, encode_recordings, load_recordings
 
     check_encodes(model)
@@ -155,6 +155,7 @@ def encode_files(model, told, files):
         raise ValueError(
             f"--{name} says which random sounds are drawn; leave it out with a recording"
         )
+    check_conditions(model, told)
     asked = {name: told[name] for name in ("label", "pitch") if name in told}
     clips = load_recordings(model, files)
     z, found, distances = encode_recordings(model, clips, **asked)
@@ -251,6 +252,7 @@ def loop_pitches(model, labels, pitch):
 def loop_command(args):
     "Write a loop: rows of steps, played by the classes of a model."
     from audiogen.demo import choose_model
+    from audiogen.support.checks import plural
     from audiogen.support.loops import loop_notes, play_loop
     from audiogen.waveform import save_audio
 
@@ -265,7 +267,8 @@ def loop_command(args):
     x = play_loop(model, notes, seconds=seconds, seed=args.seed, words=words)
     save_audio(args.out, x, sample_rate=model.sample_rate)
     yield from pattern_lines(patterns)
-    yield f"{len(notes)} notes in {args.bars} bars at {args.bpm:g} bpm: {seconds:.3f} s"
+    length = f"{plural(len(notes), 'note')} in {plural(args.bars, 'bar')}"
+    yield f"{length} at {args.bpm:g} bpm: {seconds:.3f} s"
     yield args.out
 
 # %% ../../nbs/support/commands.ipynb #commands-19

@@ -38,17 +38,16 @@ def load_recordings(model: AudioModel, files: Sequence[str | os.PathLike[str]]) 
     Raises:
         ValueError: when a file is missing, no sound, or silent in the part that is used
     """
-    clips = []
-    for file in files:
-        clip = load_clip(file, model.num_samples, model.sample_rate)
-        if isinstance(clip, str):
+    clips = [load_clip(file, model.num_samples, model.sample_rate) for file in files]
+    for clip in clips:
+        if isinstance(clip, str):  # what is wrong with the file
             raise ValueError(clip)
+    for file in files:
         with open_audio(file) as audio:
             seconds = audio.expected / audio.sample_rate
         if seconds > model.duration + 0.01:
             used = f"the first {model.duration:g} s of {seconds:.2f} s are used"
             warnings.warn(f"{file}: {used}, the length of the model's sounds", stacklevel=2)
-        clips.append(clip)
     return np.stack(clips)
 
 # %% ../../nbs/support/encoding.ipynb #encoding-08
