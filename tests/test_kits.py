@@ -18,7 +18,7 @@ from audiogen.support.folders import fade_out
 from audiogen.support.lufs import integrated_loudness
 from audiogen.support.pitch import estimate_f0_hz, pitch_error_cents
 from audiogen.support.soundfonts import load_soundfont
-from audiogen.waveform import save_audio, sine, white_noise
+from audiogen.waveform import resample, save_audio, sine, white_noise
 
 KINDS = ("kick", "snare", "hat", "tom", "clap", "cowbell", "pluck", "brass", "organ")
 BESIDE = {"manifest.csv", "kit.sfz", "kit.sf2", "kit.html"}
@@ -262,14 +262,15 @@ def test_its_notes_have_the_pitches_of_their_keys(organ):
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_loudness_is_ffmpegs(tmp_path, rate):
     rng = np.random.default_rng(1)
-    noise = white_noise(duration=3.0, sample_rate=rate, amplitude=0.1, rng=rng)
+    noise = white_noise(duration=3.0, sample_rate=8000, amplitude=0.1, rng=rng)
+    noise = np.asarray(resample(noise, from_hz=8000, to_hz=rate))
     tone = np.asarray(sine(100, duration=1.0, sample_rate=rate, amplitude=0.5))
     for name, x in {"noise": noise, "tone": np.concatenate([tone, 0 * noise, 0.2 * noise])}.items():
         save_audio(tmp_path / f"{name}.wav", x, sample_rate=rate)
         command = f"ffmpeg -nostats -i {tmp_path}/{name}.wav -af ebur128 -f null -".split()
         report = subprocess.run(command, check=True, capture_output=True, text=True).stderr
         theirs = float(re.findall(r"I:\s+(-?[\d.]+) LUFS", report)[-1])
-        assert abs(integrated_loudness(x, sample_rate=rate) - theirs) < 0.11, name
+        assert abs(integrated_loudness(x, sample_rate=rate) - theirs) < 0.1, name
 
 
 def test_a_kit_of_a_loudness(tmp_path, capsys):

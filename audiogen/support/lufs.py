@@ -78,7 +78,7 @@ def at_level(
     Returns:
         waveform, (t,); the gain (dB)
     """
-    x = fade_out(x, sample_rate=sample_rate, seconds=0.01)
+    x = fade_out(np.asarray(x), sample_rate=sample_rate, seconds=0.01)
     highest = 20 * np.log10(np.abs(x).max())
     gain = peak_db - highest
     if lufs is not None:

@@ -237,6 +237,10 @@ def pack_command(args: Namespace) -> Iterator[Path]:
 
     Yields:
         paths of the files written
+
+    Raises:
+        FileExistsError: when the folder has files in it, and force isn't given
+        ValueError: when the model can't make such a kit
     """
     from audiogen.demo import choose_model
     from audiogen.support.commands import told_by
