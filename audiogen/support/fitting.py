@@ -146,7 +146,7 @@ def in_memory(sounds):
 
 
 def some_copies(sounds, numbers):
-    "with_copies(sounds)[numbers], of which only these are read and made."
+    "with_copies(sounds)[numbers] of many sounds, of which only these are read and made."
     from audiogen.sounds import detune
 
     steps = (0, *copy_steps(len(sounds)))
@@ -163,17 +163,19 @@ def some_copies(sounds, numbers):
     return replace(joined, details=chosen.details)
 
 
-SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk
-LEAST = 8  # of each class in the sample
+SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk,
+SAMPLE_ROWS = 600  # but at least so many,
+SAMPLE_OF_CLASS = 8  # and at least so many of each class
 
 
 def sample_numbers(sounds, *, seed):
     "Numbers of random clips and copies, as many as fit into a sample, and some of each class."
     labels = np.tile(sounds.labels, 1 + len(copy_steps(len(sounds))))
     order = np.random.default_rng(seed).permutation(len(labels))
-    chosen = [order[: SAMPLE_BYTES // (4 * sounds.waveforms.shape[1])]]
+    rows = max(SAMPLE_ROWS, SAMPLE_BYTES // (4 * sounds.waveforms.shape[1]))
+    chosen = [order[:rows]]
     for label in np.unique(labels):
-        chosen.append(order[labels[order] == label][:LEAST])
+        chosen.append(order[labels[order] == label][:SAMPLE_OF_CLASS])
     return np.unique(np.concatenate(chosen))
 
 # %% ../../nbs/support/fitting.ipynb #fitting-prepare-stored
