@@ -22,11 +22,10 @@ from audiogen.generator import load_model
 from audiogen.sounds import batch_source, detune, load_folder, make_sounds, split_sounds
 from audiogen.spectral import recipe
 from audiogen.support import fitting, library
-from audiogen.support.clips import StoredClips
+from audiogen.support.clips import StoredClips, in_memory
 from audiogen.support.fitting import (
     copy_steps,
     fit,
-    in_memory,
     prepare_stored,
     some_copies,
     with_copies,

@@ -19,7 +19,7 @@ from flax import nnx
 
 from ..generator import AudioModel, save_model
 from .augment import augment, few_recordings
-from .clips import SoundSet, StoredClips, together
+from .clips import SoundSet, StoredClips, in_memory, together
 from .library import ReadAhead
 from .models import check_savable
 from .rendering import check_answers
@@ -140,11 +140,6 @@ def prepare(recipe, sounds, *, seed, **batching):
 # %% ../../nbs/support/fitting.ipynb #fitting-copies
 #| code-fold: true
 #| code-summary: "Some clips and copies of them"
-def in_memory(sounds):
-    "The same sounds, with their waveforms read."
-    return replace(sounds, waveforms=np.asarray(sounds.waveforms))
-
-
 def some_copies(sounds, numbers):
     "with_copies(sounds)[numbers] of many sounds, of which only these are read and made."
     from audiogen.sounds import detune
