@@ -9,7 +9,7 @@ __all__ = ['Recipe', 'fit']
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from flax import nnx
 
 from ..generator import AudioModel, save_model
 from .augment import augment, few_recordings
-from .clips import SoundSet, StoredClips, in_memory, together
+from .clips import SoundSet, StoredClips, in_memory
 from .library import ReadAhead
 from .models import check_savable
 from .rendering import check_answers
@@ -146,16 +146,21 @@ def some_copies(sounds, numbers):
 
     steps = (0, *copy_steps(len(sounds)))
     copy, clip = np.divmod(numbers, len(sounds))
-    chosen = in_memory(sounds[clip])
-    parts, places = [], []
-    for number in np.unique(copy):
-        places.append(np.flatnonzero(copy == number))
-        part = chosen[places[-1]]
-        if number:
-            part = detune(part, semitones=[steps[number]])[len(part) :]
-        parts.append(part)
-    joined = together(parts)[np.argsort(np.concatenate(places))]
-    return replace(joined, details=chosen.details)
+    chosen = in_memory(sounds[clip])  # arrays of our own, which may be changed
+    for rows, step in detuned_together(copy, steps):
+        made = detune(chosen[rows], semitones=[step])[len(rows) :]
+        for name in ("waveforms", "midi", "lengths"):
+            if getattr(chosen, name) is not None:
+                getattr(chosen, name)[rows] = getattr(made, name)
+    return chosen
+
+
+def detuned_together(copy, steps, *, most=64):
+    "The rows that are copies by one step, and that step; few at once, for the sake of memory."
+    for number in range(1, len(steps)):
+        rows = np.flatnonzero(copy == number)
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most], steps[number]
 
 
 SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk,
