@@ -19,11 +19,17 @@ import soundfile
 from flax import nnx
 
 from audiogen.generator import load_model
-from audiogen.sounds import batch_source, load_folder, make_sounds, split_sounds
+from audiogen.sounds import batch_source, detune, load_folder, make_sounds, split_sounds
 from audiogen.spectral import recipe
 from audiogen.support import fitting, library
-from audiogen.support.clips import StoredClips
-from audiogen.support.fitting import fit, in_memory, prepare_stored, some_copies, with_copies
+from audiogen.support.clips import StoredClips, in_memory
+from audiogen.support.fitting import (
+    copy_steps,
+    fit,
+    prepare_stored,
+    some_copies,
+    with_copies,
+)
 from audiogen.support.library import ReadAhead, load_library
 from audiogen.support.runs import read_log
 from audiogen.waveform import save_audio
@@ -56,6 +62,12 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def stored(folder, cache):
     return load_library(folder, **SHAPE)
+
+
+@pytest.fixture
+def many(stored):
+    "The same, taken for a large set: copies are detuned clips, not the variations of a small one."
+    return replace(stored, lengths=None)
 
 
 def rows(sounds):
@@ -98,7 +110,7 @@ def test_a_large_folder_is_stored_by_itself(folder, cache, monkeypatch):
 @pytest.mark.parametrize("count", [3, 46])  # with few clips there are more copies of each
 def test_copies_by_number(stored, count):
     some = stored[:count]
-    everything = with_copies(in_memory(some))
+    everything = detune(in_memory(some), semitones=copy_steps(count))
     numbers = np.random.default_rng(0).permutation(len(everything))[:40]
     chosen = some_copies(some, numbers)
     for name in ("waveforms", "labels", "midi", "group", "lengths"):
@@ -107,9 +119,9 @@ def test_copies_by_number(stored, count):
     np.testing.assert_array_equal(chosen.details["file"], everything.details["file"][numbers])
 
 
-def test_batches_are_those_of_memory(stored):
-    model, _, streamed = prepare_stored(recipe, stored, seed=3, **ALONE)
-    arrays = recipe.targets(model, with_copies(in_memory(stored)))
+def test_batches_are_those_of_memory(many):
+    model, _, streamed = prepare_stored(recipe, many, seed=3, **ALONE)
+    arrays = recipe.targets(model, with_copies(in_memory(many)))
     expected = batch_source(arrays, seed=3, **ALONE)
     for step in (0, 1, 2, 50, 51):
         for name, values in expected[step].items():
@@ -118,7 +130,7 @@ def test_batches_are_those_of_memory(stored):
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
-def test_an_epoch_holds_each_clip_and_copy_once(stored, hosts):
+def test_an_epoch_holds_each_clip_and_copy_once(many, hosts):
     seen = []
 
     def note(sounds, numbers):
@@ -128,20 +140,20 @@ def test_an_epoch_holds_each_clip_and_copy_once(stored, hosts):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "some_copies", note)
         shares = [
-            prepare_stored(recipe, stored, seed=0, batch_size=10, host=host, hosts=hosts)[2]
+            prepare_stored(recipe, many, seed=0, batch_size=10, host=host, hosts=hosts)[2]
             for host in range(hosts)
         ]
         seen.clear()
         per_host = [[] for _ in range(hosts)]
         for host, batches in enumerate(shares):
-            for step in range(5 * len(stored) // 10):
+            for step in range(5 * len(many) // 10):
                 batches.dataset[step]
             per_host[host], seen[:] = list(seen), []
-    assert sorted(np.concatenate(per_host)) == list(range(5 * len(stored)))
-    assert sum(len({*part}) for part in per_host) == 5 * len(stored)  # none on two hosts
+    assert sorted(np.concatenate(per_host)) == list(range(5 * len(many)))
+    assert sum(len({*part}) for part in per_host) == 5 * len(many)  # none on two hosts
 
 
-def test_targets_that_look_at_other_clips_are_refused(stored):
+def test_targets_that_look_at_other_clips_are_refused(many):
     def loudness_in_the_batch(model, sounds):
         peaks = np.abs(sounds.waveforms).mean(1)
         return recipe.targets(model, sounds) | {"loudness": peaks / peaks.mean()}
@@ -151,19 +163,20 @@ def test_targets_that_look_at_other_clips_are_refused(stored):
 
     for targets, name in ((loudness_in_the_batch, "loudness"), (numbered, "number")):
         with pytest.raises(ValueError, match=f"targets '{name}' of a clip depend on the other"):
-            prepare_stored(replace(recipe, targets=targets), stored, seed=0, **ALONE)
+            prepare_stored(replace(recipe, targets=targets), many, seed=0, **ALONE)
 
 
-def test_a_fit_like_in_memory(stored, tmp_path):
-    for name, sounds in {"disk": stored, "memory": in_memory(stored)}.items():
+def test_a_fit_like_in_memory(many, tmp_path):
+    for name, sounds in {"disk": many, "memory": in_memory(many)}.items():
         fit(recipe, sounds, out=tmp_path / name, steps=20)
     np.testing.assert_allclose(losses(tmp_path / "disk"), losses(tmp_path / "memory"), rtol=1e-3)
     assert losses(tmp_path / "disk")[-1] < losses(tmp_path / "disk")[0]
 
 
-def test_the_sample_has_all_classes_and_is_bounded(stored, monkeypatch):
-    monkeypatch.setattr(fitting, "SAMPLE_BYTES", 4 * 3200 * 60)
-    uneven = stored[np.flatnonzero((stored.labels > 0) | (np.arange(len(stored)) < 1))]
+def test_the_sample_has_all_classes_and_is_bounded(many, monkeypatch):
+    monkeypatch.setattr(fitting, "SAMPLE_ROWS", 60)
+    monkeypatch.setattr(fitting, "SAMPLE_BYTES", 0)
+    uneven = many[np.flatnonzero((many.labels > 0) | (np.arange(len(many)) < 1))]
     numbers = fitting.sample_numbers(uneven, seed=0)
     assert 60 <= len(numbers) <= 60 + 8 * 3
     counts = np.bincount(uneven.labels[numbers % len(uneven)])
@@ -179,17 +192,17 @@ class Stopped(ReadAhead):
         return super().__getitem__(step)
 
 
-def test_resumed_to_the_same_bits(stored, tmp_path, monkeypatch):
-    whole = fit(recipe, stored, out=tmp_path / "whole", steps=15)
+def test_resumed_to_the_same_bits(many, tmp_path, monkeypatch):
+    whole = fit(recipe, many, out=tmp_path / "whole", steps=15)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(fitting, "ReadAhead", Stopped)
             with pytest.raises(KeyboardInterrupt, match="stopped after 8 steps"):
-                fit(recipe, stored, out=tmp_path / "halves", steps=15)
+                fit(recipe, many, out=tmp_path / "halves", steps=15)
     finally:
         signal.signal(signal.SIGINT, before)
-    halves = fit(recipe, stored, out=tmp_path / "halves", steps=15, resume=True)
+    halves = fit(recipe, many, out=tmp_path / "halves", steps=15, resume=True)
     for a, b in zip(weights(whole), weights(halves), strict=True):
         np.testing.assert_array_equal(a, b)
     assert losses(tmp_path / "whole") == losses(tmp_path / "halves")

@@ -179,6 +179,11 @@ class SoundSet:
         kept = {name: choose_rows(a, index) for name, a in arrays.items() if a is not None}
         return replace(self, **kept, details={name: a[index] for name, a in self.details.items()})
 
+# %% ../../nbs/support/clips.ipynb #clips-in-memory
+def in_memory(sounds):
+    "The same sounds; those on a disk are read."
+    return replace(sounds, waveforms=np.asarray(sounds.waveforms))
+
 # %% ../../nbs/support/clips.ipynb #clips-14
 def choose_classes(sounds: SoundSet, classes: Sequence[str]) -> SoundSet:
     """Keep only the sounds of some classes.

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from ..generator import AudioModel, sample_latents
-from .clips import SoundSet, choose_classes
+from .clips import SoundSet, choose_classes, in_memory
 from .conditions import part_of
 from .fitting import with_copies
 from .rendering import model_classes, render
@@ -84,11 +84,11 @@ def of_classes(parts, classes):
 
 # %% ../../nbs/support/evaluation.ipynb #eval-26
 def some_clips(sounds, most, *, seed):
-    "At most so many clips of each class, at random, in their order."
+    "At most so many clips of each class, at random, in their order; in memory."
     rng, chosen = np.random.default_rng(seed), []
     for c in np.unique(sounds.labels):
         chosen.append(rng.permutation(np.flatnonzero(sounds.labels == c))[:most])
-    return sounds[np.sort(np.concatenate(chosen))]
+    return in_memory(sounds[np.sort(np.concatenate(chosen))])
 
 
 def clips_to_judge(model, train, *others, seed):

@@ -9,7 +9,7 @@ __all__ = ['Recipe', 'fit']
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from flax import nnx
 
 from ..generator import AudioModel, save_model
 from .augment import augment, few_recordings
-from .clips import SoundSet, StoredClips, together
+from .clips import SoundSet, StoredClips, in_memory
 from .library import ReadAhead
 from .models import check_savable
 from .rendering import check_answers
@@ -140,40 +140,42 @@ def prepare(recipe, sounds, *, seed, **batching):
 # %% ../../nbs/support/fitting.ipynb #fitting-copies
 #| code-fold: true
 #| code-summary: "Some clips and copies of them"
-def in_memory(sounds):
-    "The same sounds, with their waveforms read."
-    return replace(sounds, waveforms=np.asarray(sounds.waveforms))
-
-
 def some_copies(sounds, numbers):
-    "with_copies(sounds)[numbers], of which only these are read and made."
+    "with_copies(sounds)[numbers] of many sounds, of which only these are read and made."
     from audiogen.sounds import detune
 
     steps = (0, *copy_steps(len(sounds)))
     copy, clip = np.divmod(numbers, len(sounds))
-    chosen = in_memory(sounds[clip])
-    parts, places = [], []
-    for number in np.unique(copy):
-        places.append(np.flatnonzero(copy == number))
-        part = chosen[places[-1]]
-        if number:
-            part = detune(part, semitones=[steps[number]])[len(part) :]
-        parts.append(part)
-    joined = together(parts)[np.argsort(np.concatenate(places))]
-    return replace(joined, details=chosen.details)
+    chosen = in_memory(sounds[clip])  # arrays of our own, which may be changed
+    for rows, step in detuned_together(copy, steps):
+        made = detune(chosen[rows], semitones=[step])[len(rows) :]
+        for name in ("waveforms", "midi", "lengths"):
+            if getattr(chosen, name) is not None:
+                getattr(chosen, name)[rows] = getattr(made, name)
+    return chosen
 
 
-SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk
-LEAST = 8  # of each class in the sample
+def detuned_together(copy, steps, *, most=64):
+    "The rows that are copies by one step, and that step; few at once, for the sake of memory."
+    for number in range(1, len(steps)):
+        rows = np.flatnonzero(copy == number)
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most], steps[number]
+
+
+SAMPLE_BYTES = 100_000_000  # of waveforms that a model is built for, if they are on the disk,
+SAMPLE_ROWS = 600  # but at least so many,
+SAMPLE_OF_CLASS = 8  # and at least so many of each class
 
 
 def sample_numbers(sounds, *, seed):
     "Numbers of random clips and copies, as many as fit into a sample, and some of each class."
     labels = np.tile(sounds.labels, 1 + len(copy_steps(len(sounds))))
     order = np.random.default_rng(seed).permutation(len(labels))
-    chosen = [order[: SAMPLE_BYTES // (4 * sounds.waveforms.shape[1])]]
+    rows = max(SAMPLE_ROWS, SAMPLE_BYTES // (4 * sounds.waveforms.shape[1]))
+    chosen = [order[:rows]]
     for label in np.unique(labels):
-        chosen.append(order[labels[order] == label][:LEAST])
+        chosen.append(order[labels[order] == label][:SAMPLE_OF_CLASS])
     return np.unique(np.concatenate(chosen))
 
 # %% ../../nbs/support/fitting.ipynb #fitting-prepare-stored

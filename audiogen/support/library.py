@@ -82,6 +82,9 @@ def is_large(
 
     Returns:
         whether to keep its clips on the disk
+
+    Raises:
+        ValueError: when the rate or the length is out of range, or the table can't be used
     """
     check_shape(sample_rate, duration)
     if not Path(folder).is_dir():
