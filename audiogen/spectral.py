@@ -430,7 +430,9 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
     model = SpectralGenerator(rngs=rngs, **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
     if few:
-        begin_linear(model, sounds.waveforms)
+        z = model.encode(sounds.waveforms)
+        begin_linear(model, z, sounds.waveforms)
+        remember_halves(model.latents, z, sounds)
     return model
 
 # %% ../nbs/08_spectral.ipynb #08-few
@@ -448,16 +450,29 @@ def settings_for_few(sounds):
     return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool, peak=peak)
 
 
-def begin_linear(model, waveforms):
+def begin_linear(model, z, waveforms):
     "Choose the weights so that the spectrogram is the best one that is linear in z."
     c, L = model.config, in_blocks(half_picture, model, waveforms)
-    base, spectra, weights = linear_factors(model.encode(waveforms), L, c.rank)
+    base, spectra, weights = linear_factors(z, L, c.rank)
     kernel = np.zeros((c.latent_dim + 1, c.rank, sum(c.picture)), np.float32)
     kernel[..., : c.picture[0]] = weights
     kernel[-1, :, c.picture[0] :] = spectra
     kernel = kernel.reshape(len(kernel), -1)
     become_linear(model.generator, kernel[:-1], kernel[-1])
     model.base[...] = jnp.asarray(base)
+
+
+def remember_halves(latents, z, sounds):
+    "Remember vectors of each class: the second half are of other recordings than the first."
+    rng, kept, count = np.random.default_rng(0), [], latents.known.shape[1]
+    for c in range(len(latents.means)):
+        rows = np.flatnonzero(sounds.labels == c)
+        recordings = rng.permutation(np.unique(sounds.recordings[rows]))
+        first = np.isin(sounds.recordings[rows], recordings[: -(-len(recordings) // 2)])
+        halves = rows[first], rows[~first] if len(recordings) > 1 else rows
+        sizes = count // 2, count - count // 2
+        kept.append([z[np.resize(rng.permutation(h), n)] for h, n in zip(halves, sizes)])
+    latents.known[...] = np.stack([np.concatenate(halves) for halves in kept])
 
 # %% ../nbs/08_spectral.ipynb #0045
 #| code-fold: true
@@ -514,10 +529,12 @@ def blended(batch, key):
 
 
 def sample_blends(latents, key, c):
-    "New latent vectors for numbers of classes, (n,): each somewhere between two of its class."
-    first, second, part = jax.random.split(key, 3)
-    z, other = latents.sample(first, c), latents.sample(second, c)
-    share = jax.random.uniform(part, (len(z), 1), minval=0.25, maxval=0.75)
+    "New latent vectors for numbers of classes, (n,): each halfway between two recordings, about."
+    keys, count = jax.random.split(key, 5), latents.known.shape[1]
+    one = jax.random.randint(keys[0], c.shape, 0, count // 2)
+    two = jax.random.randint(keys[1], c.shape, count // 2, count)  # another: see remember_halves
+    z, other = (latents.sample(k, c, which=i) for k, i in zip(keys[2:4], (one, two)))
+    share = jax.random.uniform(keys[4], (len(z), 1), minval=0.25, maxval=0.75)
     return z + share * (other - z)
 
 
