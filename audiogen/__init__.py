@@ -178,6 +178,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.classes import *
     from .support.clips import *
     from .support.conditions import *
+    from .support.copies import *
     from .support.docs import *
     from .support.encoding import *
     from .support.evaluation import *
@@ -188,6 +189,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.judge import *
     from .support.kits import *
     from .support.learning import *
+    from .support.lengths import *
     from .support.levels import *
     from .support.library import *
     from .support.linear import *
