@@ -39,7 +39,6 @@ _chosen = {
     "support.soundfonts": "load_soundfont",
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
-    "support.library": "load_library",
     "support.augment": "augment",
     "metrics": "frechet_distance diversity memorization confidence",
     "support.scoring": "evaluate_sounds",
