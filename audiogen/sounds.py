@@ -26,8 +26,8 @@ from audiogen.support.clips import (
     join_parameters,
     serves_several_keys,
 )
-from .support.folders import fade_out, read_folder
-from .support.library import is_large, load_library
+from .support.folders import fade_out
+from .support.library import load_library
 from .support.soundfonts import FLUIDR3, load_soundfont
 from audiogen.support.voices import (
     brass,
@@ -419,7 +419,5 @@ def load_folder(
         ValueError: when it holds no sound, the table of labels can't be used, the rate or the
             length is out of range, or the clips need more memory than the machine has
     """
-    options = dict(labels=labels, sample_rate=sample_rate, duration=duration)
-    if is_large(folder, **options):
-        return load_library(folder, **options)
-    return SoundSet(**read_folder(folder, **options))
+    shape = dict(sample_rate=sample_rate, duration=duration)
+    return load_library(folder, labels=labels, **shape, large=None)

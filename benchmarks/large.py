@@ -73,18 +73,13 @@ def read(folder):
 
 def learn(folder, out, kind):
     """Train on a folder, "stored" or "in memory"."""
-    from audiogen.support.clips import SoundSet
     from audiogen.support.fitting import fit
-    from audiogen.support.folders import read_folder
     from audiogen.support.library import load_library
     from audiogen.support.recipes import load_recipe
     from audiogen.support.runs import read_log
 
     start = time.perf_counter()
-    if kind == "stored":
-        sounds = load_library(folder, **SHAPE)
-    else:
-        sounds = SoundSet(**read_folder(folder, labels=None, **SHAPE))
+    sounds = load_library(folder, **SHAPE, large=kind == "stored")
     fit(load_recipe("spectral"), sounds, out=out, steps=STEPS)
     whole = time.perf_counter() - start
     seconds = [record["seconds"] for record in read_log(out)]

@@ -22,7 +22,6 @@ from .checks import check_memory, plural
 from .copies import copies_note, same_recordings, share_pitches
 from .files import READABLE
 from audiogen.support.lengths import (
-    check_shape,
     choose_duration,
     choose_rate,
     rates_note,
@@ -137,9 +136,12 @@ def find_clips(
 
     Raises:
         ValueError: when the table of labels can't be used, or names no file of the folder
+        FileNotFoundError: when the folder isn't there
         OSError: when the table can't be read
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
     if labels is not None:
         table, encoding = read_table(labels)
         files, _ = walk_files(folder)
@@ -368,17 +370,16 @@ def gather_folder(folder, found, answers, rate, rates, *, keep=np.stack):
 # %% ../../nbs/support/folders.ipynb #folders-30
 def read_folder(
     folder: str | os.PathLike[str],
+    found: tuple[dict[Path, tuple[str, float]], list[str], list[str]],
     *,
-    labels: str | os.PathLike[str] | None,
     sample_rate: int | None = None,
     duration: float | None = None,
 ) -> dict[str, Any]:
     """What a SoundSet holds, read from files.
 
     Args:
-        folder: holds sound files, in sub-folders named after their class
-        labels: a CSV file with columns file, label and, if known, midi; if None, the names of
-            sub-folders are the labels
+        folder: holds sound files
+        found: what find_clips has found in it
         sample_rate: samples per second (Hz); if None, what most files have, up to 48,000
         duration: length of a clip (s); if None, one that holds 90 % of the sounds, 0.1 to 3 s
 
@@ -386,16 +387,8 @@ def read_folder(
         arguments of a SoundSet, {name: value}
 
     Raises:
-        FileNotFoundError: when the folder isn't there
-        ValueError: when it holds no sound, the table of labels can't be used, copies have different
-            pitches, the rate or the length is out of range, or the clips need more memory than
-            the machine has
+        ValueError: when there is no sound in it, copies have different pitches, or the clips need
+            more memory than the machine has
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    check_shape(sample_rate, duration)
-    found = find_clips(folder, labels=labels)
-    shape = dict(sample_rate=sample_rate, duration=duration)
-    answers, rate, rates = read_clips([*found[0]], **shape)
+    answers, rate, rates = read_clips([*found[0]], sample_rate=sample_rate, duration=duration)
     return gather_folder(folder, found, answers, rate, rates)

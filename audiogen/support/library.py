@@ -34,6 +34,7 @@ from audiogen.support.folders import (
     gather_folder,
     load_beginning,
     read_clips,
+    read_folder,
 )
 from .lengths import CHOSEN, check_shape
 from ..waveform import seconds_to_samples
@@ -41,7 +42,7 @@ from ..waveform import seconds_to_samples
 # %% ../../nbs/support/library.ipynb #lib-04
 #| code-fold: true
 #| code-summary: "When is a folder large?"
-TIMES = 10  # what training keeps of a clip: five copies, and as much again for their targets
+TIMES = 17  # what training needs at its peak, as a multiple of the clips; by benchmarks/large.py
 SHARE = 0.25  # of the memory that the machine has
 
 
@@ -65,31 +66,17 @@ def choose_shape(paths, sample_rate, duration):
 # %% ../../nbs/support/library.ipynb #lib-large
 #| code-fold: true
 #| code-summary: "is_large"
-def is_large(
-    folder: str | os.PathLike[str],
-    *,
-    labels: str | os.PathLike[str] | None,
-    sample_rate: int | None,
-    duration: float | None,
-) -> bool:
-    """Would training on a folder take more than a quarter of the memory?
+def is_large(paths: Sequence[Path], sample_rate: int | None, duration: float | None) -> bool:
+    """Would training on these files take more than a quarter of the memory?
 
     Args:
-        folder: holds sound files
-        labels: a CSV file that names them, or None
+        paths: sound files
         sample_rate: samples per second (Hz), or None for what most files have
         duration: length of a clip (s), or None for what most sounds need
 
     Returns:
-        whether to keep its clips on the disk
-
-    Raises:
-        ValueError: when the rate or the length is out of range, or the table can't be used
+        whether to keep their clips on the disk
     """
-    check_shape(sample_rate, duration)
-    if not Path(folder).is_dir():
-        return False  # who reads it will say so
-    paths = [*find_clips(folder, labels=labels)[0]]
     longest = (sample_rate or 48_000) * (duration or CHOSEN[1])
     if not fills_memory(len(paths), longest):
         return False  # no need to look into the files
@@ -287,36 +274,10 @@ def build_library(place, folder, found, shape):
         save_facts(temporary / FACTS, gather_folder(folder, found, answers, rate, [], keep=keep))
 
 # %% ../../nbs/support/library.ipynb #lib-16
-def load_library(
-    folder: str | os.PathLike[str],
-    *,
-    labels: str | os.PathLike[str] | None = None,
-    sample_rate: int | None = None,
-    duration: float | None = None,
-) -> SoundSet:
-    """A set of sounds from the files of a folder, kept on the disk.
-
-    Args:
-        folder: holds sound files, in sub-folders named after their class
-        labels: a CSV file with columns file, label and, if known, midi; if None, the names of
-            sub-folders are the labels
-        sample_rate: samples per second (Hz); if None, what most files have, up to 48,000
-        duration: length of a clip (s); if None, one that holds 90 % of the sounds, 0.1 to 3 s
-
-    Returns:
-        the clips; their waveforms are StoredClips
-
-    Raises:
-        FileNotFoundError: when the folder isn't there
-        ValueError: when it holds no sound, the table of labels can't be used, or the disk hasn't
-            enough room
-        OSError: when the disk fills up while the files are read
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    check_shape(sample_rate, duration)
-    found, shape = find_clips(folder, labels=labels), (sample_rate, duration)
+#| code-fold: true
+#| code-summary: "Open a library, or build it"
+def open_library(folder, found, shape):
+    "A set of the sounds found in a folder, of this rate and length, kept on the disk."
     place = libraries_folder() / library_name(found[0], shape)
     facts = load_facts(place)
     if facts is None:
@@ -326,6 +287,42 @@ def load_library(
     size = f"{count:,} clips, {2 * count * num_samples / 1e9:,.1f} GB"
     facts["notes"] += (f"{size}, are read from {place} during training, not kept in memory",)
     return SoundSet(**facts)
+
+# %% ../../nbs/support/library.ipynb #lib-load
+def load_library(
+    folder: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    large: bool | None = True,
+) -> SoundSet:
+    """A set of sounds from the files of a folder, kept on the disk.
+
+    Args:
+        folder: holds sound files, in sub-folders named after their class
+        labels: a CSV file with columns file, label and, if known, midi; if None, the names of
+            sub-folders are the labels
+        sample_rate: samples per second (Hz); if None, what most files have, up to 48,000
+        duration: length of a clip (s); if None, one that holds 90 % of the sounds, 0.1 to 3 s
+        large: keep the clips on the disk? If None, only if is_large says so
+
+    Returns:
+        the clips; their waveforms are StoredClips, or an array, if they are in memory
+
+    Raises:
+        FileNotFoundError: when the folder isn't there
+        ValueError: when it holds no sound, the rate, the length or the table of labels can't be
+            used, or the disk, or the memory, hasn't enough room
+        OSError: when the disk fills up while the files are read
+    """
+    check_shape(sample_rate, duration)
+    found, shape = find_clips(folder, labels=labels), (sample_rate, duration)
+    if large is None:
+        large = is_large([*found[0]], *shape)
+    if large:
+        return open_library(Path(folder), found, shape)
+    return SoundSet(**read_folder(folder, found, sample_rate=sample_rate, duration=duration))
 
 # %% ../../nbs/support/library.ipynb #lib-18
 class ReadAhead:
