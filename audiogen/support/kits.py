@@ -85,7 +85,7 @@ FIRST_KEY = 36  # C2: where drums begin
 PIANO = (21, 108)  # lowest and highest key of a piano
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KitSound:
     """A sound of a kit, and what it takes to make it again.
 

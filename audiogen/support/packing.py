@@ -75,13 +75,13 @@ def piano_html(sounds, first):
     zones = [sound.zone for sound in sounds]
     middle = zones[len(zones) // 2]
     keys = range(12 * (middle.root // 12), 12 * (middle.root // 12) + 13)
-    needed = [zone for zone in zones if zone.high >= keys[0] and zone.low <= keys[-1]]
-    buttons = []
-    for key, letter in zip(keys, PIANO_LETTERS):
-        at = next(i for i, zone in enumerate(needed) if zone.low <= key <= zone.high)
+    nearest = [min(zones, key=lambda zone: abs(zone.root - key)) for key in keys]
+    needed, buttons = [zone for zone in zones if zone in nearest], []
+    for key, zone, letter in zip(keys, nearest, PIANO_LETTERS):
         note = f"{NOTES[key % 12]}{key // 12 - 1}"
-        how = dict(rate=2 ** ((key - needed[at].root) / 12), black="♯" in note)
-        buttons.append(button_html(note, content=note, sound=first + at, letter=letter, **how))
+        how = dict(rate=2 ** ((key - zone.root) / 12), letter=letter, black="♯" in note)
+        number = first + needed.index(zone)
+        buttons.append(button_html(note, content=note, sound=number, **how))
     return f'{waveform_svg(middle.waveform)}<div class="piano">{"".join(buttons)}</div>', needed
 
 # %% ../../nbs/support/packing.ipynb #packing-09
@@ -155,18 +155,30 @@ def earlier_sounds(folder):
     return [folder / name for name in sorted(names) if name.endswith(".wav")]
 
 
+def move_files(source, out):
+    "Move the files of a folder to another one, in place of an earlier kit's."
+    names = sorted(path.name for path in source.iterdir())
+    for name in names:
+        if (out / name).is_dir():
+            raise ValueError(f"{out / name}: is a folder; move it away, or choose another --out")
+    earlier = earlier_sounds(out)
+    for name in names:
+        os.replace(source / name, out / name)
+    for path in earlier:
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole_folder(out):
     "Yield a temporary folder, whose files are moved to `out` once the block has ended well."
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".part", dir=out.parent))
+    place = out if out.exists() else out.parent  # on the disk that `out` is on
+    place.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".kit-", suffix=".part", dir=place))
     try:
         yield temporary
         out.mkdir(exist_ok=True)
-        for path in earlier_sounds(out):
-            path.unlink(missing_ok=True)
-        for path in sorted(temporary.iterdir()):
-            os.replace(path, out / path.name)
+        move_files(temporary, out)
     except OSError as e:
         reason = e.strerror or "not all of it could be written; is the disk full?"
         raise OSError(e.errno or errno.ENOSPC, reason, str(out)) from None
@@ -218,13 +230,14 @@ def save_kit(
     from audiogen.support.sf2_writer import write_soundfont
 
     out, rate = check_target(out, force), kit.sample_rate
+    title = out.resolve().name or "kit"
     with whole_folder(out) as folder:
         for zone in (sound.zone for sound in kit.sounds):
             save_bytes(folder / f"{zone.name}.wav", wav_bytes(zone.waveform, rate))
         write_manifest(folder / "manifest.csv", kit_rows(model, kit, seed=seed, **told))
         save_text(folder / "kit.sfz", sfz_text(kit))
-        write_soundfont(folder / "kit.sf2", kit_presets(kit), sample_rate=rate, title=out.name)
-        save_text(folder / "kit.html", kit_html(kit, out.name))
+        write_soundfont(folder / "kit.sf2", kit_presets(kit), sample_rate=rate, title=title)
+        save_text(folder / "kit.html", kit_html(kit, title))
         names = sorted(path.name for path in folder.iterdir())
     return [out / name for name in names]
 

@@ -19,7 +19,7 @@ from .checks import atomic_path, check_sample_rate, check_waveform
 from .files import in_steps
 
 # %% ../../nbs/support/sf2_writer.ipynb #sf2w-06
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Zone:
     """A recording, and the keys that play it.
 
