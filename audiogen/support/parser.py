@@ -316,8 +316,7 @@ def add_pack_command(commands, argv):
     about = "write into a folder that has files in it; those of other names stay"
     pack.add_argument("--force", action="store_true", default=None, help=about)
     pack.set_defaults(duration=None)
-    if argv[:1] == ["pack"]:
-        add_conditions(pack, argv[1:])
+    add_conditions(pack, argv)
 
 
 def decibels(text):
