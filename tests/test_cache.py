@@ -8,11 +8,7 @@ import pytest
 
 from audiogen.support.cache import cache_folder, keep_programs, trim_cache
 
-<<<<<<< HEAD
-WORDS = "generate --force --model untrained --duration 0.05 --count 1 --out".split()
-=======
 WORDS = "generate --model untrained --duration 0.05 --count 1 --force --out".split()
->>>>>>> words
 
 
 @pytest.fixture(scope="module")
