@@ -382,7 +382,7 @@ def test_force_leaves_sounds_of_others_alone(tmp_path):
             (folder / "manifest.csv").write_text(manifest)
         (folder / "notes.txt").write_bytes(b"mine")
         assert pack(folder, "--count", 1, "--label", "hat", "--force") == 0
-        assert (folder / "sound-1.wav").exists() and (folder / "notes.txt").exists()
+        assert (folder / "sound-01.wav").exists() and (folder / "notes.txt").exists()
     assert outside.read_bytes() == b"outside"
 
 
