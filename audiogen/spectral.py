@@ -88,7 +88,6 @@ class SpectralConfig:
         hop_size: samples between frames; a quarter of a frame if None
         pool: frames that are averaged before a sound is encoded
         remembered: latent vectors kept of each class
-        peak: peak level to which every sound is brought; as it comes if None
         few: does it know only a few recordings? Then it learns, and plays, blends of two clips
         classes: names of the classes of sound
     """
@@ -103,7 +102,6 @@ class SpectralConfig:
     pool: int = 16
     remembered: int = 64
     classes: tuple[str, ...] = ("sound",)
-    peak: float | None = None
     few: bool = False
 
     def __post_init__(self):
@@ -170,16 +168,6 @@ def steady_phases(
 #| code-fold: true
 #| code-summary: "A limit"
 LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponential is finite
-
-# %% ../nbs/08_spectral.ipynb #08-peak
-#| code-fold: true
-#| code-summary: "A peak level"
-def at_peak(x, peak):
-    "Waveforms (..., t) of a peak level, raised by 20 dB at most; as they are if it is None."
-    if peak is None:
-        return x
-    loudest = jnp.abs(x).max(-1, keepdims=True)
-    return peak * x / jnp.maximum(loudest, 0.1 * peak)
 
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
@@ -381,7 +369,7 @@ class SpectralGenerator(AudioModel):
         "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
         L = self.draw(check_latent(z, self))
         x = to_waveform(L, num_samples=self.config.num_samples, **self.config.framing)
-        return at_peak(settle(x, self.config.window_size // 2), self.config.peak)
+        return settle(x, self.config.window_size // 2)
 
     def encode(self, waveforms: ArrayLike) -> np.ndarray:
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
@@ -425,7 +413,7 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
     """
     check_enough_clips(sounds.labels, sounds.classes)
     few = few_recordings(sounds)
-    chosen = settings_for_few(sounds) if few else {}
+    chosen = settings_for_few(sounds.sample_rate) if few else {}
     settings = basics_of(sounds) | chosen | settings
     model = SpectralGenerator(rngs=rngs, **settings)
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
@@ -442,12 +430,11 @@ FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, few=True)
 ENOUGH = 2000  # more steps than this don't help with a few recordings
 
 
-def settings_for_few(sounds):
-    "The settings for a few recordings: frames of up to 16 ms, blocks of about 46 ms, their level."
-    window_size = 2 ** int(np.log2(max(0.016 * sounds.sample_rate, 4)))
-    pool = max(1, round(0.046 * sounds.sample_rate / (window_size // 4)))
-    peak = float(np.median(np.abs(sounds.waveforms).max(1)))
-    return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool, peak=peak)
+def settings_for_few(sample_rate):
+    "The settings for a few recordings: frames of up to 16 ms, blocks of about 46 ms."
+    window_size = 2 ** int(np.log2(max(0.016 * sample_rate, 4)))
+    pool = max(1, round(0.046 * sample_rate / (window_size // 4)))
+    return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool)
 
 
 def begin_linear(model, z, waveforms):
