@@ -64,7 +64,7 @@ def similarity(x, y):
 def full_rate(tmp_path_factory):
     "The file of a model of a second at 44.1 kHz, untrained, but as large and as loud as a trained one."
     rng = np.random.default_rng(0)
-    settings = dict(window_size=1024, hop_size=256, classes=("kick", "snare"))
+    settings = dict(window_size=1024, hop_size=256, classes=("kick", "snare"), few=True)
     model = SpectralGenerator(sample_rate=44100, duration=1.0, rngs=nnx.Rngs(0), **settings)
     model.latents.known[...] = jnp.asarray(rng.normal(size=model.latents.known.shape))
     model.generator.layers[-1].kernel[...] *= 3
@@ -153,6 +153,22 @@ def test_settings_stand_for_the_same_sound_and_line_as_in_python(modules, name):
         base[: len(settings["offsets"])] += settings["offsets"]
         np.testing.assert_allclose(base, z, atol=3e-5)
         assert python == explorer_line(model, settings, source=source)
+
+
+@in_browser
+def test_of_a_few_recordings_new_sounds_lie_between_two_as_in_python(modules, full_rate):
+    model = load_model(full_rate)
+    for seed in range(6):
+        for label in ("kick", "snare"):
+            base = modules.evaluate(
+                """async ([seed, label]) => {
+                  const decoder = await decoderOf("hits")
+                  const settings = { ...specOf(decoder, "hits").settings, label, seed_a: seed }
+                  return answers(decoder, "model")(settings).base }""",
+                [seed, label],
+            )
+            z = slider_latent(model, seed_a=seed, label=label)
+            np.testing.assert_allclose(base, z, atol=3e-5)
 
 
 @in_browser

@@ -25,7 +25,7 @@ function threefry([first, second], counter) {
 // As jax.random.key, fold_in and split.
 export const keyOf = seed => [0, seed]
 export const foldIn = threefry
-export const split = key => [threefry(key, 0), threefry(key, 1)]
+export const split = (key, count = 2) => Array.from({ length: count }, (_, i) => threefry(key, i))
 
 // 32 random bits, so many times.
 function bits(key, count) {
@@ -35,9 +35,9 @@ function bits(key, count) {
   })
 }
 
-// Numbers from low to below 1, on a grid of 2²³ steps.
-function uniform(key, count, low) {
-  const at = b => Math.max(low, Math.fround((b >>> 9) / 2 ** 23 * (1 - low) + low))
+// As jax.random.uniform: numbers from low to below high, on a grid of 2²³ steps.
+export function uniform(key, count, low, high = 1) {
+  const at = b => Math.max(low, Math.fround((b >>> 9) / 2 ** 23 * (high - low) + low))
   return Float32Array.from(bits(key, count), at)
 }
 

@@ -1,7 +1,7 @@
 // The decoder of the chapter "Spectral": a network predicts log-magnitudes, and an algorithm finds
 // the phases. It plays the chapter "VAE", too, whose decoder is the same.
 import { near, rememberedOf } from "./latents.js"
-import { integer, normal, split } from "./random.js"
+import { integer, normal, split, uniform } from "./random.js"
 import { fft, Frames, settle, steadySpectrum, unclip } from "./transform.js"
 import { feedForward, layersOf } from "./weights.js"
 import { serve } from "./worker.js"
@@ -20,13 +20,20 @@ export default class SpectralDecoder {
     this.known = rememberedOf(this)
   }
 
-  // A latent vector of a class, or of any: near one that is remembered.
+  // A latent vector of a class, or of any: near one that is remembered; of a model of a few
+  // recordings, between two of them.
   sampleLatents(key, { label = null }) {
     const { classes, remembered, latent_dim: d, bandwidth = BANDWIDTH } = this.config
     const [which, how] = split(key)
     const c = label === null ? integer(which, classes.length) : classes.indexOf(label)
-    const [draw, step] = split(how)
-    return near(this, c, integer(draw, remembered), normal(step, d), bandwidth)
+    const place = (key, number) => near(this, c, number, normal(split(key)[1], d), bandwidth)
+    if (!this.config.few) return place(how, integer(split(how)[0], remembered))
+    const keys = split(how, 5)
+    const half = Math.floor(remembered / 2)
+    const one = place(keys[2], integer(keys[0], half))
+    const two = place(keys[3], half + integer(keys[1], remembered - half))
+    const [share] = uniform(keys[4], 1, 0.25, 0.75)
+    return one.map((v, i) => v + share * (two[i] - v))
   }
 
   // Log-magnitudes, (frame, bin): a few curves over time, each times one along frequency.
