@@ -502,6 +502,7 @@ def test_errors_are_shown_and_pass(visit):
 def hold(page):
     "Stop the clock, and the answers with it, from the next request on."
     page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") + 1000)  # or it goes on while a test waits
     page.evaluate("() => { hold = new Promise(release => window.release = release) }")
 
 
@@ -509,6 +510,7 @@ def release(page):
     "Let the answers come that were held back."
     page.evaluate("release()")
     page.clock.fast_forward(50)
+    page.clock.resume()
 
 
 @in_browser
