@@ -7,6 +7,8 @@ __all__ = ['recipe', 'log_magnitude', 'SpectralConfig', 'steady_phases', 'to_wav
            'pooled', 'fit_latents', 'SpectralGenerator', 'spectral_model', 'spectral_targets', 'spectral_loss']
 
 # %% ../nbs/08_spectral.ipynb #0005
+#| code-fold: true
+#| code-summary: "Imports of the module"
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

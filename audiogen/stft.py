@@ -7,6 +7,8 @@ __all__ = ['get_window', 'num_frames', 'frames', 'stft', 'magnitude', 'spectrogr
            'db_to_amplitude', 'istft', 'griffin_lim', 'log_stft_distance', 'multi_resolution_stft_distance']
 
 # %% ../nbs/03_stft.ipynb #0005
+#| code-fold: true
+#| code-summary: "Imports of the module"
 import math
 from collections.abc import Sequence
 

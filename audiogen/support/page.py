@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from .output import save_text, say
+from .output import check_free, save_text, say
 from .scripts import bundled, static_text
 from .store import find_model_class, model_info, shipped_models
 
@@ -141,15 +141,9 @@ def save_page(
     return save_text(Path(path), instrument_html(model, **options))
 
 # %% ../../nbs/support/page.ipynb #page-14
-def check_new(path, force):
-    "Refuse to write over a file."
-    if not force and os.path.lexists(path):
-        raise ValueError(f"{path}: is there already; want another --out, or --force")
-
-
 def page_command(args):
     "Write a page that plays a model: one HTML file, to send and to open in any browser."
-    check_new(args.out, args.force)
+    check_free([args.out], args.force)
     yield save_page(args.out, args.model)
 
 # %% ../../nbs/support/page.ipynb #page-15
@@ -163,7 +157,7 @@ def has_screen():
 def explore_command(args):
     "Play a model on a page in the browser; neither Jupyter nor a server is needed."
     if args.out:
-        check_new(args.out, args.force)
+        check_free([args.out], args.force)
         path = save_page(args.out, args.model)
     else:
         path = save_page(Path(tempfile.mkdtemp(prefix="audiogen-"), "explorer.html"), args.model)

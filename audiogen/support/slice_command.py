@@ -11,21 +11,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from .output import report, say
+from .output import check_free, report, say
 
 # %% ../../nbs/support/slice_command.ipynb #slice-command-06
-def check_free(named, out, force):
-    "Refuse to overwrite pieces that are there."
-    from audiogen.support.slicing import pieces_of
-
-    there = sorted(file for name in named for file in pieces_of(name, out))
-    if there and not force:
-        raise ValueError(
-            f"{Path(out, there[0])}: is there already; "
-            "want another --out, or --force to overwrite it and its row in the table"
-        )
-
-
 def keep_rows(out, name, pieces):
     "Put the pieces of a recording into the table, in place of its earlier ones; the table's path."
     from audiogen.support.slicing import pieces_of, read_pieces, write_pieces
@@ -51,7 +39,8 @@ def slice_command(args: Namespace) -> Iterator[str | Path]:
     from audiogen.support.slicing import pieces_of, read_pieces, recordings_in, slice_file
 
     named, table = recordings_in(args.files), None
-    check_free(named, args.out, args.force)
+    there = [Path(args.out, piece) for name in named for piece in sorted(pieces_of(name, args.out))]
+    check_free(there, args.force)
     read_pieces(args.out)  # refuses a table that can't be read
     options = dict(threshold=args.threshold, longest_s=args.longest)
     for name, file in named.items():
