@@ -182,6 +182,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.docs import *
     from .support.encoding import *
     from .support.evaluation import *
+    from .support.few import *
     from .support.figures import *
     from .support.files import *
     from .support.fitting import *

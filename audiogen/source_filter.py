@@ -18,9 +18,10 @@ from flax import nnx
 from numpy.typing import ArrayLike
 
 from .generator import mlp
-from .spectral import LOUDEST, SpectralConfig, steady_phases
+from .spectral import SpectralConfig, steady_phases
 from .stft import full_scale, get_window, istft, stft
 from .support.checks import check_count
+from .support.loudness import LOUDEST
 from .support.mel import hz_to_mel
 from .support.models import relu, signed
 

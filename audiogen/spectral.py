@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from .generator import AudioModel, mlp
 from .stft import full_scale, griffin_lim, num_frames, spectrogram
 from .support.fitting import Recipe
-from .support.loudness import settle
+from .support.loudness import LOUDEST, settle
 from .support.models import check_fitted, check_latent, check_rngs, signed
 
 # %% ../nbs/08_spectral.ipynb #08-imports
@@ -43,7 +43,17 @@ from audiogen.support.classes import (
 )
 from .support.clips import SoundSet
 from .support.conditions import Condition
-from .support.linear import become_linear, linear_factors
+from audiogen.support.few import (
+    ENOUGH,
+    begin_linear,
+    blended,
+    frame_weights,
+    mean_of,
+    power_difference,
+    remember_halves,
+    sample_blends,
+    settings_for_few,
+)
 from .waveform import seconds_to_samples
 
 # %% ../nbs/08_spectral.ipynb #0012
@@ -73,6 +83,15 @@ def set_framing(config):
         window_size = check_count(config.window_size, "window_size")
         object.__setattr__(config, "hop_size", max(1, window_size // 4))
 
+
+def check_attack(config):
+    "Refuse frames of an attack that can't be averaged two by two."
+    count = config.attack_frames
+    if isinstance(count, bool) or not isinstance(count, int) or count % 2 or count < 0:
+        raise ValueError(f"attack_frames is {count!r}; want an even number from 0, such as 16")
+    if count >= config.picture[0]:
+        raise ValueError(f"attack_frames is {count}, of {config.picture[0]} frames; want fewer")
+
 # %% ../nbs/08_spectral.ipynb #0021
 #| code-fold: true
 #| code-summary: "The settings"
@@ -89,6 +108,7 @@ class SpectralConfig:
         window_size: samples per frame; if None, the largest power of two within 32 ms
         hop_size: samples between frames; a quarter of a frame if None
         pool: frames that are averaged before a sound is encoded
+        attack_frames: frames at the beginning, an even number; they are averaged two by two
         remembered: latent vectors kept of each class
         few: does it know only a few recordings? Then it learns, and plays, blends of two clips
         classes: names of the classes of sound
@@ -102,6 +122,7 @@ class SpectralConfig:
     window_size: int | None = None
     hop_size: int | None = None
     pool: int = 16
+    attack_frames: int = 0
     remembered: int = 64
     classes: tuple[str, ...] = ("sound",)
     few: bool = False
@@ -111,6 +132,7 @@ class SpectralConfig:
         counts = "latent_dim", "rank", "window_size", "hop_size", "pool", "remembered"
         widths = as_counts(self.hidden_dims, "hidden_dims", "a hidden width")
         set_fields(self, *counts, hidden_dims=widths)
+        check_attack(self)
         sizes = self.layer_sizes
         known = len(self.classes) * (self.latent_dim + self.remembered)
         n = sum((a + 1) * b for a, b in zip(sizes, sizes[1:]))
@@ -137,7 +159,8 @@ class SpectralConfig:
 
     @property
     def num_features(self) -> int:
-        return -(-self.picture[0] // self.pool) * self.picture[1]
+        rest = self.picture[0] - self.attack_frames
+        return (self.attack_frames // 2 - (-rest // self.pool)) * self.picture[1]
 
 # %% ../nbs/08_spectral.ipynb #0024
 def steady_phases(
@@ -165,11 +188,6 @@ def steady_phases(
     # from one frame to the next, in turns of 2π
     turns = nearby(k * power) / nearby(power) * hop_size / window_size
     return 2 * jnp.pi * jnp.cumsum(turns % 1, -1) + jnp.pi * k**2 / K
-
-# %% ../nbs/08_spectral.ipynb #loudest
-#| code-fold: true
-#| code-summary: "A limit"
-LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponential is finite
 
 # %% ../nbs/08_spectral.ipynb #0025
 def to_waveform(
@@ -289,7 +307,8 @@ class LatentSpace(ClassGaussians):
 
     def features(self, waveforms: ArrayLike) -> jax.Array:
         "Pooled log-magnitudes: (..., t) -> (..., num_features)."
-        return pooled(log_magnitude(waveforms, **self.config.framing), self.config.pool)
+        c = self.config
+        return pooled(log_magnitude(waveforms, **c.framing), c.pool, c.attack_frames)
 
     def encode(self, waveforms: ArrayLike) -> jax.Array:
         "Latent vectors of sounds: (..., t) -> (..., latent_dim)."
@@ -298,16 +317,20 @@ class LatentSpace(ClassGaussians):
 # %% ../nbs/08_spectral.ipynb #0035
 #| code-fold: true
 #| code-summary: "Means over frames"
-def pooled(L: jax.Array, pool: int) -> jax.Array:
+def pooled(L: jax.Array, pool: int, attack_frames: int = 0) -> jax.Array:
     """Means over blocks of frames, in one vector; the last frame fills up the last block.
 
     Args:
         L: log-magnitudes, (..., frame, bin)
         pool: frames to average
+        attack_frames: of so many frames at the beginning, two are averaged
 
     Returns:
         means, (..., blocks of frames × bins)
     """
+    if attack_frames:
+        early, late = jnp.split(L, [attack_frames], axis=-2)
+        return jnp.concatenate([pooled(early, 2), pooled(late, pool)], axis=-1)
     L = jnp.pad(L, [(0, 0)] * (L.ndim - 2) + [(0, -L.shape[-2] % pool), (0, 0)], mode="edge")
     return L.reshape(*L.shape[:-2], -1, pool, L.shape[-1]).mean(-2).reshape(*L.shape[:-2], -1)
 
@@ -421,47 +444,9 @@ def spectral_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Spec
     fit_latents(model.latents, sounds.waveforms, sounds.labels)
     if few:
         z = model.encode(sounds.waveforms)
-        begin_linear(model, z, sounds.waveforms)
+        begin_linear(model, z, in_blocks(half_picture, model, sounds.waveforms))
         remember_halves(model.latents, z, sounds)
     return model
-
-# %% ../nbs/08_spectral.ipynb #08-few
-#| code-fold: true
-#| code-summary: "For a few recordings"
-FEW = dict(latent_dim=48, hidden_dims=(128, 256, 256), rank=8, few=True)
-ENOUGH = 2000  # more steps than this don't help with a few recordings
-
-
-def settings_for_few(sample_rate):
-    "The settings for a few recordings: frames of up to 16 ms, blocks of about 46 ms."
-    window_size = 2 ** int(np.log2(max(0.016 * sample_rate, 4)))
-    pool = max(1, round(0.046 * sample_rate / (window_size // 4)))
-    return FEW | dict(window_size=window_size, hop_size=window_size // 4, pool=pool)
-
-
-def begin_linear(model, z, waveforms):
-    "Choose the weights so that the spectrogram is the best one that is linear in z."
-    c, L = model.config, in_blocks(half_picture, model, waveforms)
-    base, spectra, weights = linear_factors(z, L, c.rank)
-    kernel = np.zeros((c.latent_dim + 1, c.rank, sum(c.picture)), np.float32)
-    kernel[..., : c.picture[0]] = weights
-    kernel[-1, :, c.picture[0] :] = spectra
-    kernel = kernel.reshape(len(kernel), -1)
-    become_linear(model.generator, kernel[:-1], kernel[-1])
-    model.base[...] = jnp.asarray(base)
-
-
-def remember_halves(latents, z, sounds):
-    "Remember vectors of each class: the second half are of other recordings than the first."
-    rng, kept, count = np.random.default_rng(0), [], latents.known.shape[1]
-    for c in range(len(latents.means)):
-        rows = np.flatnonzero(sounds.labels == c)
-        recordings = rng.permutation(np.unique(sounds.recordings[rows]))
-        first = np.isin(sounds.recordings[rows], recordings[: -(-len(recordings) // 2)])
-        halves = rows[first], rows[~first] if len(recordings) > 1 else rows
-        sizes = count // 2, count - count // 2
-        kept.append([z[np.resize(rng.permutation(h), n)] for h, n in zip(halves, sizes)])
-    latents.known[...] = np.stack([np.concatenate(halves) for halves in kept])
 
 # %% ../nbs/08_spectral.ipynb #0045
 #| code-fold: true
@@ -482,67 +467,6 @@ def spectral_targets(model: SpectralGenerator, sounds: SoundSet) -> dict[str, np
     if sounds.lengths is not None:
         table["weight"] = frame_weights(sounds.lengths, model.config)
     return table
-
-# %% ../nbs/08_spectral.ipynb #08-weights
-#| code-fold: true
-#| code-summary: "What counts, blends, and power"
-PADDING = 0.1  # what a frame of the silence counts that fills up a clip
-
-
-def frame_weights(lengths, config):
-    "1 for frames up to a window after the end of a sound, and little for the silence that follows."
-    starts = config.hop_size * np.arange(config.picture[0])
-    counts = starts < np.asarray(lengths)[:, None] + config.window_size
-    return np.where(counts, 1, PADDING).astype(np.float32)
-
-
-def mean_of(values, weight):
-    "The mean over clips, frames and bins, (n, frame, bin), with the weights of the frames, if any."
-    if weight is None:
-        return jnp.mean(values)
-    return (weight[..., None] * values).sum() / (weight.sum() * values.shape[-1])
-
-
-def blended(batch, key):
-    "Examples on the line through two clips, between them and half as far beyond: z and L alike."
-    part = jax.random.uniform(key, (len(batch["z"]),), minval=-0.5, maxval=1.5)
-
-    def mixed(a):
-        a = jnp.asarray(a, jnp.float32)
-        return a + part.reshape(-1, *[1] * (a.ndim - 1)) * (jnp.roll(a, 1, axis=0) - a)
-
-    answer = {name: mixed(batch[name]) for name in ("z", "L")}
-    if "weight" in batch:
-        answer["weight"] = jnp.maximum(batch["weight"], jnp.roll(batch["weight"], 1, axis=0))
-    return answer
-
-
-def sample_blends(latents, key, c):
-    "New latent vectors for numbers of classes, (n,): each halfway between two recordings, about."
-    keys, count = jax.random.split(key, 5), latents.known.shape[1]
-    one = jax.random.randint(keys[0], c.shape, 0, count // 2)
-    two = jax.random.randint(keys[1], c.shape, count // 2, count)  # another: see remember_halves
-    z, other = (latents.sample(k, c, which=i) for k, i in zip(keys[2:4], (one, two)))
-    share = jax.random.uniform(keys[4], (len(z), 1), minval=0.25, maxval=0.75)
-    return z + share * (other - z)
-
-
-def block_levels(L, frames=4, bins=8):
-    "Logarithm of the root-mean-square magnitude of blocks of 4 frames × 8 bins."
-    frames = min(frames, L.shape[1])
-    counts = L.shape[1] // frames, L.shape[2] // bins
-    whole = L[:, : counts[0] * frames, : counts[1] * bins]
-    power = jnp.exp(2 * jnp.minimum(whole, LOUDEST))
-    blocks = power.reshape(len(L), counts[0], frames, counts[1], bins)
-    return 0.5 * jnp.log(blocks.mean((2, 4)) + 1e-6)
-
-
-def power_difference(predicted, L, weight):
-    "Mean square difference of the levels of blocks; a block counts as its first frame does."
-    difference = block_levels(predicted) - block_levels(L)
-    if weight is not None:
-        weight = weight[:, :: min(4, weight.shape[1])][:, : difference.shape[1]]
-    return mean_of(jnp.square(difference), weight)
 
 # %% ../nbs/08_spectral.ipynb #halfpict
 #| code-fold: true

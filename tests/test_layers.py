@@ -29,6 +29,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "rendering": "generator",
     "classes": "generator",
     "linear": "generator",
+    "few": "generator",
     "mel": "stft",
     "pictures": "stft",
     "sliders": "stft",

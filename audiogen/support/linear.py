@@ -12,7 +12,12 @@ from flax import nnx
 
 # %% ../../nbs/support/linear.ipynb #linear-06
 def linear_factors(
-    z: np.ndarray, L: np.ndarray, rank: int, *, ridge: float = 1e-3
+    z: np.ndarray,
+    L: np.ndarray,
+    rank: int,
+    *,
+    weight: np.ndarray | float = 1.0,
+    ridge: float = 1e-3,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The best decoder whose envelopes are linear in z and whose spectra are common to all sounds.
 
@@ -20,6 +25,7 @@ def linear_factors(
         z: latent vectors of mean square 1, (n, latent_dim)
         L: log-magnitudes, (n, frame, bin)
         rank: how many common spectra
+        weight: what each frame counts in the choice of the spectra, (frame,), or one number
         ridge: penalty on large weights
 
     Returns:
@@ -28,7 +34,8 @@ def linear_factors(
     """
     n, frames, _ = L.shape
     b = np.mean(L, (0, 1), dtype=np.float64).astype(np.float32)
-    covariance = sum(rows.T @ rows for rows in (clip - b for clip in L))
+    counts = np.broadcast_to(np.asarray(weight, np.float32), frames)[:, None]
+    covariance = sum((counts * rows).T @ rows for rows in (clip - b for clip in L))
     v = np.linalg.eigh(covariance)[1][:, ::-1][:, :rank].T
     envelopes = np.stack([((clip - b) @ v.T).T for clip in L])  # (n, rank, frame)
     inputs = np.hstack([z, np.ones((n, 1))])

@@ -13,6 +13,9 @@ from jax.typing import ArrayLike
 
 from .checks import largest
 
+# %% ../../nbs/support/loudness.ipynb #loudness-limit
+LOUDEST = 20.0  # 174 dB above full scale: no sound comes near, and its exponential is finite
+
 # %% ../../nbs/support/loudness.ipynb #loudness-06
 def loudness(x: ArrayLike, *, sample_rate: float, seconds: float = 0.05) -> jax.Array:
     """Level of the loudest moment.
