@@ -15,7 +15,7 @@ from .loudness import LOUDEST
 
 # %% ../../nbs/support/few.ipynb #few-06
 FEW = dict(latent_dim=64, hidden_dims=(192, 160), rank=8, few=True)
-ENOUGH = 2000  # more steps than this don't help with a few recordings
+ENOUGH = 500  # more steps don't help with a few recordings
 
 
 def settings_for_few(sample_rate):
