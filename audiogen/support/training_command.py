@@ -9,7 +9,7 @@ __all__ = ['save_checkpoint_sounds', 'train_run', 'train_command', 'evaluate_com
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,11 @@ def listener(settings, folder, validation):
 
 # %% ../../nbs/support/training_command.ipynb #training-command-10
 def train_run(
-    settings: dict[str, Any], out: str | os.PathLike[str], *, resume: bool = False
+    settings: dict[str, Any],
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    tell: Callable[[str], object] = lambda phase: None,
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]] | None:
     """Train a model on sounds, measure it, and write it to a folder.
 
@@ -148,6 +152,7 @@ def train_run(
         settings: from run_settings
         out: the run's folder
         resume: go on with a run that is there?
+        tell: called with what begins: reading, training or measuring
 
     Returns:
         figures, {set held out: {name: value}}, and the recording that each new sound is nearest to;
@@ -162,16 +167,19 @@ def train_run(
     from audiogen.training import plot_losses
 
     folder = Path(out)
+    tell("reading")
     sounds, *held_out = load_data(settings)
     settings = with_shape(settings, sounds)
     chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
     chosen["listen"] = listener(settings, folder, held_out[0])
     begun = is_begun(out, resume)
+    tell("training")
     with resumable(settings["recipe"], out):
         with words_kept(folder, settings):
             model = fit(load_recipe(settings["recipe"]), sounds, out=folder, resume=begun, **chosen)
         if jax.process_index():
             return None
+        tell("measuring")
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
         model = load_model(folder, model_class=type(model))
         figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
