@@ -14,7 +14,17 @@ from audiogen.support.run_settings import DEFAULTS, load_data
 from audiogen.support.runs import read_log
 
 from .common import Section, facts
-from .results import DATA, alone, remade, sampled, shipped, shown, store, stored, yardstick
+from .results import (
+    DATA,
+    lines_of,
+    remade,
+    sampled,
+    shipped,
+    shown,
+    store,
+    stored,
+    yardstick,
+)
 
 KEYS = {
     "distance_db": ("distance, dB ↓", ".2f"),
@@ -44,20 +54,29 @@ def plan():
                 yield from ((kind, seconds, seed) for seed in seeds)
 
 
-def one(kind, seconds, seed, per_class=20):
+def one(kind, seconds, seed, *, train, yard, per_class=20):
     """A run's figures, as plain data."""
-    train = load_data(DEFAULTS | dict(data=DATA))[0]
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder, patch("time.perf_counter", time.process_time):
         fit(load_recipe(kind), train, out=Path(folder) / "run", seconds=seconds, seed=seed)
         whole = time.process_time() - start
         last = read_log(Path(folder) / "run")[-1]
         model = load_model(Path(folder) / "run")
-    yard = yardstick(train.classes, per_class=per_class, copies=False)
     run = dict(kind=kind, seconds=seconds, seed=seed, steps=last["step"] + 1)
     run |= dict(trained=round(last["seconds"], 1), whole=round(whole, 1))
     figures = sampled(yard, model, per_class=per_class, seeds=(seed,))
     return run | {key: values[0] for key, values in figures.items()} | remade(yard, model)
+
+
+def all_runs(quick):
+    """Print each run that isn't stored yet, as a line of JSON, as soon as it ends."""
+    train = load_data(DEFAULTS | dict(data=DATA))[0]
+    options = dict(train=train, per_class=4 if quick else 20)
+    options["yard"] = yardstick(train.classes, per_class=options["per_class"], copies=False)
+    done = {(run["kind"], run["seconds"], run["seed"]) for run in stored().get("runs", [])}
+    for words in [(kind, 2, 1) for kind in kinds()] if quick else plan():
+        if quick or words not in done:
+            print(json.dumps(one(*words, **options)), flush=True)
 
 
 def rows(runs):
@@ -74,21 +93,17 @@ def rows(runs):
 
 def sections(quick):
     """The table; unless quick, each run is kept as soon as it ends."""
-    if quick:
-        runs = [alone("benchmarks.budgets", kind, 2, 1, 4) for kind in kinds()]
-    else:
-        done = {(run["kind"], run["seconds"], run["seed"]) for run in stored().get("runs", [])}
-        for words in plan():
-            if words in done:
-                continue
-            run = alone("benchmarks.budgets", *words)
-            print(json.dumps(run), flush=True)
+    new = []
+    for run in lines_of("benchmarks.budgets", "quick" if quick else "full"):
+        new.append(run)
+        print(json.dumps(run), flush=True)
+        if not quick:
             store(runs=[*stored().get("runs", []), run], runs_measured=facts())
-        runs = sorted(stored()["runs"], key=lambda run: (run["kind"], run["seconds"], run["seed"]))
+    runs = new if quick else stored()["runs"]
+    runs = sorted(runs, key=lambda run: (run["kind"], run["seconds"], run["seed"]))
     columns = ["kind", "CPU seconds", "seeds", "steps", *(title for title, _ in KEYS.values())]
     return [Section("budgets: what seconds of training buy", TEXT, columns, [*rows(runs)])]
 
 
 if __name__ == "__main__":
-    kind, *numbers = sys.argv[1:]
-    print(json.dumps(one(kind, *map(int, numbers))))
+    all_runs(sys.argv[1] == "quick")

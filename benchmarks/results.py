@@ -277,12 +277,15 @@ def measure_table(quick):
     return groups
 
 
-def alone(function, *words):
-    """What a function of this folder returns in a process of its own, on one thread."""
+def lines_of(module, *words):
+    """What a module of this folder prints, line by line, in a process of its own, on one thread."""
     environment = os.environ | {"XLA_FLAGS": ONE_THREAD}
-    command = [sys.executable, "-m", function, *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-m", module, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with status {process.returncode}")
 
 
 def stored():
@@ -319,7 +322,7 @@ def table(group):
 
 def sections(quick):
     """The tables; unless quick, they are kept for the chapter, too."""
-    groups = alone("benchmarks.results", "quick" if quick else "full")
+    (groups,) = lines_of("benchmarks.results", "quick" if quick else "full")
     if not quick:
         store(measured=facts(), groups=groups)
     return [table(group) for group in groups]
