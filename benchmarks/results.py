@@ -99,16 +99,16 @@ def yardstick(classes, *, per_class=PER_CLASS, copies=True):
     train, validation, test = load_clips(classes, per_class)
     learned = with_copies(train) if copies else train
     near = nearest_distance(test, learned) if copies else np.zeros(0)
-    taught = together([train, validation])
-    judge = train_judge(
-        taught.waveforms,
-        taught.labels,
-        sample_rate=train.sample_rate,
-        num_classes=len(classes),
-        seed=0,
-    )
+    judge = teach(together([train, validation])) if len(classes) > 1 else None
     reference = log_mel_features(test.waveforms, sample_rate=train.sample_rate)
     return Yardstick(train, validation, test, learned, near, judge, reference)
+
+
+def teach(clips):
+    """A judge of the classes of some clips."""
+    rate, count = clips.sample_rate, len(clips.classes)
+    options = dict(sample_rate=rate, num_classes=count, seed=0)
+    return train_judge(clips.waveforms, clips.labels, **options)
 
 
 def wanted(yard, *, per_class, seed):
@@ -123,10 +123,11 @@ def score(yard, waveforms, labels, midi=None):
     """{figure: number} of sounds that should be of some classes and pitches."""
     rate, x = yard.train.sample_rate, np.asarray(waveforms)
     found = {
-        "class_accuracy": judge_accuracy(yard.judge, x, labels),
         "frechet": frechet_distance(log_mel_features(x, sample_rate=rate), yard.reference),
         "diversity": diversity(SoundSet(x, labels, yard.train.classes, rate), yard.train),
     }
+    if yard.judge is not None:
+        found["class_accuracy"] = judge_accuracy(yard.judge, x, labels)
     if midi is not None:
         pitch = pitch_accuracy(x, midi, sample_rate=rate)
         found |= {f"pitch_{name}": value for name, value in pitch.items()}

@@ -42,7 +42,7 @@ def check_budget(seconds):
 # %% ../../nbs/support/speedrun.ipynb #speedrun-09
 @contextmanager
 def telling(line, *, every=1.0):
-    "Print line() to stderr during the block, again and again, above the progress bar if there is one."
+    "Print line() to stderr during the block, again and again, above a progress bar."
     from tqdm import tqdm
 
     over = threading.Event()

@@ -138,6 +138,20 @@ def listener(settings, folder, validation):
 
     return listen
 
+# %% ../../nbs/support/training_command.ipynb #training-command-measured
+def measured_run(settings, folder, sounds, held_out, *, model_class):
+    "Measure what a run's file holds, and write the figures into it; what train_run returns."
+    from audiogen.generator import load_model, save_model
+    from audiogen.support.evaluation import measure
+
+    model = load_model(folder, model_class=model_class)
+    figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
+    if settings["seconds"]:  # so many steps have the same figures, however long they take
+        figures = with_validation(figures, folder)
+    about = run_facts(settings, folder, figures)
+    save_model(folder / "model.safetensors", model, half=True, about=about)
+    return figures, nearest
+
 # %% ../../nbs/support/training_command.ipynb #training-command-10
 def train_run(
     settings: dict[str, Any],
@@ -160,8 +174,6 @@ def train_run(
     """
     import jax
 
-    from audiogen.generator import load_model, save_model
-    from audiogen.support.evaluation import measure
     from audiogen.support.figures import figure_png
     from audiogen.support.fitting import fit
     from audiogen.training import plot_losses
@@ -181,13 +193,7 @@ def train_run(
             return None
         tell("measuring")
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
-        model = load_model(folder, model_class=type(model))
-        figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
-        if settings["seconds"]:  # so many steps have the same figures, however long they take
-            figures = with_validation(figures, folder)
-        about = run_facts(settings, folder, figures)
-        save_model(folder / "model.safetensors", model, half=True, about=about)
-    return figures, nearest
+        return measured_run(settings, folder, sounds, held_out, model_class=type(model))
 
 # %% ../../nbs/support/training_command.ipynb #training-command-12
 def given_words(args, names):
