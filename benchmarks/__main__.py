@@ -33,6 +33,8 @@ NAMES = [
     "steering",
     "wavenet",
     "own_sounds",
+    "results",
+    "budgets",
     "large",
 ]
 

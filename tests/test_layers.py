@@ -50,7 +50,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
 }
 # … and the command line above all of them: it plays and trains what any chapter has.
 ABOVE = """output recipes run_settings training_command slice_command manifest kits lab page commands
-    packing parser cli""".split()
+    speedrun packing parser cli""".split()
 LAYER = (
     CHAPTERS
     | {f"support.{name}": i - len(BENEATH) for i, name in enumerate(BENEATH)}

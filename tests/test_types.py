@@ -16,7 +16,7 @@ USER = ROOT / "tests" / "typed" / "user.py"
 
 COMMAND_LINE = {  # what it is made of, which nobody calls from Python
     f"audiogen.support.{name}"
-    for name in "output recipes run_settings training_command manifest lab commands parser cli".split()
+    for name in "output recipes run_settings training_command speedrun manifest lab commands parser cli".split()
 }
 
 

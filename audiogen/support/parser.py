@@ -26,6 +26,7 @@ from .lab import lab_command
 from .packing import pack_command
 from .recipes import kinds_of_model, shipped_recipes
 from .slice_command import slice_command
+from .speedrun import speedrun_command
 from .training_command import evaluate_command, train_command
 
 # %% ../../nbs/support/parser.ipynb #parser-06
@@ -369,6 +370,21 @@ def add_training_commands(commands):
     about = "go on with the run in --out; where there's none, begin one"
     train.add_argument("--resume", action="store_true", default=None, help=about)
 
+# %% ../../nbs/support/parser.ipynb #parser-speedrun
+def add_speedrun_command(commands):
+    "The command that trains for a while and compares."
+    run = add_command(commands, speedrun_command)
+    about = f"the kind of model: {kinds_of_model()}"
+    run.add_argument(
+        "recipe", nargs="?", type=recipe_kind, default="spectral", metavar="KIND", help=about
+    )
+    about = "how long to train (s)"
+    run.add_argument("--budget", type=positive(float), default=60.0, metavar="S", help=about)
+    about = "drums, tones, sounds, fluidr3, or a folder of audio files"
+    run.add_argument("--data", default="sounds", metavar="NAME", help=about)
+    about = "folder for what is made (default: speedrun-60, after the budget)"
+    run.add_argument("--out", metavar="DIR", help=about)
+
 # %% ../../nbs/support/parser.ipynb #parser-25
 def build_parser(argv):
     "The command line of audiogen, as far as these words need it."
@@ -388,6 +404,7 @@ def build_parser(argv):
     add_slice_command(commands)
     add_pack_command(commands, argv)
     add_training_commands(commands)
+    add_speedrun_command(commands)
     add_command(commands, models_command, seeded=False)
     add_spectrogram_command(commands)
     lab = add_command(commands, lab_command, seeded=False)

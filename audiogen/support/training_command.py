@@ -9,7 +9,7 @@ __all__ = ['save_checkpoint_sounds', 'train_run', 'train_command', 'evaluate_com
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,9 +138,27 @@ def listener(settings, folder, validation):
 
     return listen
 
+# %% ../../nbs/support/training_command.ipynb #training-command-measured
+def measured_run(settings, folder, sounds, held_out, *, model_class):
+    "Measure what a run's file holds, and write the figures into it; what train_run returns."
+    from audiogen.generator import load_model, save_model
+    from audiogen.support.evaluation import measure
+
+    model = load_model(folder, model_class=model_class)
+    figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
+    if settings["seconds"]:  # so many steps have the same figures, however long they take
+        figures = with_validation(figures, folder)
+    about = run_facts(settings, folder, figures)
+    save_model(folder / "model.safetensors", model, half=True, about=about)
+    return figures, nearest
+
 # %% ../../nbs/support/training_command.ipynb #training-command-10
 def train_run(
-    settings: dict[str, Any], out: str | os.PathLike[str], *, resume: bool = False
+    settings: dict[str, Any],
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    tell: Callable[[str], object] = lambda phase: None,
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]] | None:
     """Train a model on sounds, measure it, and write it to a folder.
 
@@ -148,6 +166,7 @@ def train_run(
         settings: from run_settings
         out: the run's folder
         resume: go on with a run that is there?
+        tell: called with what begins: reading, training or measuring
 
     Returns:
         figures, {set held out: {name: value}}, and the recording that each new sound is nearest to;
@@ -155,31 +174,26 @@ def train_run(
     """
     import jax
 
-    from audiogen.generator import load_model, save_model
-    from audiogen.support.evaluation import measure
     from audiogen.support.figures import figure_png
     from audiogen.support.fitting import fit
     from audiogen.training import plot_losses
 
     folder = Path(out)
+    tell("reading")
     sounds, *held_out = load_data(settings)
     settings = with_shape(settings, sounds)
     chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
     chosen["listen"] = listener(settings, folder, held_out[0])
     begun = is_begun(out, resume)
+    tell("training")
     with resumable(settings["recipe"], out):
         with words_kept(folder, settings):
             model = fit(load_recipe(settings["recipe"]), sounds, out=folder, resume=begun, **chosen)
         if jax.process_index():
             return None
+        tell("measuring")
         save_bytes(folder / "loss.png", figure_png(plot_losses(folder), dpi=110))
-        model = load_model(folder, model_class=type(model))
-        figures, nearest = measure(model, sounds, *held_out, seed=settings["seed"])
-        if settings["seconds"]:  # so many steps have the same figures, however long they take
-            figures = with_validation(figures, folder)
-        about = run_facts(settings, folder, figures)
-        save_model(folder / "model.safetensors", model, half=True, about=about)
-    return figures, nearest
+        return measured_run(settings, folder, sounds, held_out, model_class=type(model))
 
 # %% ../../nbs/support/training_command.ipynb #training-command-12
 def given_words(args, names):
