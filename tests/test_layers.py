@@ -39,6 +39,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "reports": "stft",
     "scoring": "metrics",
     "levels": "metrics",
+    "contests": "training",
     "fitting": "training",
     "evaluation": "training",
     "encoding": "training",
