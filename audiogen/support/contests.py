@@ -99,5 +99,7 @@ def in_turns(batch, count):
     "Deal a batch to the critic's steps: (count b, ...) -> (count, b, ...)."
     size = len(batch["label"])
     if size % count:
-        raise ValueError(f"the batch has {size} clips for {count} steps; want a multiple of {count}")
+        raise ValueError(
+            f"the batch has {size} clips for {count} steps; want a multiple of {count}"
+        )
     return jax.tree.map(lambda x: x.reshape(count, size // count, *x.shape[1:]), batch)
