@@ -221,6 +221,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.states import *
     from .support.store import *
     from .support.streams import *
+    from .support.strides import *
     from .support.tables import *
     from .support.voices import *
     from .support.words import *

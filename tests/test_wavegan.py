@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audiogen.generator import SimpleAudioGenerator, load_model, sample_latents, save_model
+from audiogen.generator import (
+    AudioModel,
+    SimpleAudioGenerator,
+    load_model,
+    sample_latents,
+    save_model,
+)
 from audiogen.sounds import make_sounds
 from audiogen.support.fitting import fit
 from audiogen.support.runs import read_log
+from audiogen.support.strides import Downsample
 from audiogen.training import begin_state
 from audiogen.wavegan import (
     Contest,
     Critic,
-    Downsample,
     WaveGAN,
     WaveGANConfig,
     critic_for,
@@ -93,10 +99,8 @@ def test_both_losses_point_opposite_ways():
     assert np.abs(a).max() > 1e-4
 
 
-class FixedSounds:
+class FixedSounds(AudioModel):
     "A generator that makes the same sounds whatever it is asked."
-
-    conditions = ()
 
     def __init__(self, made):
         self.made = made
