@@ -54,6 +54,7 @@ _chosen = {
     "conditional": "ConditionalVAE resynthesize",
     "support.words": "WORDS",
     "wavenet": "WaveNet stream",
+    "wavegan": "WaveGAN Contest",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "own_sounds": "find_onsets cut_at slice_slider",
     "support.slicing": "slice_file",
@@ -98,6 +99,7 @@ _Shipped = Literal[
     "spectral",
     "spectral-instruments",
     "vae",
+    "wavegan",
     "wavenet",
     "wavenet-minute",
 ]
@@ -147,6 +149,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import vae as vae
     from . import variation as variation
     from . import waveform as waveform
+    from . import wavegan as wavegan
     from . import wavenet as wavenet
     from .conditional import *
     from .demo import *
@@ -178,6 +181,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.classes import *
     from .support.clips import *
     from .support.conditions import *
+    from .support.contests import *
     from .support.copies import *
     from .support.docs import *
     from .support.encoding import *
@@ -218,6 +222,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.states import *
     from .support.store import *
     from .support.streams import *
+    from .support.strides import *
     from .support.tables import *
     from .support.voices import *
     from .support.words import *
@@ -225,6 +230,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .vae import *
     from .variation import *
     from .waveform import *
+    from .wavegan import *
     from .wavenet import *
 else:  # where a type checker would believe in any name
 

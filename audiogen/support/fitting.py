@@ -9,7 +9,7 @@ __all__ = ['Recipe', 'fit']
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Recipe:
         build: function build(sounds, *, rngs, **settings) -> a model for these sounds
         targets: function targets(model, sounds) -> {name: (n, ...)}, the arrays to learn from; of
             clips on the disk, a row may depend on its own clip only
-        rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step
+        rule: loss(model, batch, key) -> (scalar, {part: scalar}), or an object with init and step;
+            if that is a dataclass with a field `seed`, the field gets the run's seed
         finish: function finish(model, arrays), called at each checkpoint and at the end
         batch_size: clips in a batch
         learning_rate: learning rate of the first step, where the rule is a loss; or a function of
@@ -94,6 +95,13 @@ def recipe_rule(recipe, learning_rate, sounds):
             f"but the recipe's rule is {name}, which has rates of its own; "
             f"leave it out, or replace the recipe's rule"
         )
+    return rule
+
+
+def with_seed(rule, seed):
+    "A rule with the run's seed, if it draws random numbers before the first step."
+    if is_dataclass(rule) and "seed" in rule.__dataclass_fields__:
+        return replace(rule, seed=seed)
     return rule
 
 
@@ -249,7 +257,7 @@ def fit(
             diverges
         OSError: when the folder can't be written
     """
-    out, rule = Path(out), recipe_rule(recipe, learning_rate, sounds)
+    out, rule = Path(out), with_seed(recipe_rule(recipe, learning_rate, sounds), seed)
     size = recipe.batch_size if batch_size is None else batch_size
     batching = dict(batch_size=size, host=jax.process_index(), hosts=jax.process_count())
     stored = isinstance(sounds.waveforms, StoredClips)
