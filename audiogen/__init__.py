@@ -56,6 +56,8 @@ _chosen = {
     "wavenet": "WaveNet stream",
     "wavegan": "WaveGAN Contest",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
+    "flow": "LatentFlow",
+    "support.filling": "fill",
     "own_sounds": "find_onsets cut_at slice_slider",
     "support.slicing": "slice_file",
     "support.lufs": "integrated_loudness",
@@ -96,6 +98,7 @@ def models() -> list[str]:
 _Shipped = Literal[
     "conditional",
     "conditional-instruments",
+    "flow",
     "spectral",
     "spectral-instruments",
     "vae",
@@ -137,6 +140,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import conditional as conditional
     from . import demo as demo
     from . import explorer as explorer
+    from . import flow as flow
     from . import generator as generator
     from . import metrics as metrics
     from . import own_sounds as own_sounds
@@ -154,6 +158,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .conditional import *
     from .demo import *
     from .explorer import *
+    from .flow import *
     from .generator import *
     from .metrics import *
     from .own_sounds import *
@@ -189,8 +194,10 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.few import *
     from .support.figures import *
     from .support.files import *
+    from .support.filling import *
     from .support.fitting import *
     from .support.folders import *
+    from .support.grain import *
     from .support.judge import *
     from .support.kits import *
     from .support.learning import *
@@ -208,7 +215,9 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.page import *
     from .support.pictures import *
     from .support.pitch import *
+    from .support.places import *
     from .support.players import *
+    from .support.points import *
     from .support.recordings import *
     from .support.rendering import *
     from .support.reports import *

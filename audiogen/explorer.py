@@ -44,7 +44,8 @@ def explorer_spec(model: AudioModel, *, name: str = "model", directions: int = 8
     spec = dict(name=name, sample_rate=model.sample_rate, reach=3.0, classes=[], words=[])
     spec |= dict(pitched=[], pitches=[0, 0], numbers=[], settings=settings)
     for condition in model.conditions:
-        CONTROLS[condition.kind](spec, condition)
+        if {*condition.acts_on} != {"encoding"}:  # the page reads no recordings
+            CONTROLS[condition.kind](spec, condition)
     spec["notes"] = "pitch" in settings
     spec["known"] = known_places(model, spec["classes"], len(settings["offsets"]))
     return spec

@@ -25,6 +25,7 @@ from .support.checks import check_count, check_memory, check_sample_rate, check_
 from audiogen.support.conditions import (
     Condition,
     check_conditions,
+    check_drawn,
     check_lengths,
     check_part,
     part_of,
@@ -283,7 +284,7 @@ class AudioModel(nnx.Module):
         Returns:
             (batch_size, num_samples)
         """
-        check_conditions(self, conditions)
+        check_drawn(self, check_conditions(self, conditions))
         count = check_count(batch_size, "batch_size")
         z = sample_latents(self, count, rngs=rngs, **part_of(self, "latents", conditions))
         return synthesize(self, z, **part_of(self, "sounds", conditions))

@@ -33,7 +33,7 @@ from audiogen.generator import (
     vary_latent,
 )
 from audiogen.sounds import detune, make_sounds
-from audiogen.support.conditions import Condition
+from audiogen.support.conditions import Condition, part_of
 from audiogen.support.evaluation import evaluate
 from audiogen.support.levels import bits_per_sample, mu_law_encode
 from audiogen.support.loudness import at_loudness, loudness
@@ -200,9 +200,10 @@ def test_every_model_answers_to_the_same_calls(name):
     model = untrained_or(name)
     classes = [c.choices for c in model.conditions if c.kind == "class"]
     label = classes[0][:2][-1] if classes else None
-    z = sample_latents(model, 2, rngs=nnx.Rngs(0), label=label)
+    told = {} if label is None else {"label": label}
+    z = sample_latents(model, 2, rngs=nnx.Rngs(0), **part_of(model, "latents", told))
     made = model.generate(2, rngs=nnx.Rngs(0), label=label)
-    sounding = {"label": label} if name.startswith("conditional") else {}
+    sounding = part_of(model, "sounds", told)
     np.testing.assert_array_equal(made, synthesize(model, z, **sounding))
     assert made.shape == (2, model.num_samples) and np.abs(made).max() <= 1
     uncompiled = np.asarray(model(z, **sounding))
@@ -514,10 +515,9 @@ def test_no_note_of_any_pitch_ends_in_a_thump(name):
 def test_no_sound_ends_louder_than_it_was(name):
     model = load_model(name)
     for label in model.config.classes:
-        x = synthesize(
-            model,
-            sample_latents(model, 4 if "wavenet" in name else 12, rngs=nnx.Rngs(1), label=label),
-        )
+        count, told = 4 if "wavenet" in name else 12, {"label": label}
+        z = sample_latents(model, count, rngs=nnx.Rngs(1), **part_of(model, "latents", told))
+        x = synthesize(model, z, **part_of(model, "sounds", told))
         found = levels(x, model.sample_rate)
         assert (found[:, -1] - found[:, :-1].max(1)).max() < 1, label
 

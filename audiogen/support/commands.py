@@ -151,14 +151,15 @@ def encode_files(model, told, files):
     from audiogen.support.encoding import check_encodes, encode_recordings, load_recordings
 
     check_encodes(model)
-    for name in told.keys() - part_of(model, "sounds", told).keys():
+    others = part_of(model, "encoding", told)
+    for name in told.keys() - part_of(model, "sounds", told).keys() - others.keys():
         raise ValueError(
             f"--{name} says which random sounds are drawn; leave it out with a recording"
         )
     check_conditions(model, told)
     asked = {name: told[name] for name in ("label", "pitch") if name in told}
     clips = load_recordings(model, files)
-    z, found, distances = encode_recordings(model, clips, **asked)
+    z, found, distances = encode_recordings(model, clips, **asked, **others)
     silence = np.asarray(multi_resolution_stft_distance(0 * clips, clips))
     taken = f", taken for {found['label']}," if "label" in found.keys() - asked else ""
     notes = [
@@ -166,7 +167,7 @@ def encode_files(model, told, files):
         for file, near, far in zip(files, distances, silence)
     ]
     listed = {name: np.asarray(value).tolist() for name, value in found.items()}
-    return np.asarray(z), told | listed, notes
+    return np.asarray(z), part_of(model, "sounds", told) | listed, notes
 
 
 def morph_command(args):

@@ -14,6 +14,7 @@ import numpy as np
 # %% ../../nbs/support/conditions.ipynb #conditions-05
 #| code-fold: true
 #| code-summary: "check_declaration: can an option and a control be made of it?"
+PARTS = ("latents", "sounds", "encoding")  # what a condition may act on
 NAMES = {"class": "label", "pitch": "pitch", "words": "words", "number": None, "length": None}
 
 
@@ -29,8 +30,8 @@ def check_declaration(condition):
         raise ValueError(f"{c.name} has no choices; want names, such as choices=('kick', 'snare')")
     if c.kind not in ("class", "words") and None in (c.low, c.high):
         raise ValueError(f"{c.name} has no limits; want both, such as low=0, high=1")
-    if isinstance(c.acts_on, str) or not {*c.acts_on} <= {"latents", "sounds"}:
-        raise ValueError(f"{c.name} acts on {c.acts_on!r}; want ('latents',), ('sounds',) or both")
+    if isinstance(c.acts_on, str) or not {*c.acts_on} <= {*PARTS}:
+        raise ValueError(f"{c.name} acts on {c.acts_on!r}; want a tuple of {', '.join(PARTS)}")
 
 # %% ../../nbs/support/conditions.ipynb #conditions-class
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Condition:
         name: the keyword; on the command line --name
         kind: "class", "words" (from `choices`), "pitch", "number", "length" (`low` to `high`)
         about: its meaning, in a few words
-        acts_on: "latents", which vectors are drawn, or "sounds", how they sound; or both
+        acts_on: any of "latents", which vectors are drawn, "sounds", how they sound, and
+            "encoding", how a recording becomes a vector
         choices: names
         low: the smallest number
         high: the largest number
@@ -189,7 +191,7 @@ def check_has_it(condition, value, label):
 
 # %% ../../nbs/support/conditions.ipynb #conditions-14
 def part_of(model, part, given):
-    "Those of the given conditions that act on latent vectors, or on sounds."
+    "Those of the given conditions that act on latent vectors, on sounds, or on encoding."
     acting = {c.name for c in model.conditions if part in c.acts_on}
     return {name: value for name, value in given.items() if name in acting}
 
@@ -205,10 +207,22 @@ def with_defaults(model, given):
     return given
 
 
+def check_drawn(model, given):
+    "Raise `ValueError` for a condition that acts only on recordings that are encoded."
+    drawn = part_of(model, "latents", given) | part_of(model, "sounds", given)
+    for name, value in given.items():
+        if value is not None and name not in drawn:
+            raise ValueError(
+                f"{name} acts on recordings that are encoded, not on sounds that are drawn; "
+                "give it to encode"
+            )
+
+
 def check_part(model, part, given):
     "The conditions that act here, with defaults; `ValueError` for one that has no effect here."
     check_conditions(model, given)
     given = {name: value for name, value in given.items() if value is not None}
+    check_drawn(model, given)
     idle = given.keys() - part_of(model, part, given).keys()
     if idle and part == "sounds":
         raise ValueError(

@@ -63,10 +63,10 @@ def check_encodes(model):
     )
 
 
-def remake(model, waveforms, told):
+def remake(model, waveforms, told, others):
     "Latent vectors of waveforms, and how far the model's versions are from them (dB), (n,)."
-    z = model.encode(waveforms, **told)
-    made = np.stack([*render(model, z, **told)])
+    z = model.encode(waveforms, **told, **others)
+    made = np.stack([*render(model, z, **told, **part_of(model, "sounds", others))])
     return z, np.asarray(multi_resolution_stft_distance(made, waveforms))
 
 # %% ../../nbs/support/encoding.ipynb #encoding-10
@@ -94,6 +94,7 @@ def encode_recordings(
     *,
     label: str | None = None,
     pitch: float | None = None,
+    **others: object,
 ) -> tuple[np.ndarray, dict[str, Any], np.ndarray]:
     """Latent vectors of recordings, what the model must be told, and how near it comes.
 
@@ -102,6 +103,7 @@ def encode_recordings(
         waveforms: recordings, (n, num_samples), from load_recordings
         label: their class; if None, the one with which the model comes nearest to them
         pitch: MIDI number; measured if None
+        **others: conditions of the model that act on encoding
 
     Returns:
         latent vectors, (n, latent_dim); {condition: value, or one for each recording}; distances of
@@ -111,12 +113,12 @@ def encode_recordings(
         ValueError: when the model can't encode, or can't be told the class or the pitch
     """
     check_encodes(model)
-    check_conditions(model, dict(label=label, pitch=pitch))
+    check_conditions(model, dict(label=label, pitch=pitch) | others)
     best = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some classes never learned such a pitch
         for told in possible_conditions(model, waveforms, label, pitch):
-            z, distances = remake(model, waveforms, told)
+            z, distances = remake(model, waveforms, told, others)
             if best is None or distances.mean() < best[2].mean():
                 best = z, told, distances
     return best

@@ -169,8 +169,8 @@ def add_sound_commands(commands, argv):
     morph.add_argument("files", nargs=2, metavar="FILE", help="a recording")
     add_count(morph, "how many, the two ends among them", 8)
     add_conditions(generate, argv, kinds=KINDS | {"pitch": read_pitches})
-    add_conditions(vary, argv)
-    add_conditions(morph, argv)
+    add_conditions(vary, argv, encodes=True)
+    add_conditions(morph, argv, encodes=True)
 
 # %% ../../nbs/support/parser.ipynb #parser-slice
 def add_slice_command(commands):
@@ -191,13 +191,15 @@ FORMS = {  # how a word is written, where its name doesn't say that
 }
 
 
-def add_conditions(sub, argv, *, kinds=KINDS):
-    "Options for what the model can be told, if the words name this command."
+def add_conditions(sub, argv, *, kinds=KINDS, encodes=False):
+    "Options for what the model can be told, if the words name this command; does it encode?"
     if argv[:1] != [sub.prog.split()[-1]]:
         return
     model = option(argv[1:], "model", sub.prog) or sub.get_default("model")
     conditions = declared_conditions(model)
     for c in conditions:
+        if not encodes and {*c["acts_on"]} == {"encoding"}:
+            continue  # it is about recordings, and this command reads none
         check_new_option(sub, c["name"], model)
         if c["kind"] in kinds:
             read = kinds[c["kind"]]

@@ -27,6 +27,7 @@ FIGURES = {  # key: (title, format)
     "pitch_within_50_cents": ("pitch within 50 cents ↑", ".1%"),
     "frechet": ("Fréchet distance of log-mel features, dB² ↓", ",.0f"),
     "diversity": ("diversity, mean of classes, as a multiple of the training clips' ↑", ".2f"),
+    "grain": ("correlation of the grain of noises after 16 ms ↓", ".2f"),
     "ends": ("sounds that end before their clip does", ".1%"),
     "nearest_learned_db": ("distance to the nearest clip learned from, dB", ".2f"),
     "copied": ("copied from what was learned from ↓", ".1%"),

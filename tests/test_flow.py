@@ -1,0 +1,33 @@
+"""The flow on the command line: from one sound to another, and what is refused."""
+
+import numpy as np
+import pytest
+
+from audiogen.support.files import recording
+from audiogen.waveform import load_audio
+
+
+def test_a_recording_becomes_another_class(audiogen, tmp_path):
+    words = ["vary", recording("snare"), "--model", "flow", "--label", "organ", "--pitch", "A3"]
+    made = {}
+    for strength in ("0.05", "0.9"):
+        out = tmp_path / strength
+        status, _, err = audiogen(*words, "--strength", strength, "--count", "1", "--out", out)
+        assert status == 0, err
+        made[strength] = load_audio(out / "snare-00.wav")[0]
+    assert np.abs(made["0.05"] - made["0.9"]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--guidance", "9"], "guidance is 9; want 0 to 8"),
+        (["--steps", "0"], "steps is 0; want 1 to 200"),
+        (["--strength", "0.5"], "--strength"),  # it is about recordings
+        (["--caption", "short bright pluck"], "--caption"),
+        (["--label", "gong"], "no class is called 'gong'"),
+    ],
+)
+def test_what_a_flow_cannot_be_told(audiogen, tmp_path, words, message):
+    status, _, err = audiogen("generate", "--model", "flow", *words, "--out", tmp_path)
+    assert status == 2 and err.count("\n") == 1 and message in err
