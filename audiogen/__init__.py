@@ -40,6 +40,7 @@ _chosen = {
     "support.sf2_writer": "write_soundfont",
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
+    "support.phrases": "make_phrases",
     "support.augment": "augment",
     "support.library": "load_library",
     "metrics": "frechet_distance diversity memorization confidence",
@@ -201,6 +202,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.models import *
     from .support.packing import *
     from .support.page import *
+    from .support.phrases import *
     from .support.pictures import *
     from .support.pitch import *
     from .support.players import *

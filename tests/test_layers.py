@@ -35,6 +35,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "recordings": "stft",
     "pitch": "stft",
     "voices": "stft",
+    "phrases": "stft",
     "judge": "stft",
     "reports": "stft",
     "scoring": "metrics",
