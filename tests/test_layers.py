@@ -36,6 +36,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "pitch": "stft",
     "voices": "stft",
     "phrases": "stft",
+    "tokens": "stft",
     "judge": "stft",
     "reports": "stft",
     "scoring": "metrics",
