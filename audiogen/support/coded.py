@@ -230,9 +230,7 @@ def grainy_sounds(model, tokens, keys, *, amount):
     return codec_waveform(model, means + amount * jnp.exp(spreads) * draw(keys))
 
 # %% ../../nbs/support/coded.ipynb #coded-15
-def with_grain(
-    model: Any, tokens: ArrayLike, *, key: jax.Array, amount: float = 1.0
-) -> np.ndarray:
+def with_grain(model: Any, tokens: ArrayLike, *, key: jax.Array, amount: float = 1.0) -> np.ndarray:
     """Sounds of rows of tokens, with grain.
 
     Args:
