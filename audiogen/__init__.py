@@ -40,6 +40,7 @@ _chosen = {
     "support.sf2_writer": "write_soundfont",
     "support.pitch": "midi_to_hz hz_to_midi estimate_f0_hz pitch_error_cents",
     "support.clips": "SoundSet choose_classes",
+    "support.phrases": "make_phrases",
     "support.augment": "augment",
     "support.library": "load_library",
     "metrics": "frechet_distance diversity memorization confidence",
@@ -54,6 +55,7 @@ _chosen = {
     "conditional": "ConditionalVAE resynthesize",
     "support.words": "WORDS",
     "wavenet": "WaveNet stream",
+    "codec": "TokenCodec",
     "wavegan": "WaveGAN Contest",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "flow": "LatentFlow",
@@ -96,6 +98,7 @@ def models() -> list[str]:
 
 
 _Shipped = Literal[
+    "codec",
     "conditional",
     "conditional-instruments",
     "flow",
@@ -137,6 +140,7 @@ def load(name: str | os.PathLike[str]) -> Any:
 
 
 if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its function
+    from . import codec as codec
     from . import conditional as conditional
     from . import demo as demo
     from . import explorer as explorer
@@ -155,6 +159,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import waveform as waveform
     from . import wavegan as wavegan
     from . import wavenet as wavenet
+    from .codec import *
     from .conditional import *
     from .demo import *
     from .explorer import *
@@ -185,6 +190,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.checks import *
     from .support.classes import *
     from .support.clips import *
+    from .support.coded import *
     from .support.conditions import *
     from .support.contests import *
     from .support.copies import *
@@ -213,6 +219,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.models import *
     from .support.packing import *
     from .support.page import *
+    from .support.phrases import *
     from .support.pictures import *
     from .support.pitch import *
     from .support.places import *
@@ -233,6 +240,8 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.streams import *
     from .support.strides import *
     from .support.tables import *
+    from .support.token_pictures import *
+    from .support.tokens import *
     from .support.voices import *
     from .support.words import *
     from .training import *

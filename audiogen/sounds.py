@@ -28,6 +28,7 @@ from audiogen.support.clips import (
 )
 from .support.folders import fade_out
 from .support.library import load_library
+from .support.phrases import make_phrases
 from .support.soundfonts import FLUIDR3, load_soundfont
 from audiogen.support.voices import (
     brass,
@@ -337,7 +338,7 @@ def batch_source(
 def check_fixed(name, shape):
     "Refuse a rate or a length, {word: value}, with a set whose own are fixed."
     given = [f"{word} {value:g}" for word, value in shape.items() if value is not None]
-    if given and name in ("drums", "tones", "sounds", "fluidr3"):
+    if given and name in ("drums", "tones", "sounds", "phrases", "fluidr3"):
         raise ValueError(
             f"got {' and '.join(given)}, but {name} has a rate and a length of its own; "
             f"want them with a folder (of that name: ./{name})"
@@ -350,7 +351,7 @@ def load_sounds(
     name: str | os.PathLike[str],
     *,
     seed: int = 0,
-    per_class: int = 300,
+    per_class: int | None = None,
     labels: str | os.PathLike[str] | None = None,
     soundfont: str | os.PathLike[str] = FLUIDR3,
     sample_rate: int | None = None,
@@ -359,9 +360,10 @@ def load_sounds(
     """The sounds that a word stands for.
 
     Args:
-        name: "drums", "tones", "sounds", "fluidr3", or a folder
+        name: "drums", "tones", "sounds", "phrases", "fluidr3", or a folder
         seed: decides the sounds that are made by formula
-        per_class: clips of each class that is made by formula
+        per_class: clips of each class that is made by formula; 300 if None. Of phrases it is 540,
+            and twice as many of drums
         labels: for a folder, a CSV file with columns file, label and, if known, midi
         soundfont: for "fluidr3", its file
         sample_rate: for a folder, samples per second (Hz); as in load_folder if None
@@ -380,13 +382,15 @@ def load_sounds(
     check_fixed(name, shape)
     made = {"drums": DRUMS, "tones": TONES, "sounds": DRUMS + TONES}
     if name in made:
-        return make_sounds(made[name], per_class=per_class, seed=seed)
+        return make_sounds(made[name], per_class=300 if per_class is None else per_class, seed=seed)
+    if name == "phrases":
+        return make_phrases(5 * (540 if per_class is None else per_class), seed=seed)
     if name == "fluidr3":
         return load_soundfont(soundfont)
     if not Path(name).is_dir():
         raise FileNotFoundError(
             f"{name}: no such folder; "
-            "want drums, tones, sounds, fluidr3, or a folder of audio files"
+            "want drums, tones, sounds, phrases, fluidr3, or a folder of audio files"
         )
     return load_folder(name, labels=labels, **shape)
 

@@ -37,9 +37,10 @@ def check_labels(labels, count, name, num_classes=None):
     return labels
 
 
-def check_each(values, count, what, name):
-    "Refuse what is not one number for each clip."
-    if np.shape(values) != (count,):
+def check_each(values, count, what, name, *, rows=False):
+    "Refuse what is not one number for each clip, or one row."
+    shape = np.shape(values)[: 1 if rows else None]
+    if shape != (count,):
         raise ValueError(
             f"{name}: got {what} of shape {np.shape(values)} for {count} clips; "
             f"want ({count},), one for each clip"
@@ -132,7 +133,7 @@ class SoundSet:
         group: number of the recording that a clip was made from, (n,); None if unknown
         lengths: samples of each clip before the silence that fills it up, (n,); None if all are
             full
-        details: what else is known, {name: (n,)}
+        details: what else is known, {name: (n, ...)}
         skipped: one line for each file that was left out
         notes: one line for whatever else a reader should know
 
@@ -161,8 +162,10 @@ class SoundSet:
         object.__setattr__(self, "labels", labels)
         known = {"group": self.group, "lengths": self.lengths}
         known = {name: values for name, values in known.items() if values is not None}
-        for name, values in (known | {"midi": self.midi} | self.details).items():
+        for name, values in (known | {"midi": self.midi}).items():
             check_each(values, n, name, "sounds")
+        for name, values in self.details.items():  # a row of numbers each, if need be
+            check_each(values, n, name, "sounds", rows=True)
 
     @property
     def recordings(self) -> np.ndarray:

@@ -331,7 +331,7 @@ def decibels(text):
 # %% ../../nbs/support/parser.ipynb #parser-23
 def add_data(sub, default, shape):
     "The options that say which data, with helps for the rate and the length of a folder's clips."
-    known = "drums, tones, sounds, fluidr3, or a folder of audio files"
+    known = "drums, tones, sounds, phrases, fluidr3, or a folder of audio files"
     sub.add_argument("--data", metavar="NAME", help=f"{known} (default: {default})")
     about = "use only these classes; double quotes around a name with a comma"
     sub.add_argument("--classes", metavar="A,B", help=about)
