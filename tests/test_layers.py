@@ -29,7 +29,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "rendering": "generator",
     "classes": "generator",
     "linear": "generator",
-    "tokens": "generator",
+    "draws": "generator",
     "mel": "stft",
     "pictures": "stft",
     "sliders": "stft",
