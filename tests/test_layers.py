@@ -38,6 +38,7 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "voices": "stft",
     "phrases": "stft",
     "rhythm": "stft",
+    "tokens": "stft",
     "judge": "stft",
     "reports": "stft",
     "scoring": "metrics",

@@ -110,6 +110,17 @@ def draw_tokens(
     edges = jnp.cumsum(p, axis=-1)
     return jnp.sum(noise[..., None] * edges[..., -1:] >= edges[..., :-1], axis=-1)
 
+# %% ../../nbs/support/draws.ipynb #draws-checkdraws
+def check_draws(temperature, top_k, top_p, size):
+    "How tokens are drawn, as pairs that can be hashed; `ValueError` where a number is out of range."
+    if not isinstance(temperature, jax.core.Tracer) and not 0 <= temperature < np.inf:
+        raise ValueError(f"temperature is {temperature}; want 0 or more, such as 1")
+    if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= size):
+        raise ValueError(f"top_k is {top_k!r}; want a whole number from 1 to {size}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}; want more than 0, up to 1, such as 0.9")
+    return tuple(dict(top_k=top_k, top_p=top_p).items())
+
 # %% ../../nbs/support/draws.ipynb #draws-16
 def file_digest(path):
     "The first 16 digits of the SHA-256 of a file."

@@ -73,9 +73,14 @@ def copy_steps(count):
 
 
 def with_copies(sounds):
-    "Clips and copies: of a few recordings variations, the fewer the more; else a semitone away."
+    """Clips and copies: of a few recordings variations, the fewer the more; else a semitone away.
+
+    Of phrases with a score there are none.
+    """
     from audiogen.sounds import detune
 
+    if "score" in sounds.details:
+        return sounds  # a copy, played faster or slower, would not follow its score
     if few_recordings(sounds):
         return augment(sounds, min(32, max(8, 800 // len(sounds))))
     return detune(sounds, semitones=copy_steps(len(sounds)))
