@@ -48,6 +48,8 @@ BEHIND = {  # … or right behind the chapter that it needs …
     "encoding": "training",
     "words": "source_filter",
     "learning": "source_filter",
+    "prompts": "codec",
+    "priors": "codec",
     "loops": "song",
     "slicing": "own_sounds",
 }
