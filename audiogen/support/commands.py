@@ -68,7 +68,7 @@ def read_prompt(model, file):
         kind = type(model).__name__
         raise ValueError(f"{kind} can't go on from a recording; want a model that can: {able}")
     waveform, _ = load_audio(file, sample_rate=model.sample_rate)
-    waveform = peak_normalize(waveform, peak=0.9)
+    waveform = peak_normalize(waveform, level=0.9)
     heard = model.heard_in(waveform, sample_rate=model.sample_rate)
     say(f"{file}: sounds like " + ", ".join(f"{k} {as_words(v)}" for k, v in heard.items()))
     return waveform, heard

@@ -25,6 +25,7 @@ from .conditions import Condition
 from .draws import file_digest, frozen_model
 from .models import check_latent
 from .prompts import cheapest_conditions, check_prompt, prior_figures
+from .rhythm import beat_features, score_features
 from .store import model_path, shipped_models
 from ..waveform import seconds_to_samples
 
@@ -120,6 +121,14 @@ class TokenByToken(AudioModel):
     def written(self, z: ArrayLike, count: int, *, after: ArrayLike | None = None) -> jax.Array:
         "So many tokens for latent vectors (n, latent_dim), after others (n, t): (n, count)."
         raise NotImplementedError
+
+    def tell(self, classes, tempo_bpm, places, *, score=None, scored=True):
+        "What is told of each token, (b, t, width): class, place in the bar, and score."
+        c = self.config
+        seconds = (places + 0.5) * c.samples_per_token / c.sample_rate  # the tokens' middles
+        score, scored = score_rows(score, scored, len(classes))
+        struck, since = score_features(score, jnp.where(scored, tempo_bpm, jnp.nan), seconds)
+        return self.entry.tell(classes, beat_features(tempo_bpm, seconds), struck, since)
 
     def __call__(self, z: ArrayLike, seconds: float | None = None) -> jax.Array:
         "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
