@@ -56,6 +56,7 @@ _chosen = {
     "support.words": "WORDS",
     "wavenet": "WaveNet stream",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
+    "prior": "TokenPrior write_tokens stream_tokens",
     "own_sounds": "find_onsets cut_at slice_slider",
     "support.slicing": "slice_file",
     "support.lufs": "integrated_loudness",
@@ -96,6 +97,7 @@ def models() -> list[str]:
 _Shipped = Literal[
     "conditional",
     "conditional-instruments",
+    "prior",
     "spectral",
     "spectral-instruments",
     "vae",
@@ -139,6 +141,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import generator as generator
     from . import metrics as metrics
     from . import own_sounds as own_sounds
+    from . import prior as prior
     from . import song as song
     from . import sounds as sounds
     from . import source_filter as source_filter
@@ -155,6 +158,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .generator import *
     from .metrics import *
     from .own_sounds import *
+    from .prior import *
     from .song import *
     from .sounds import *
     from .source_filter import *
@@ -181,6 +185,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.conditions import *
     from .support.copies import *
     from .support.docs import *
+    from .support.draws import *
     from .support.encoding import *
     from .support.evaluation import *
     from .support.figures import *
@@ -206,9 +211,12 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.pictures import *
     from .support.pitch import *
     from .support.players import *
+    from .support.priors import *
+    from .support.prompts import *
     from .support.recordings import *
     from .support.rendering import *
     from .support.reports import *
+    from .support.rhythm import *
     from .support.runs import *
     from .support.scoring import *
     from .support.scripts import *

@@ -123,8 +123,11 @@ def check_draws(temperature, top_k, top_p, size):
 
 # %% ../../nbs/support/draws.ipynb #draws-16
 def file_digest(path):
-    "The first 16 digits of the SHA-256 of a file."
-    return hashlib.sha256(model_path(path).read_bytes()).hexdigest()[:16]
+    "The first 16 digits of the SHA-256 of a model's weights, without what its file tells of it."
+    with open(model_path(path), "rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+        file.seek(8 + header)
+        return hashlib.sha256(file.read()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4)
@@ -147,4 +150,5 @@ def frozen_model(name, digest):
         raise ValueError(
             f"{path}: not the codec that was learned from: {found}, not {digest}; {fix}"
         )
-    return nnx.merge(*read_frozen(path, digest))
+    graph, weights = read_frozen(path, digest)
+    return nnx.merge(graph, jax.tree.map(jnp.asarray, weights))

@@ -102,9 +102,9 @@ def tempo_latents(tempo, config):
 
 
 def latent_tempos(z, config):
-    "The tempos of latent vectors (n, latent_dim), (n,); NaN if the model knows none."
+    "The tempos of latent vectors (n, latent_dim), (n,); 0 if the model knows none."
     if config.tempos is None:
-        return jnp.full(len(z), jnp.nan)
+        return jnp.zeros(len(z))
     low, high = config.tempos
     return (low + high + (high - low) * jnp.clip(z[:, -2], -1.5, 1.5)) / 2
 
@@ -127,7 +127,7 @@ class TokenByToken(AudioModel):
         c = self.config
         seconds = (places + 0.5) * c.samples_per_token / c.sample_rate  # the tokens' middles
         score, scored = score_rows(score, scored, len(classes))
-        struck, since = score_features(score, jnp.where(scored, tempo_bpm, jnp.nan), seconds)
+        struck, since = score_features(score, jnp.where(scored, tempo_bpm, 0), seconds)
         return self.entry.tell(classes, beat_features(tempo_bpm, seconds), struck, since)
 
     def __call__(self, z: ArrayLike, seconds: float | None = None) -> jax.Array:
@@ -218,10 +218,10 @@ def settings_for(sounds, codec):
 
 
 def tokens_and_scores(model, sounds):
-    "Tokens of sounds, their scores, and their tempos; where these are unknown, zeros and NaN."
+    "Tokens of sounds, their scores, and their tempos; zeros where these are unknown."
     score, tempo = (sounds.details.get(name) for name in ("score", "tempo_bpm"))
     if score is None or tempo is None:
-        score, tempo = np.zeros((len(sounds), 1), int), np.full(len(sounds), np.nan)
+        score, tempo = np.zeros((len(sounds), 1), int), np.zeros(len(sounds))
     return model.codec.tokens(np.asarray(sounds.waveforms)), score, tempo
 
 # %% ../../nbs/support/priors.ipynb #priors-14

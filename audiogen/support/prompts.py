@@ -50,7 +50,7 @@ def bits_of_tokens(
     """
     if score is not None and tempo_bpm is None:
         raise ValueError("got a score without tempo_bpm; want both: steps last 15 / tempo_bpm s")
-    tempo = np.full(len(tokens), np.nan) if tempo_bpm is None else np.asarray(tempo_bpm)
+    tempo = np.zeros(len(tokens)) if tempo_bpm is None else np.asarray(tempo_bpm)
     arrays = [np.asarray(tokens, np.int32), np.asarray(labels), tempo.astype(np.float32)]
     if score is None:
         return in_blocks(bits_without_score, model, *arrays, size=16)
@@ -64,16 +64,16 @@ def bits_without_score(model, tokens, labels, tempo):
 # %% ../../nbs/support/prompts.ipynb #prompts-09
 def cheapest_conditions(model, tokens):
     "The class and, if the model knows tempos, the tempo that make tokens (t,) cheapest."
-    tempos = [np.nan] if model.config.tempos is None else np.linspace(*model.config.tempos, 21)
+    tempos = [0.0] if model.config.tempos is None else np.linspace(*model.config.tempos, 21)
     labels = np.repeat(np.arange(len(model.config.classes)), len(tempos))
     each = np.tile(tempos, len(model.config.classes))
     rows = np.repeat(np.asarray(tokens)[None, -model.config.window :], len(labels), axis=0)
     if len(tokens) > model.config.window:  # the beat is only known at the beginning
-        each = np.full(len(each), np.nan)
+        each = np.zeros(len(each))
     bits = bits_of_tokens(model, rows, labels, tempo_bpm=each).sum(axis=1)
     best = int(bits.argmin())
     found = {"label": model.config.classes[labels[best]]}
-    if np.isfinite(each[best]):
+    if each[best] > 0:
         found["tempo"] = float(each[best])
     return found
 

@@ -15,19 +15,20 @@ from .phrases import RATE, detect_onsets
 
 # %% ../../nbs/support/rhythm.ipynb #rhythm-06
 def beat_features(tempo_bpm: ArrayLike, seconds: ArrayLike) -> jax.Array:
-    """Four clock hands for the place in the bar; all zeros where the tempo is NaN.
+    """Four clock hands for the place in the bar; all zeros where the tempo is 0.
 
     Args:
-        tempo_bpm: tempos (beats a minute), (n,); NaN for unknown
+        tempo_bpm: tempos (beats a minute), (n,); 0 for unknown
         seconds: moments since the first beat (s), (t,)
 
     Returns:
         sines and cosines, (n, t, 8)
     """
-    sixteenths = jnp.asarray(seconds) * jnp.asarray(tempo_bpm)[:, None] / 15
+    tempo = jnp.asarray(tempo_bpm)[:, None]
+    sixteenths = jnp.asarray(seconds) * tempo / 15
     angles = 2 * jnp.pi * sixteenths[..., None] / jnp.array([1, 2, 4, 16])
     hands = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return jnp.nan_to_num(hands)
+    return hands * (tempo[..., None] > 0)
 
 # %% ../../nbs/support/rhythm.ipynb #rhythm-10
 UNTOLD = 38, 32  # what was struck, and since when, if there is no score
@@ -40,21 +41,21 @@ def score_features(
 
     Args:
         score: codes of the steps, 0 where nothing begins, (n, steps)
-        tempo_bpm: tempos (beats a minute), (n,); NaN if there is no score
+        tempo_bpm: tempos (beats a minute), (n,); 0 if there is no score
         seconds: moments since the first step (s), (t,)
 
     Returns:
         codes 0 to 37, (n, t), and eighths of a step, 0 to 31, (n, t); 38 and 32 without a score
     """
     score, tempo = jnp.asarray(score), jnp.asarray(tempo_bpm)[:, None]
-    place = jnp.asarray(seconds) * jnp.nan_to_num(tempo) / 15
+    place = jnp.asarray(seconds) * tempo / 15
     back = jnp.floor(place).astype(int)[..., None] - jnp.arange(score.shape[1])  # (n, t, steps)
     codes = jax.vmap(lambda row, steps: row[steps % len(row)])(score, back)
     struck = (codes > 0) & (back >= 0)
     last = struck.argmax(-1)[..., None]
     code, begun = (jnp.take_along_axis(x, last, -1)[..., 0] for x in (codes * struck, back))
     since = jnp.clip((8 * (place - begun)).astype(int), 0, 31)
-    known = jnp.isfinite(tempo)
+    known = tempo > 0
     return jnp.where(known, code, UNTOLD[0]), jnp.where(known, since, UNTOLD[1])
 
 # %% ../../nbs/support/rhythm.ipynb #rhythm-14
