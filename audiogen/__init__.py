@@ -55,6 +55,7 @@ _chosen = {
     "conditional": "ConditionalVAE resynthesize",
     "support.words": "WORDS",
     "wavenet": "WaveNet stream",
+    "codec": "TokenCodec",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "prior": "TokenPrior write_tokens stream_tokens",
     "own_sounds": "find_onsets cut_at slice_slider",
@@ -95,6 +96,7 @@ def models() -> list[str]:
 
 
 _Shipped = Literal[
+    "codec",
     "conditional",
     "conditional-instruments",
     "prior",
@@ -135,6 +137,7 @@ def load(name: str | os.PathLike[str]) -> Any:
 
 
 if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its function
+    from . import codec as codec
     from . import conditional as conditional
     from . import demo as demo
     from . import explorer as explorer
@@ -152,6 +155,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import variation as variation
     from . import waveform as waveform
     from . import wavenet as wavenet
+    from .codec import *
     from .conditional import *
     from .demo import *
     from .explorer import *
@@ -182,6 +186,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.checks import *
     from .support.classes import *
     from .support.clips import *
+    from .support.coded import *
     from .support.conditions import *
     from .support.copies import *
     from .support.docs import *
@@ -228,6 +233,8 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.store import *
     from .support.streams import *
     from .support.tables import *
+    from .support.token_pictures import *
+    from .support.tokens import *
     from .support.voices import *
     from .support.words import *
     from .training import *

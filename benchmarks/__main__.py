@@ -32,6 +32,7 @@ NAMES = [
     "quality",
     "steering",
     "wavenet",
+    "codec",
     "own_sounds",
     "large",
 ]
