@@ -15,12 +15,12 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from ..codec import token_sounds
 from ..generator import AudioModel, load_model
 from .blocks import as_matrix
 from .checks import check_memory
 from .classes import as_range, basics_of, class_condition, draw_classes, set_fields
 from .clips import SoundSet
+from .coded import token_sounds
 from .conditions import Condition
 from .draws import file_digest, frozen_model
 from .models import check_latent
