@@ -163,9 +163,7 @@ class TokenPrior(TokenByToken):
         self.config = c = PriorConfig(**settings)
         self.book = Fixed(jnp.zeros((c.codes, c.code_dim)))  # the codec's, in units of its spread
         self.entry = TokenEntry(c, rngs=check_rngs(rngs))
-        self.layers = nnx.List(
-            [AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)]
-        )
+        self.layers = nnx.List([AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)])
         self.exit = TokenExit(c, rngs=rngs)
 
     def predict(self, tokens: jax.Array, told: jax.Array) -> jax.Array:
@@ -232,7 +230,7 @@ def prior_targets(model: TokenPrior, sounds: SoundSet) -> dict[str, np.ndarray]:
 def prior_loss(
     model: TokenPrior, batch: Mapping[str, Any], key: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Nats per token; half of the rows see the score, a quarter the tempo only, a quarter nothing.
+    """Nats per token; most rows see the score, some only the tempo, some nothing.
 
     Args:
         model: the prior that is trained
@@ -243,10 +241,10 @@ def prior_loss(
         the loss, and the same in "bits" per token
     """
     tokens, chance = batch["tokens"].astype(int), jax.random.uniform(key, batch["label"].shape)
-    tempo = jnp.where(chance < 0.75, batch["tempo"], 0)
+    tempo = jnp.where(chance < 0.85, batch["tempo"], 0)
     classes = jax.nn.one_hot(batch["label"], len(model.config.classes))
     places = jnp.arange(tokens.shape[1])
-    told = model.tell(classes, tempo, places, score=batch["score"], scored=chance < 0.5)
+    told = model.tell(classes, tempo, places, score=batch["score"], scored=chance < 0.7)
     log_p = jax.nn.log_softmax(model.predict(tokens, told))
     nats = -jnp.mean(jnp.take_along_axis(log_p, tokens[..., None], axis=-1))
     return nats, {"bits": nats / np.log(2)}

@@ -183,7 +183,7 @@ def save_sounds(
     told: dict[str, Any],
     seed: int | None,
     duration: float | None = None,
-    prompt: ArrayLike | None = None,
+    prompt: "ArrayLike | None" = None,
 ) -> Iterator[Path]:
     """Save the sounds of latent vectors, and list them in a table.
 
