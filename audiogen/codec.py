@@ -136,6 +136,8 @@ class ContextBlock(nnx.Module):
         return x + change.reshape(x.shape)
 
 # %% ../nbs/13_codec.ipynb #13-encoder
+#| code-fold: true
+#| code-summary: "The encoder: 257 bins → 128 → two frames folded → 16"
 @signed
 class TokenEncoder(nnx.Module):
     """From log-magnitudes to one vector for every few frames.
@@ -161,6 +163,8 @@ class TokenEncoder(nnx.Module):
         return self.leave(x)
 
 # %% ../nbs/13_codec.ipynb #13-decoder
+#| code-fold: true
+#| code-summary: "The decoder: 16 → 128 → unfolded → 384 → 257 bins"
 @signed
 class TokenDecoder(nnx.Module):
     """From code vectors back to log-magnitudes.
@@ -244,6 +248,8 @@ def codec_loss(
     return square + 0.3 * absolute + 0.25 * commitment, parts
 
 # %% ../nbs/13_codec.ipynb #13-rule
+#| code-fold: true
+#| code-summary: "The rule: Adam for the networks, moving averages for the book"
 @dataclass(frozen=True)
 class MovingBook:
     """The rule of a codec: Adam for its networks, moving averages for its book.
@@ -267,7 +273,7 @@ class MovingBook:
     def step(self, state: dict, batch: Any, key: jax.Array) -> tuple[dict, dict]:
         "The state after one more step, and its metrics."
         crop, restart = jax.random.split(key)
-        rest = jax.tree.map(lambda w: w, state["rest"])
+        rest = jax.tree.map(lambda w: w, state["rest"])  # a copy, or JAX would complain
         rest["book"][...] = state["book"]["codes"]
         model = nnx.merge(state["graph"], state["weights"], rest)
         batch = {"L": random_crops(batch["L"], crop, model.config)}
@@ -329,6 +335,8 @@ def remember_tokens(model: TokenCodec, arrays: Mapping[str, np.ndarray]) -> None
     model.remembered[...] = tokens.reshape(model.remembered.shape).astype(np.float32)
 
 # %% ../nbs/13_codec.ipynb #13-recipe
+#| code-fold: true
+#| code-summary: "The recipe"
 recipe = Recipe(
     codec_model,
     codec_targets,
@@ -339,6 +347,8 @@ recipe = Recipe(
 )
 
 # %% ../nbs/13_codec.ipynb #13-grainhead
+#| code-fold: true
+#| code-summary: "The head: one more linear layer"
 @signed
 class GrainHead(nnx.Module):
     """How far log-magnitudes scatter around what a trained codec draws.
