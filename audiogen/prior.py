@@ -163,9 +163,7 @@ class TokenPrior(TokenByToken):
         self.config = c = PriorConfig(**settings)
         self.book = Fixed(jnp.zeros((c.codes, c.code_dim)))  # the codec's, in units of its spread
         self.entry = TokenEntry(c, rngs=check_rngs(rngs))
-        self.layers = nnx.List(
-            [AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)]
-        )
+        self.layers = nnx.List([AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)])
         self.exit = TokenExit(c, rngs=rngs)
 
     def predict(self, tokens: jax.Array, told: jax.Array) -> jax.Array:
@@ -400,6 +398,8 @@ def write_tokens(
     return state, tokens.T
 
 # %% ../nbs/14_prior.ipynb #14-stream
+#| code-fold: true
+#| code-summary: "stream_tokens"
 def stream_tokens(
     model: TokenPrior, state: Mapping[str, jax.Array], *, count: int = 64, **settings: Any
 ) -> Iterator[tuple[np.ndarray, dict[str, jax.Array]]]:

@@ -8,7 +8,7 @@ from flax import nnx
 
 from audiogen.codec import codec_model
 from audiogen.generator import load_model, save_model
-from audiogen.prior import begin, prior_loss, prior_model, prior_targets, write_tokens
+from audiogen.prior import begin, next_logits, prior_loss, prior_model, prior_targets, write_tokens
 from audiogen.support.fitting import Recipe, fit
 from audiogen.support.phrases import make_phrases
 from audiogen.waveform import load_audio, save_audio
@@ -105,3 +105,23 @@ def test_a_long_stream_keeps_to_a_cycle():
         state, tokens = write_tokens(model, state, 250)
     assert int(state["place"]) == 1000 and np.unique(tokens).size > 20
     assert sum(np.asarray(a).nbytes for a in state.values()) == bytes_before
+
+
+def test_the_cache_predicts_what_the_whole_network_does():
+    "The shipped model over four seconds, for which the ring goes round twice."
+    model = load_model("prior")
+    tokens = np.random.default_rng(2).integers(0, 1024, (1, 250))
+    state = begin(model, model.sample_latents(jax.random.key(0), 1, "drums", 120.0))
+    told = model.tell(state["classes"], state["tempo"], jnp.arange(250))
+
+    @jax.jit
+    def follow(state):
+        def step(state, inputs):
+            told, token = inputs
+            logits, state = next_logits(model, state, told[:, None])
+            return state | dict(token=token, place=state["place"] + 1), logits[0]
+
+        return jax.lax.scan(step, state, (told.swapaxes(0, 1), jnp.asarray(tokens.T)))[1]
+
+    whole = jax.jit(lambda tokens: model.predict(tokens, told))(tokens)[0]
+    np.testing.assert_allclose(follow(state), whole, atol=2e-4)
