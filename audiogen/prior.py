@@ -163,7 +163,9 @@ class TokenPrior(TokenByToken):
         self.config = c = PriorConfig(**settings)
         self.book = Fixed(jnp.zeros((c.codes, c.code_dim)))  # the codec's, in units of its spread
         self.entry = TokenEntry(c, rngs=check_rngs(rngs))
-        self.layers = nnx.List([AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)])
+        self.layers = nnx.List(
+            [AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)]
+        )
         self.exit = TokenExit(c, rngs=rngs)
 
     def predict(self, tokens: jax.Array, told: jax.Array) -> jax.Array:
@@ -183,7 +185,7 @@ class TokenPrior(TokenByToken):
         state = begin(self, z)
         if after is not None:
             state = read_tokens(self, state, after)
-        return write_tokens(self, state, count)[1]
+        return write_tokens(self, state, count, top_p=self.config.top_p)[1]
 
 # %% ../nbs/14_prior.ipynb #14-model
 #| code-fold: true

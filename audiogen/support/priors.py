@@ -22,7 +22,7 @@ from .classes import as_range, basics_of, class_condition, draw_classes, set_fie
 from .clips import SoundSet
 from .coded import token_sounds
 from .conditions import Condition
-from .draws import file_digest, frozen_model
+from .draws import check_draws, file_digest, frozen_model
 from .models import check_latent
 from .prompts import cheapest_conditions, check_prompt, prior_figures
 from .rhythm import beat_features, score_features
@@ -48,6 +48,7 @@ class PriorConfig:
         layers: how many attention layers there are
         heads: queries of a token in each layer
         window: how many tokens a layer looks at: the newest and those before it
+        top_p: sounds are drawn among the likeliest tokens that sum to this probability
     """
 
     sample_rate: int = 16000
@@ -63,10 +64,13 @@ class PriorConfig:
     layers: int = 3
     heads: int = 4
     window: int = 128
+    top_p: float = 0.9
 
     def __post_init__(self):
         counts = "codes code_dim samples_per_token width layers heads window"
-        set_fields(self, *counts.split(), tempos=as_range(self.tempos, "tempos"))
+        checked = dict(tempos=as_range(self.tempos, "tempos"), top_p=float(self.top_p))
+        set_fields(self, *counts.split(), **checked)
+        check_draws(1.0, None, self.top_p, self.codes)
         if self.width % (2 * self.heads):
             wanted = f"a multiple of {2 * self.heads}, twice the heads"
             raise ValueError(f"width is {self.width}; want {wanted}")
