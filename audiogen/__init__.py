@@ -60,6 +60,7 @@ _chosen = {
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "flow": "LatentFlow",
     "support.filling": "fill",
+    "prior": "TokenPrior write_tokens stream_tokens",
     "own_sounds": "find_onsets cut_at slice_slider",
     "support.slicing": "slice_file",
     "support.lufs": "integrated_loudness",
@@ -102,6 +103,7 @@ _Shipped = Literal[
     "conditional",
     "conditional-instruments",
     "flow",
+    "prior",
     "spectral",
     "spectral-instruments",
     "vae",
@@ -148,6 +150,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import generator as generator
     from . import metrics as metrics
     from . import own_sounds as own_sounds
+    from . import prior as prior
     from . import song as song
     from . import sounds as sounds
     from . import source_filter as source_filter
@@ -167,6 +170,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .generator import *
     from .metrics import *
     from .own_sounds import *
+    from .prior import *
     from .song import *
     from .sounds import *
     from .source_filter import *
@@ -195,6 +199,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.contests import *
     from .support.copies import *
     from .support.docs import *
+    from .support.draws import *
     from .support.encoding import *
     from .support.evaluation import *
     from .support.few import *
@@ -225,9 +230,12 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.places import *
     from .support.players import *
     from .support.points import *
+    from .support.priors import *
+    from .support.prompts import *
     from .support.recordings import *
     from .support.rendering import *
     from .support.reports import *
+    from .support.rhythm import *
     from .support.runs import *
     from .support.scoring import *
     from .support.scripts import *

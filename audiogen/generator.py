@@ -251,6 +251,7 @@ class AudioModel(nnx.Module):
     conditions: tuple[Condition, ...] = ()
     __call__: Callable[..., jax.Array]
     encodes = False  # has it a method encode(waveforms, **conditions) -> latent vectors?
+    continues = False  # has it heard_in and continue_sounds, to go on from a recording?
     browser: str | None = None  # its decoder in JavaScript, if any: a module's name, or a path
     to_encode: tuple[str, ...] = ()  # what only `encode` needs: how the weights' names begin
 

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from .support.figures import new_figure
 from audiogen.support.runs import (
     check_settings,
+    config_words,
     follow,
     read_log,
     restore_run,
@@ -355,7 +356,7 @@ def train(
     settings = check_settings(dict(steps=steps, seconds=seconds, seed=seed), save_every=save_every)
     rule, batch, out = as_rule(rule), get_batch(batches, 0), Path(out)
     state = begin_state(rule, model)
-    settings |= rule_settings(rule) | run_shapes(state["model"], batch)
+    settings |= rule_settings(rule) | config_words(model) | run_shapes(state["model"], batch)
     kinds, state = key_kinds(state), without_keys(state)
     compute = make_step(rule, kinds, seed=seed)
     step = jax.jit(compute, donate_argnums=0, out_shardings=placed())

@@ -33,6 +33,7 @@ NAMES = [
     "steering",
     "wavenet",
     "codec",
+    "prior",
     "own_sounds",
     "results",
     "budgets",

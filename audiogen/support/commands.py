@@ -21,8 +21,8 @@ def generate_command(args: Namespace) -> Iterator[str | Path]:
     """Write random sounds, and a table of them.
 
     Args:
-        args: what was typed: out, join, force, model, count, seed, duration, and what the model is
-            told
+        args: what was typed: out, join, force, model, count, seed, duration, prompt, and what the
+            model is told
 
     Yields:
         paths of the files written
@@ -39,15 +39,44 @@ def generate_command(args: Namespace) -> Iterator[str | Path]:
     from audiogen.demo import choose_model
 
     model = choose_model(args.model, seed=args.seed, duration=args.duration)
+    prompt, heard = read_prompt(model, args.prompt)
+    told = heard | told
     z = styles_at_pitches(model, styles, pitches, told=told, seed=args.seed)
     if pitches:
         told["pitch"] = pitches * styles
     if args.join:
-        sounds = made_sounds(model, z, told=told, duration=args.duration)
+        sounds = made_sounds(model, z, told=told, duration=args.duration, prompt=prompt)
         yield from join_sounds(args.join, sounds, sample_rate=model.sample_rate)
     else:
-        options = dict(told=told, seed=args.seed, duration=args.duration)
+        options = dict(told=told, seed=args.seed, duration=args.duration, prompt=prompt)
         yield from save_sounds(args.out, model, z, names, **options)
+
+# %% ../../nbs/support/commands.ipynb #commands-07-prompt
+def read_prompt(model, file):
+    "A recording to go on from, (t,), and what the model hears in it; None and nothing without one."
+    if file is None:
+        return None, {}
+
+    from audiogen.support.store import find_model_class
+    from audiogen.waveform import load_audio, peak_normalize
+
+    if not model.continues:
+        from audiogen.generator import AudioModel
+
+        kinds = {name: model_info(name)["model"] for name in shipped_models()}
+        able = [name for name, k in kinds.items() if find_model_class(k, AudioModel).continues]
+        kind = type(model).__name__
+        raise ValueError(f"{kind} can't go on from a recording; want a model that can: {able}")
+    waveform, _ = load_audio(file, sample_rate=model.sample_rate)
+    waveform = peak_normalize(waveform, level=0.9)
+    heard = model.heard_in(waveform, sample_rate=model.sample_rate)
+    say(f"{file}: sounds like " + ", ".join(f"{k} {as_words(v)}" for k, v in heard.items()))
+    return waveform, heard
+
+
+def as_words(value):
+    "A word, or a number in few digits."
+    return f"{value:g}" if isinstance(value, float) else value
 
 # %% ../../nbs/support/commands.ipynb #commands-07-pitches
 def names_of_sounds(args, told, pitches):

@@ -150,8 +150,11 @@ def point_out_soft(levels, wanted):
     )
 
 
-def made_sounds(model, z, *, told, duration=None):
-    "The sounds of latent vectors, cut or padded to a duration (s; the model's own if None)."
+def made_sounds(model, z, *, told, duration=None, prompt=None):
+    """The sounds of latent vectors, cut or padded to a duration (s; the model's own if None).
+
+    With a prompt, a waveform (t,), they are how the model goes on from it.
+    """
     from audiogen.demo import fit_duration
     from audiogen.support.conditions import part_of
     from audiogen.support.loudness import loudness
@@ -160,7 +163,11 @@ def made_sounds(model, z, *, told, duration=None):
     rate, wanted, levels = model.sample_rate, told.get("loudness"), []
     if any(c.kind == "length" for c in model.conditions):
         duration = None  # the model has been told
-    for x in render(model, z, **part_of(model, "sounds", told)):
+    acting = part_of(model, "sounds", told)
+    sounds = render(model, z, **acting)
+    if prompt is not None:
+        sounds = model.continue_sounds(prompt, z, sample_rate=rate, **acting)
+    for x in sounds:
         if wanted is not None:
             levels.append(float(loudness(x, sample_rate=rate)))
         yield fit_duration(x, duration, sample_rate=rate)
@@ -176,6 +183,7 @@ def save_sounds(
     told: dict[str, Any],
     seed: int | None,
     duration: float | None = None,
+    prompt: "ArrayLike | None" = None,
 ) -> Iterator[Path]:
     """Save the sounds of latent vectors, and list them in a table.
 
@@ -187,6 +195,7 @@ def save_sounds(
         told: what the model is told, {condition: value, or a list of one for each sound}
         seed: of the latent vectors, for the table; None if they weren't drawn
         duration: length of a sound (s); the model's own if None
+        prompt: a waveform to go on from, (t,); none if None
 
     Yields:
         paths of the files, the table's last
@@ -194,7 +203,7 @@ def save_sounds(
     from audiogen.waveform import save_audio
 
     rows = manifest_rows(model.conditions, told, names, seed=seed)
-    sounds = made_sounds(model, z, told=told, duration=duration)
+    sounds = made_sounds(model, z, told=told, duration=duration, prompt=prompt)
     with listed(out, rows) as manifest:
         for name, x in zip(names, sounds, strict=True):
             save_audio(Path(out) / name, x, sample_rate=model.sample_rate)

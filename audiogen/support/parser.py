@@ -162,6 +162,8 @@ def add_sound_commands(commands, argv):
     add_count(generate, "how many (default: 4; of several pitches one each)", None)
     about = "write all sounds into this file, one after the other, and no table"
     generate.add_argument("--join", metavar="FILE", help=about)
+    about = "a sound file to go on from, with a model that can, such as prior"
+    generate.add_argument("--prompt", metavar="FILE", help=about)
     vary.add_argument("file", nargs="?", metavar="FILE", help="a recording to start from")
     add_count(vary, "how many")
     about = "standard deviation of the steps"

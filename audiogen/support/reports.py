@@ -20,6 +20,8 @@ FIGURES = {  # key: (title, format)
     "gain_db": ("… nearer than the nearest clip learned from, by dB ↑", ".2f"),
     "after_end_db": ("energy after the end of test clips' sounds, dB of the sound's ↓", ".1f"),
     "bits": ("bits a sample of test clips ↓", ".2f"),
+    "token_bits": ("bits a token of test clips ↓", ".2f"),
+    "token_bits_told": ("… if the score is told ↓", ".2f"),
     "notes_within_50_cents": ("notes of decoded melodies, within 50 cents ↑", ".1%"),
     "onset_f_drums": ("onsets of decoded drums, F score ↑", ".2f"),
     "onset_f_pluck": ("onsets of decoded plucks, F score ↑", ".2f"),

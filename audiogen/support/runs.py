@@ -13,6 +13,7 @@ import sys
 import warnings
 import zlib
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,13 @@ def run_shapes(variables, batch):
         f"shape of {name} in a batch": [n * jax.process_count(), *more]
         for name, (n, *more) in shapes(batch).items()
     }
+
+
+def config_words(model):
+    "The settings of a model that are words, such as the digest of a model that it learns from."
+    config = getattr(model, "config", None)
+    settings = vars(config) if is_dataclass(config) else {}
+    return {f"model.{name}": word for name, word in settings.items() if isinstance(word, str)}
 
 # %% ../../nbs/support/runs.ipynb #runs-18
 def check_same_run(old, new, folder):
