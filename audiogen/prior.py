@@ -163,7 +163,9 @@ class TokenPrior(TokenByToken):
         self.config = c = PriorConfig(**settings)
         self.book = Fixed(jnp.zeros((c.codes, c.code_dim)))  # the codec's, in units of its spread
         self.entry = TokenEntry(c, rngs=check_rngs(rngs))
-        self.layers = nnx.List([AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)])
+        self.layers = nnx.List(
+            [AttentionLayer(c.width, c.heads, rngs=rngs) for _ in range(c.layers)]
+        )
         self.exit = TokenExit(c, rngs=rngs)
 
     def predict(self, tokens: jax.Array, told: jax.Array) -> jax.Array:
