@@ -369,6 +369,8 @@ class GrainHead(nnx.Module):
         return means, jnp.clip(self.leave(features) - 1, -5, 0.5)
 
 # %% ../nbs/13_codec.ipynb #13-grainloss
+#| code-fold: true
+#| code-summary: "The loss: the formula above"
 def grain_loss(
     model: GrainHead, batch: Mapping[str, jax.Array], key: jax.Array | None = None
 ) -> tuple[jax.Array, dict[str, jax.Array]]:

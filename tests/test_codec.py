@@ -147,6 +147,17 @@ def test_sounds_of_another_rate_are_refused(small, phrases):
         evaluate(small, other, {"new sounds": other}, {"new sounds": other})
 
 
+def test_no_grain_is_the_codecs_own_sound(small):
+    from audiogen.codec import GrainHead
+    from audiogen.support.coded import with_grain
+
+    head, tokens = GrainHead(small, rngs=nnx.Rngs(0)), np.arange(50)[None] % 64
+    own = with_grain(head, tokens, key=jax.random.key(0), amount=0.0)
+    np.testing.assert_allclose(own, token_sounds(small, tokens), atol=0.05)
+    with pytest.raises(ValueError, match="want 0 to 63"):
+        with_grain(head, tokens + 20, key=jax.random.key(0))
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_a_saved_codec_has_the_same_book(small, tmp_path, half):
     path = tmp_path / "codec.safetensors"
