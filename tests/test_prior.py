@@ -71,7 +71,7 @@ def test_a_second_of_a_recording_and_how_it_goes_on(audiogen, tmp_path):
     words = "generate", "--model", "prior", "--prompt", tmp_path / "beat.wav", "--count", 2
     status, out, err = audiogen(*words, "--duration", "1.5", "--out", tmp_path / "made")
     assert status == 0 and "beat.wav: sounds like label drums, tempo" in err
-    made = [load_audio(tmp_path / "made" / f"drums-0{n}.wav")[0] for n in (1, 2)]
+    made = [load_audio(tmp_path / "made" / f"beat-0{n}.wav")[0] for n in (1, 2)]
     assert [len(y) for y in made] == [24000, 24000]
     np.testing.assert_allclose(made[0][:15000], made[1][:15000], atol=1e-4)  # the prompt
     assert np.corrcoef(made[0][:15000], x[:15000])[0, 1] > 0.9

@@ -80,7 +80,12 @@ def as_words(value):
 
 # %% ../../nbs/support/commands.ipynb #commands-07-pitches
 def names_of_sounds(args, told, pitches):
-    "What the files of one style are called: the class, and the pitch if one was asked for."
+    """What the files of one style are called: the class, and the pitch if one was asked for.
+
+    What goes on from a recording is called like that.
+    """
+    if args.prompt:
+        return [Path(args.prompt).stem]
     usual = next((c["default"] for c in args.conditions if c["kind"] == "class"), None)
     label = told.get("label") or usual or "sound"
     return [f"{label}-{note_name(midi)}" for midi in pitches] or [label]
