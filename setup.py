@@ -64,7 +64,13 @@ setup(
     ],
     packages=[cfg["lib_path"], f"{cfg['lib_path']}.support"],
     package_data={
-        cfg["lib_path"]: ["py.typed", "results.json", "static/*", "recordings/*", "weights/*.safetensors"]
+        cfg["lib_path"]: [
+            "py.typed",
+            "results.json",
+            "static/*",
+            "recordings/*",
+            "weights/*.safetensors",
+        ]
     },
     python_requires=f">={cfg['min_python']}",
     install_requires=words("requirements"),
