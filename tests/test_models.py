@@ -511,7 +511,9 @@ def test_no_note_of_any_pitch_ends_in_a_thump(name):
             assert np.median(found.max(1)) > -30, (label, midi)  # and they are there at all
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_models() if name not in CONDITIONAL])
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_models() if name not in (*CONDITIONAL, "prior")]
+)  # music may be cut where a drum is struck
 def test_no_sound_ends_louder_than_it_was(name):
     model = load_model(name)
     for label in model.config.classes:
