@@ -7,6 +7,8 @@ __all__ = ['recipe', 'straight_path', 'flow_loss', 'time_features', 'Velocity', 
            'picture_loss', 'LatentFlow', 'flow_model', 'flow_targets', 'latent_flow_loss', 'pulled']
 
 # %% ../nbs/16_flow.ipynb #16-imports
+#| code-fold: true
+#| code-summary: "Imports of the module"
 from typing import Any
 
 import jax
@@ -73,6 +75,8 @@ def flow_loss(
     return jnp.mean(jnp.square(velocity(point, t, *given) - target))
 
 # %% ../nbs/16_flow.ipynb #16-velocity
+#| code-fold: true
+#| code-summary: "The network"
 def time_features(t: jax.Array) -> jax.Array:
     """A time as nine numbers: itself, and four sines and cosines.
 
@@ -164,6 +168,8 @@ def guided(
     return towards
 
 # %% ../nbs/16_flow.ipynb #16-sound
+#| code-fold: true
+#| code-summary: "The sounds of places"
 def sound_places(
     model: SoundSpace, place: jax.Array, seeds: jax.Array, grain: jax.Array
 ) -> jax.Array:
@@ -185,6 +191,8 @@ def sound_places(
     return settle(x, c.window_size // 2)
 
 # %% ../nbs/16_flow.ipynb #16-decoder
+#| code-fold: true
+#| code-summary: "The decoder's loss"
 def picture_loss(
     model: SoundSpace, place: jax.Array, L: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -358,6 +366,8 @@ def latent_flow_loss(
 recipe = Recipe(flow_model, flow_targets, latent_flow_loss)
 
 # %% ../nbs/16_flow.ipynb #16-pulled
+#| code-fold: true
+#| code-summary: "pulled: a velocity that also reduces an error"
 def pulled(
     towards: Callable[..., jax.Array], miss: Callable[[jax.Array], jax.Array], strength: float
 ) -> Callable[..., jax.Array]:

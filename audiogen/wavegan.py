@@ -390,4 +390,6 @@ def wavegan_targets(model: AudioModel, sounds: SoundSet) -> dict[str, np.ndarray
     return {"waveform": waveform, "label": np.asarray(sounds.labels, np.int32)}
 
 # %% ../nbs/15_wavegan.ipynb #15-recipe
+#| code-fold: true
+#| code-summary: "The recipe"
 recipe = Recipe(wavegan_model, wavegan_targets, Contest(critic_for), batch_size=8)
