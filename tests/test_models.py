@@ -378,7 +378,12 @@ def test_a_model_of_one_class_plays_melodies():
         ("spectral", ("organ", 60.0), "", "Spec.* play notes with a pitch, such as organ at 0 s"),
         ("spectral", ("kick", 0.0), "short", "can't be told words"),
         ("spectral", ("gong", 0.0), "", "no class is called 'gong'"),
-        ("vae", ("brass", 60.0), "", "these models can: conditional-instruments, conditional, flow$"),
+        (
+            "vae",
+            ("brass", 60.0),
+            "",
+            "these models can: conditional-instruments, conditional, flow$",
+        ),
         ("untrained", ("kick", 0.0), "", "notes with a class, .* can: .*spectral.*wavenet$"),
         ("siren", ("kick", 60.0), "", "Siren can't play notes with a class, .* can: conditional-"),
         ("siren", ("", 0.0), "", "the model has a pitch, and a note of it has none"),
