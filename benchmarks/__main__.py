@@ -34,6 +34,7 @@ NAMES = [
     "wavenet",
     "codec",
     "prior",
+    "wavegan",
     "own_sounds",
     "results",
     "budgets",
