@@ -2,25 +2,23 @@
 
 import tempfile
 from dataclasses import replace
-from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audiogen.generator import sample_latents, synthesize
+from audiogen.generator import SimpleAudioGenerator, sample_latents, synthesize
 from audiogen.metrics import diversity, frechet_distance, judged_right
 from audiogen.sounds import load_sounds, split_sounds
 from audiogen.support.clips import SoundSet
 from audiogen.support.fitting import fit
 from audiogen.support.judge import log_mel_features, train_judge
 from audiogen.support.runs import read_log
-from audiogen.wavegan import Contest, PictureCritic, critic_for, recipe, wavegan_model
+from audiogen.wavegan import Contest, critic_for, recipe, wavegan_model
 
 from .common import SEED, Section
 
 SECONDS, COUNT = 180, 100
-PICTURES = partial(critic_for, kind=PictureCritic)
 
 
 def equal_weights(sounds, *, rngs):
@@ -32,12 +30,18 @@ def equal_weights(sounds, *, rngs):
     return model
 
 
+def dense(sounds, *, rngs):
+    """Chapter 01's generator."""
+    seconds = sounds.waveforms.shape[1] / sounds.sample_rate
+    return SimpleAudioGenerator(sounds.sample_rate, seconds, 32, rngs=rngs)
+
+
 RECIPES = {
     "waveforms, 1 critic step": replace(recipe, rule=Contest(critic_for), batch_size=8),
     "waveforms, 4 critic steps": replace(recipe, rule=Contest(critic_for, critic_steps=4)),
-    "pictures, 1 critic step": replace(recipe, rule=Contest(PICTURES), batch_size=8),
     "pictures, 4 critic steps": recipe,
     "pictures, 4 critic steps, equal weights at first": replace(recipe, build=equal_weights),
+    "pictures, 4 critic steps, chapter 01's generator": replace(recipe, build=dense),
 }
 
 
