@@ -37,6 +37,7 @@ from audiogen.support.folders import (
     read_folder,
 )
 from .lengths import CHOSEN, check_shape
+from .locks import one_process
 from ..waveform import seconds_to_samples
 
 # %% ../../nbs/support/library.ipynb #lib-04
@@ -260,7 +261,6 @@ def build_library(place, folder, found, shape):
     "Read all files of a folder into a library."
     paths = [*found[0]]
     rate, num_samples = choose_shape(paths, *shape)
-    place.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)  # if it's damaged
     delete_leftovers(place.parent, place.name)
     make_room(place.parent, 2 * num_samples * len(paths))
@@ -281,7 +281,11 @@ def open_library(folder, found, shape):
     place = libraries_folder() / library_name(found[0], shape)
     facts = load_facts(place)
     if facts is None:
-        build_library(place, folder, found, shape)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path = place.with_name(f"{place.name}.lock")
+        with one_process(path, does=f"reads {folder}", fix="waiting for it", wait=True):
+            if load_facts(place) is None:  # else the other process has built it
+                build_library(place, folder, found, shape)
         facts = load_facts(place)
     count, num_samples = facts["waveforms"].shape
     size = f"{count:,} clips, {2 * count * num_samples / 1e9:,.1f} GB"

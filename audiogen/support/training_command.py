@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .locks import locked_run
 from .output import save_bytes, save_text, say
 from .recipes import load_recipe
 from audiogen.support.run_settings import (
     DEFAULTS,
     MADE,
+    check_begun,
     evaluation_settings,
     is_begun,
     load_data,
@@ -179,14 +181,15 @@ def train_run(
     from audiogen.training import plot_losses
 
     folder = Path(out)
-    tell("reading")
-    sounds, *held_out = load_data(settings)
-    settings = with_shape(settings, sounds)
-    chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
-    chosen["listen"] = listener(settings, folder, held_out[0])
-    begun = is_begun(out, resume)
-    tell("training")
-    with resumable(settings["recipe"], out):
+    with resumable(settings["recipe"], out), locked_run(folder):
+        check_begun(settings["recipe"], out, resume=resume)  # it may have been begun meanwhile
+        tell("reading")
+        sounds, *held_out = load_data(settings)
+        settings = with_shape(settings, sounds)
+        chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
+        chosen["listen"] = listener(settings, folder, held_out[0])
+        begun = is_begun(out, resume)
+        tell("training")
         with words_kept(folder, settings):
             model = fit(load_recipe(settings["recipe"]), sounds, out=folder, resume=begun, **chosen)
         if jax.process_index():
