@@ -216,7 +216,7 @@ def test_so_many_seconds_repeat_the_pattern_and_end_in_a_fade(run):
     words = "loop --kick x...x... --hat x.x.X.x. --bpm 110 --seconds 5"
     status, out, err = run(*words.split())
     assert (status, err) == (0, "")
-    assert out.splitlines()[-2:] == ["28 notes at 110 bpm: 5.000 s, cut with a fade", "loop.wav"]
+    assert out.splitlines()[-2:] == ["29 notes at 110 bpm: 5.000 s, cut with a fade", "loop.wav"]
     x, rate = load_audio("loop.wav")
     assert len(x) == 5 * rate and x[-1] == 0
     np.testing.assert_allclose(np.abs(x).max(), 10 ** (-1 / 20), atol=2 * STEP)
