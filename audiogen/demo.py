@@ -317,7 +317,7 @@ def main(
     """Generate, vary, walk, draw, save: sounds, pictures, and a page to open.
 
     Args:
-        out: folder for what is made
+        out: folder for what is made; files of an earlier demo in it are replaced
         seed: of latent vectors, and of an untrained model's weights
         duration: length of a sound (s); the model's own if None
         model: a model, its name or path, or "untrained"

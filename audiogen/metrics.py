@@ -170,8 +170,8 @@ def resampled_nearest_pitch(
 # %% ../nbs/06_metrics.ipynb #06-nearest-clips
 #| code-fold: true
 #| code-summary: "nearest_clips: which clip, and how far it is"
-def nearest_clips(clips, learned, *, apart=False):
-    "Distances (dB) to the nearest clip of the class, of another recording if apart; which that is."
+def nearest_clips(clips, learned, *, apart=None):
+    "Distances (dB) to the nearest clip of the class, but not of the recordings apart; which that is."
     learned = check_clips(learned, "learned")
     clips = check_clips(clips, "clips", like=learned)
     distances, which = np.full(len(clips), np.inf), np.full(len(clips), -1)
@@ -182,8 +182,8 @@ def nearest_clips(clips, learned, *, apart=False):
         for start in range(0, len(candidates), at_once):
             some = candidates[start : start + at_once]
             others, allowed = log_spectra(learned.waveforms[some]), None
-            if apart:
-                allowed = clips.recordings[mine, None] != learned.recordings[some]
+            if apart is not None:  # (n,), numbers of recordings
+                allowed = apart[mine, None] != learned.recordings[some]
             limits = dict(weights=weights, allowed=allowed)
             distances[mine], found = nearest_rows(rows, others, distances[mine], **limits)
             which[mine] = np.where(found < 0, which[mine], some[found])

@@ -25,6 +25,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import ArrayLike
 
 from .support.figures import new_figure
+from .support.locks import locked_run
 from audiogen.support.runs import (
     check_settings,
     config_words,
@@ -349,7 +350,8 @@ def train(
 
     Raises:
         ValueError: when a setting, the rule, or a batch makes no sense, when `out` holds a run
-            already and resume is false, or another run and it is true, or when training diverges
+            already and resume is false, or another run and it is true, when another process trains
+            there, or when training diverges
         OSError: when the folder can't be written
         KeyboardInterrupt: when Ctrl-C has stopped the run, after a checkpoint
     """
@@ -361,8 +363,6 @@ def train(
     compute = make_step(rule, kinds, seed=seed)
     step = jax.jit(compute, donate_argnums=0, out_shardings=placed())
     step.eval_shape(state, batch, np.int32(0), progress_parts(0.0))  # mistakes show here
-    state, done, trained = restore_run(out, settings, state, resume=resume)
-    state = jax.device_put(state, placed())
 
     def checkpoint(state, done, trained):
         copies = jax.tree.map(jnp.array, jax.device_get(state["model"]))  # the state is overwritten
@@ -370,6 +370,9 @@ def train(
         if save_run(out, state, done, trained) and listen:
             listen(model, done)
 
-    now = dict(done=done, trained=trained)
-    made_steps = training_steps(step, state, batches, settings, **now)
-    follow(made_steps, out, checkpoint=checkpoint, state=state, save_every=save_every, **now)
+    with locked_run(out):
+        state, done, trained = restore_run(out, settings, state, resume=resume)
+        state = jax.device_put(state, placed())
+        now = dict(done=done, trained=trained)
+        made_steps = training_steps(step, state, batches, settings, **now)
+        follow(made_steps, out, checkpoint=checkpoint, state=state, save_every=save_every, **now)

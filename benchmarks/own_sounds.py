@@ -3,7 +3,9 @@
 import csv
 import os
 import tempfile
+import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -15,7 +17,10 @@ from audiogen.spectral import log_magnitude, recipe, to_waveform
 from audiogen.support.attacks import attack_db, energy_above_db, onset, pre_echo_db
 from audiogen.support.evaluation import evaluate
 from audiogen.support.fitting import fit
+from audiogen.support.page import save_page
+from audiogen.support.run_settings import run_settings
 from audiogen.support.runs import read_log
+from audiogen.support.training_command import train_run
 
 from .common import Section
 
@@ -36,18 +41,45 @@ TEXT = (
     "for the pre-echo the clips begin after {lead:g} ms of silence (the model with silence before was trained on such clips, with the first seed). Steps: {steps}."
 )
 
+JOURNEY = (
+    "`audiogen train spectral --data FOLDER --seconds 60`, then `audiogen page`: the same {count} recordings at 44.1 kHz and the length chosen for them, 2.5 s. "
+    "Training takes longer than its 60 s, as neither compiling nor the sounds at each checkpoint count. The page has {size:.1f} MB. Aim: 300 s in all."
+)
+
+
+def write_labels(folder):
+    """A table of the recordings of the classes."""
+    names = [path.name for path in sorted(FOLDER.glob("*.flac"))]
+    rows = [(name, name.partition("_")[0]) for name in names]
+    table = Path(folder) / "labels.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "label"), *(row for row in rows if row[1] in CLASSES)])
+    return table
+
 
 def load(sample_rate):
     """The recordings of the classes."""
-    names = [path.name for path in sorted(FOLDER.glob("*.flac"))]
-    rows = [(name, name.partition("_")[0]) for name in names]
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "labels.csv"
-        with table.open("w", newline="") as file:
-            csv.writer(file).writerows(
-                [("file", "label"), *(row for row in rows if row[1] in CLASSES)]
-            )
+        table = write_labels(folder)
         return load_folder(FOLDER, labels=table, sample_rate=sample_rate, duration=1.0)
+
+
+def journey(seconds):
+    """Seconds of each part of the way from a folder to a page, at the usual rate and length."""
+    moments = []
+
+    def note(part):
+        moments.append((part, time.perf_counter()))
+
+    with tempfile.TemporaryDirectory() as folder:
+        given = dict(data=str(FOLDER), labels=str(write_labels(folder)), seconds=seconds)
+        out = Path(folder) / "run"
+        train_run(run_settings("spectral", out, given), out, tell=note)
+        note("writing the page")
+        size = save_page(Path(folder) / "page.html", out).stat().st_size
+        note("end")
+    parts = {part: after - at for (part, at), (_, after) in pairwise(moments)}
+    return parts | {"in all": moments[-1][1] - moments[0][1]}, size
 
 
 def later(sounds):
@@ -163,4 +195,10 @@ def sections(quick):
         rows += [[f"{rate:,} Hz", name.strip(), value] for name, value in figures.items()]
     text = TEXT.format(seconds=seconds, count=count, lead=1000 * LEAD, steps="; ".join(notes))
     columns = ["rate", "figure", f"smallest – largest of {len(seeds)} seeds"]
-    return [Section("own_sounds: two minutes on a hundred recordings", text, columns, rows)]
+    parts, size = journey(60.0 if not quick else 5.0)
+    steps = [[part, f"{took:.0f}"] for part, took in parts.items()]
+    about = JOURNEY.format(count=count, size=size / 1e6)
+    return [
+        Section("own_sounds: two minutes on a hundred recordings", text, columns, rows),
+        Section("own_sounds: from a folder to a page", about, ["part", "seconds"], steps),
+    ]

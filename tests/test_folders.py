@@ -16,7 +16,7 @@ from conftest import unexpected
 
 from audiogen.generator import AudioModel
 from audiogen.sounds import hold_out_groups, load_folder, split_sounds
-from audiogen.support import copies, folders
+from audiogen.support import copies, folders, library
 from audiogen.support.clips import SoundSet
 from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
@@ -984,6 +984,31 @@ def test_long_recordings_are_pointed_to_slicing(tmp_path):
     (note,) = sounds.notes
     assert note.startswith("20 of 20 sounds go on after 3 s, and only that beginning is used")
     assert note.endswith("audiogen slice FILES --out FOLDER")
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_silence_before_a_sound_is_left_out(tmp_path, monkeypatch, large):
+    "300 ms of silence go, 40 ms stay; and all of the sound is there, although it begins late."
+    monkeypatch.setenv("AUDIOGEN_CACHE", str(tmp_path / "cache"))
+    if large:
+        monkeypatch.setattr(library, "SHARE", 0)
+    for name, i, silence in (("late", 1, 0.3), ("early", 2, 0.04), ("at once", 3, 0.0)):
+        x = np.concatenate([np.zeros(round(silence * RATE)), tone(i)])
+        soundfile.write(tmp_path / f"{name}.wav", x, RATE)
+    sounds = load_folder(tmp_path, sample_rate=RATE, duration=0.25)
+    clips = dict(zip(sounds.details["file"], np.asarray(sounds.waveforms)))
+    for name, i, silence in (("late", 1, 0.005), ("early", 2, 0.04), ("at once", 3, 0.0)):
+        want = np.concatenate([np.zeros(round(silence * RATE)), 1.8 * tone(i)])
+        want = np.pad(want, (0, 4000 - len(want)))
+        found = clips[f"{name}.wav"]
+        start = np.flatnonzero(np.abs(found) > 1e-3)[0] - np.flatnonzero(np.abs(want) > 1e-3)[0]
+        assert abs(start) <= 2  # samples: a sine begins with 0
+        np.testing.assert_allclose(np.roll(found, -start), want, atol=1e-2)
+    (note,) = [note for note in sounds.notes if "begin with silence" in note]
+    assert note.startswith(
+        "1 of 3 recordings begin with silence, left out: up to 0.30 s; each clip"
+    )
+    assert sounds.lengths is None or (sounds.lengths < 4000).all()
 
 
 def test_of_three_hours_only_the_beginning_is_decoded(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import audiogen
 REPO = Path(__file__).resolve().parents[1]
 CHAPTERS = {path.stem[3:]: int(path.stem[:2]) for path in (REPO / "nbs").glob("[0-9]*.ipynb")}
 # What guards and carries stands beneath the chapters, in this order …
-BENEATH = """docs checks windows compiled blocks cache streams containers files scripts tables figures conditions pitches
+BENEATH = """docs checks locks windows compiled blocks cache streams containers files scripts tables figures conditions pitches
     models strides store states runs midi loudness sf2_writer""".split()
 BEHIND = {  # … or right behind the chapter that it needs …
     "players": "waveform",

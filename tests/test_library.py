@@ -70,6 +70,11 @@ def many(stored):
     return replace(stored, lengths=None)
 
 
+def libraries(cache):
+    "What is in the cache besides the files that were locked."
+    return [path for path in cache.iterdir() if ".lock" not in path.name]
+
+
 def rows(sounds):
     return np.asarray(sounds.waveforms)
 
@@ -223,7 +228,50 @@ def test_two_runs_at_once(folder, cache):
     for run in runs:
         run.join()
     assert answers[0] == answers[1] and answers[0][0] == 46
-    assert len([*cache.iterdir()]) == 1  # one library, nothing temporary
+    assert len(libraries(cache)) == 1  # one library, nothing temporary
+
+
+WAITS = """
+import sys
+from audiogen.support import library
+whole = library.store_clips
+
+def store_clips(*args, **settings):
+    print("reads", flush=True)
+    sys.stdin.readline()
+    return whole(*args, **settings)
+
+library.store_clips = store_clips
+sounds = library.load_library(sys.argv[1], sample_rate=16000, duration=0.2)
+print(len(sounds), sounds.waveforms.path.exists())
+"""
+
+
+def reader(folder):
+    "A process that reads a folder, once it gets a line."
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", WAITS, folder], **pipes)
+
+
+def test_the_second_run_waits_for_the_first(folder, cache):
+    "It reads nothing itself, and so doesn't delete what the first has just built."
+    first = reader(folder)
+    assert first.stdout.readline() == "reads\n"
+    second = reader(folder)
+    warning = next(line for line in second.stderr if "UserWarning" in line)
+    assert f"process {first.pid} on" in warning and "waiting for it" in warning
+    assert first.communicate("go on\n", timeout=120)[0] == "46 True\n"
+    assert second.communicate(timeout=120)[0] == "46 True\n"
+    assert len(libraries(cache)) == 1
+
+
+def test_a_killed_reader_is_not_waited_for(folder, cache):
+    first = reader(folder)
+    assert first.stdout.readline() == "reads\n"
+    first.kill()
+    first.communicate()
+    with pytest.warns(UserWarning, match="an earlier run was stopped while reading"):
+        assert len(load_library(folder, **SHAPE)) == 46
 
 
 KILLED = """
@@ -245,10 +293,10 @@ library.load_library(sys.argv[1], sample_rate=16000, duration=0.2)
 def test_a_killed_run_leaves_no_library_and_the_next_begins_anew(folder, cache):
     killed = subprocess.run([sys.executable, "-c", KILLED, folder], stderr=subprocess.DEVNULL)
     assert killed.returncode == 9
-    assert [path.suffix for path in cache.iterdir()] == [".part"]
+    assert [path.suffix for path in libraries(cache)] == [".part"]
     with pytest.warns(UserWarning, match="an earlier run was stopped while reading"):
         assert len(load_library(folder, **SHAPE)) == 46
-    assert [path.suffix for path in cache.iterdir()] == [""]
+    assert [path.suffix for path in libraries(cache)] == [""]
 
 
 def test_ctrl_c_leaves_nothing(folder, cache, monkeypatch):
@@ -258,7 +306,7 @@ def test_ctrl_c_leaves_nothing(folder, cache, monkeypatch):
     monkeypatch.setattr(library, "to_stored", stop)
     with pytest.raises(KeyboardInterrupt):
         load_library(folder, **SHAPE)
-    assert [*cache.iterdir()] == []
+    assert libraries(cache) == []
 
 
 class FullFile:
@@ -288,7 +336,7 @@ def test_a_disk_that_fills_up(folder, cache, monkeypatch):
     line = str(caught.value)
     assert line.startswith(f"{cache}: couldn't be written (No space left on device)")
     assert "nothing was left there; make room" in line and "\n" not in line
-    assert [*cache.iterdir()] == []
+    assert libraries(cache) == []
     assert len(load_library(folder, **SHAPE)) == 46  # once there's room
 
 

@@ -173,6 +173,12 @@ def test_other_commands_take_it(run, trained, words):
         figures = json.loads(Path("judged/evaluation.json").read_text())["new sounds"]
         assert figures["distance_db"] > 0 and figures["generated_clips"] == 40
         assert "distance of reconstructions" in out
+        before = Path("judged/evaluation.md").read_bytes()
+        for more, said in ("", "evaluation.md: is there already"), ("--force", "no such folder"):
+            words = f"evaluate --module my_model --model run --out judged --data missing {more}"
+            status, out, err = run(words)
+            assert status == 2 and said in err
+        assert Path("judged/evaluation.md").read_bytes() == before
 
 
 def test_help_shows_its_options(run, trained):

@@ -212,6 +212,19 @@ def test_a_loop_is_as_long_as_its_bars_and_has_no_seam(run):
     np.testing.assert_allclose(np.abs(loop).max(), 10 ** (-1 / 20), atol=2 * STEP)
 
 
+def test_so_many_seconds_repeat_the_pattern_and_end_in_a_fade(run):
+    words = "loop --kick x...x... --hat x.x.X.x. --bpm 110 --seconds 5"
+    status, out, err = run(*words.split())
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-2:] == ["29 notes at 110 bpm: 5.000 s, cut with a fade", "loop.wav"]
+    x, rate = load_audio("loop.wav")
+    assert len(x) == 5 * rate and x[-1] == 0
+    np.testing.assert_allclose(np.abs(x).max(), 10 ** (-1 / 20), atol=2 * STEP)
+    half_bar = round(120 / 110 * rate)  # the pattern is half a bar long
+    again = [np.square(x[k * half_bar :][:half_bar]).sum() for k in range(4)]
+    np.testing.assert_allclose(again[1:], np.mean(again[1:]), rtol=0.2)
+
+
 def test_a_sound_that_begins_in_the_last_step_goes_on_at_the_start(run):
     late, early = "." * 15 + "x", "x" + "." * 15
     for name, steps in ("late", late), ("early", early):

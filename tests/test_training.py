@@ -1,6 +1,8 @@
 """Training survives what can only be tried in another process: kill -9, a full disk, several devices, several processes."""
 
 import json
+import os
+import platform
 import random
 import signal
 import socket
@@ -10,18 +12,19 @@ import sys
 import numpy as np
 import pytest
 
+from audiogen.support.locks import locked_run
 from audiogen.support.runs import read_log
 
 STEPS = 10
 CHILD = """
-import hashlib, json, os, resource, signal, sys
+import hashlib, json, os, resource, signal, sys, time
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
 from audiogen.support.runs import join_hosts
 from audiogen.training import train
 
-options = dict(resume=False, kill_at=0, full_at=-1, save_every=0) | json.loads(sys.argv[1])
+options = dict(resume=False, kill_at=0, full_at=-1, pause_at=-1, save_every=0) | json.loads(sys.argv[1])
 out, events = options["out"], 0
 
 def watch(event, arguments):
@@ -37,6 +40,7 @@ def limit_files(size):
 class Batches:
     def __getitem__(self, step):
         if step == options["full_at"]: limit_files(4096)
+        if step == options["pause_at"]: print("pauses", flush=True); time.sleep(100)
         x = np.random.default_rng(step).normal(size=(8, 64)).astype(np.float32)
         mine = np.array_split(np.arange(8), jax.process_count())[jax.process_index()]
         return {"x": x[mine]}
@@ -184,6 +188,40 @@ def test_restored_on_other_numbers_of_devices(start, whole, tmp_path):
             child.kill()
         begun = True
     check_close(out, ends(start(out, resume=True, variables=four))[0][-1], whole, 4)
+
+
+def test_a_second_training_in_the_folder_is_refused(start, whole, tmp_path):
+    "Nothing is lost, and when the first one is killed, the lock is free."
+    out = tmp_path / "run"
+    first = start(out, pause_at=4)
+    assert "pauses\n" in iter(first.stdout.readline, "")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert any(path.name == "3.safetensors" for path in before)
+    for resume in (False, True):
+        second = start(out, resume=resume)
+        _, err = second.communicate(timeout=100)
+        expected = f"ValueError: {out}: process {first.pid} on {platform.node()}, since"
+        assert second.returncode == 1 and err.splitlines()[-1].startswith(expected), err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    first.kill()
+    first.communicate()
+    *_, answer = ends(start(out, resume=True))[0]
+    check_equal(out, answer, whole)
+    assert (out / ".lock").exists() and not (out / ".lock.json").exists()
+
+
+def test_the_command_is_refused_in_one_line(audiogen, tmp_path):
+    out = tmp_path / "run"
+    words = ("train", "spectral", "--data", tmp_path / "missing", "--out", out)
+    with locked_run(out):
+        for more in ((), ("--resume",)):
+            status, said, line = audiogen(*words, *more)
+            assert (status, said, line.count("\n")) == (2, "", 1)
+            assert f"{out}: process {os.getpid()} on" in line
+            assert "trains there; wait until it ends, stop it, or choose another folder" in line
+    assert not out.exists()
+    status, said, line = audiogen(*words)
+    assert status == 2 and "no such folder" in line and not out.exists()
 
 
 def test_two_processes(start, whole, tmp_path):

@@ -288,7 +288,7 @@ def loop_command(args):
     "Write a loop: rows of steps, played by the classes of a model."
     from audiogen.demo import choose_model
     from audiogen.support.checks import plural
-    from audiogen.support.loops import loop_notes, play_loop
+    from audiogen.support.loops import bars_for, loop_notes, play_for, play_loop
     from audiogen.waveform import save_audio
 
     told = vars(args)
@@ -296,14 +296,21 @@ def loop_command(args):
     patterns = {name: steps for name, steps in patterns.items() if steps is not None}
     model = choose_model(args.model, seed=args.seed)
     midi = loop_pitches(model, patterns, told.get("pitch"))
-    notes = loop_notes(patterns, bpm=args.bpm, bars=args.bars, midi=midi)
+    play, seconds = play_for, args.seconds
+    if seconds is None:
+        play, seconds = play_loop, 240 * args.bars / args.bpm
+    bars = bars_for(seconds, bpm=args.bpm) if args.seconds else args.bars
+    notes = loop_notes(patterns, bpm=args.bpm, bars=bars, midi=midi)
     check_free([args.out], args.force)
-    seconds, words = 240 * args.bars / args.bpm, told.get("words") or ""
-    x = play_loop(model, notes, seconds=seconds, seed=args.seed, words=words)
+    x = play(model, notes, seconds=seconds, seed=args.seed, words=told.get("words") or "")
     save_audio(args.out, x, sample_rate=model.sample_rate)
     yield from pattern_lines(patterns)
-    length = f"{plural(len(notes), 'note')} in {plural(args.bars, 'bar')}"
-    yield f"{length} at {args.bpm:g} bpm: {seconds:.3f} s"
+    played = plural(sum(note.start < seconds for note in notes), "note")
+    length = f"at {args.bpm:g} bpm: {seconds:.3f} s"
+    if args.seconds:
+        yield f"{played} {length}, cut with a fade"
+    else:
+        yield f"{played} in {plural(bars, 'bar')} {length}"
     yield args.out
 
 # %% ../../nbs/support/commands.ipynb #commands-19

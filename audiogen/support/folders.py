@@ -24,12 +24,14 @@ from .files import READABLE
 from audiogen.support.lengths import (
     choose_duration,
     choose_rate,
+    load_beginning,
     rates_note,
     read_header,
+    silence_note,
     sound_lengths,
 )
 from .tables import add_row, clean_label, encoding_note, plain_name, read_table
-from ..waveform import load_audio, seconds_to_samples
+from ..waveform import seconds_to_samples
 
 # %% ../../nbs/support/folders.ipynb #folders-05
 def walk_files(folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
@@ -232,30 +234,12 @@ def fit_clip(x: np.ndarray, num_samples: int, *, sample_rate: int) -> np.ndarray
 READERS = min(8, 2 * (os.cpu_count() or 1))  # threads that read files
 
 
-def load_beginning(path, *, seconds, sample_rate):
-    "The first seconds of a file, (t,), or else a line that says what is wrong with it."
-    try:
-        check_file(path)
-        return load_audio(path, sample_rate=sample_rate, duration=seconds)[0]
-    except (ValueError, OSError) as e:
-        return plain_name(str(e) if str(path) in str(e) else f"{path}: {e}")
-
-
-def check_file(path):
-    "Refuse what isn't a file; reading a pipe might never end."
-    if not os.path.lexists(path):
-        raise FileNotFoundError(f"{path}: no such file")
-    if not os.path.isfile(path):
-        raise ValueError("not a file: a broken link or a pipe; want a sound file")
-
-
 def in_threads(function, paths, doing):
-    "function(path) for each file, in order."
+    "function(path) for each file, in order; a bar shows how far it is, but not in a log file."
     from tqdm import tqdm
 
     pool = ThreadPoolExecutor(READERS)
-    silent = sys.stderr is None or None  # None: no bar in a log file
-    bar = dict(desc=f"audiogen: {doing}", unit="file", disable=silent)
+    bar = dict(desc=f"audiogen: {doing}", unit="file", disable=sys.stderr is None or None)
     try:
         return list(tqdm(pool.map(function, paths), total=len(paths), **bar))
     finally:
@@ -268,33 +252,34 @@ def reading_shape(headers, sample_rate, duration):
     return sample_rate or choose_rate(rates), duration or choose_duration(seconds)
 
 
-def fit_sound(path, x, num_samples, sample_rate):
-    "A clip, and how long its sound is (samples); of a file that can't be used, a line."
-    if isinstance(x, str):
-        return x
+def fit_sound(path, found, num_samples, sample_rate):
+    "A clip, how long its sound is, and the silence left out (samples); of an unusable file, a line."
+    if isinstance(found, str):
+        return found
+    x, silent = found
     try:
-        return fit_clip(x, num_samples, sample_rate=sample_rate), int(sound_lengths(x))
+        return fit_clip(x, num_samples, sample_rate=sample_rate), int(sound_lengths(x)), silent
     except ValueError as e:
         return plain_name(f"{path}: {e}")
 
 
 def load_clip(path, num_samples, sample_rate):
-    "The beginning of one file as a clip, or else a line that says what is wrong with it."
+    "The beginning of one file's sound as a clip, or else a line that says what is wrong with it."
     seconds = num_samples / sample_rate + 0.01  # cut with a fade
-    x = load_beginning(path, seconds=seconds, sample_rate=sample_rate)
-    found = fit_sound(path, x, num_samples, sample_rate)
+    found = load_beginning(path, seconds=seconds, sample_rate=sample_rate)
+    found = fit_sound(path, found, num_samples, sample_rate)
     return found if isinstance(found, str) else found[0]
 
 
 def read_clips(paths, *, sample_rate, duration):
-    "For each file a clip and the length of its sound, or a line; the rate, and the files' rates."
+    "For each file what fit_sound says; the rate, and the files' rates."
     headers = [*filter(None, in_threads(read_header, paths, "looking"))]
     rate, longest = reading_shape(headers, sample_rate, duration)
     samples = seconds_to_samples(longest, sample_rate=rate)
     check_memory(8 * samples * len(paths), f"{len(paths):,} clips")  # as list and array
     load = partial(load_beginning, seconds=longest + 0.01, sample_rate=rate)  # cut with a fade
     sounds = in_threads(load, paths, "reading")
-    found = [sound_lengths(x) / rate for x in sounds if not isinstance(x, str)]
+    found = [sound_lengths(sound[0]) / rate for sound in sounds if not isinstance(sound, str)]
     if duration is None and found:
         samples = seconds_to_samples(choose_duration(found), sample_rate=rate)
     for i, path in enumerate(paths):  # one by one, so that only one of them is there twice
@@ -346,14 +331,14 @@ def cut_note(lengths, num_samples, sample_rate):
     cut = (lengths > num_samples).sum()
     if 2 * cut <= len(lengths):
         return []
-    seconds = f"{num_samples / sample_rate:g} s"
-    beginning = f"{cut} of {plural(len(lengths), 'sound')} go on after {seconds}"
+    sounds = plural(len(lengths), "sound")
+    beginning = f"{cut} of {sounds} go on after {num_samples / sample_rate:g} s"
     fix = "to cut long recordings into pieces: audiogen slice FILES --out FOLDER"
     return [f"{beginning}, and only that beginning is used; {fix}"]
 
 # %% ../../nbs/support/folders.ipynb #folders-gather
 def gather_folder(folder, found, answers, rate, rates, *, keep=np.stack):
-    "What a SoundSet holds: for each file found a clip and its length, or a line; `keep` joins clips."
+    "What a SoundSet holds: for each file what fit_sound says; `keep` joins clips."
     wanted, skipped, notes = found
     kept, rows, unread = separate_answers(folder, wanted, answers)
     skipped += unread
@@ -361,10 +346,10 @@ def gather_folder(folder, found, answers, rate, rates, *, keep=np.stack):
         why = f" ({(skipped + notes)[0]})" if skipped + notes else ""
         wanted = "WAV, FLAC, OGG, MP3 or AIFF files, in sub-folders named after their class"
         raise ValueError(f"{folder}: no sound in it{why}; want {wanted}")
-    clips, lengths = zip(*kept)
+    clips, lengths, silent = zip(*kept)
     waveforms, lengths = keep(clips), np.array(lengths)
     notes += rates_note(rates, rate) + lost_note(wanted, rows)
-    notes += cut_note(lengths, waveforms.shape[1], rate)
+    notes += silence_note(silent, rate) + cut_note(lengths, waveforms.shape[1], rate)
     return gather_clips(waveforms, lengths, rows, skipped, notes) | dict(sample_rate=rate)
 
 # %% ../../nbs/support/folders.ipynb #folders-30

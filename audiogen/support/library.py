@@ -32,11 +32,11 @@ from audiogen.support.folders import (
     find_clips,
     fit_sound,
     gather_folder,
-    load_beginning,
     read_clips,
     read_folder,
 )
-from .lengths import CHOSEN, check_shape
+from .lengths import CHOSEN, check_shape, load_beginning
+from .locks import one_process
 from ..waveform import seconds_to_samples
 
 # %% ../../nbs/support/library.ipynb #lib-04
@@ -84,7 +84,7 @@ def is_large(paths: Sequence[Path], sample_rate: int | None, duration: float | N
 
 # %% ../../nbs/support/library.ipynb #lib-06
 CLIPS, FACTS = "clips.i16", "facts.json"
-FORMAT = 1  # another number makes all libraries anew
+FORMAT = 2  # another number makes all libraries anew
 
 
 def libraries_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -196,8 +196,8 @@ def store_clips(paths: Sequence[Path], path: Path, *, sample_rate: int, num_samp
         num_samples: samples of a clip
 
     Returns:
-        for each file the number of its clip and the length of its sound (samples), or a line that
-        says what is wrong with it
+        for each file the number of its clip, the length of its sound and of the silence left out
+        before it (samples), or a line that says what is wrong with it
     """
     import grain
     from tqdm import tqdm
@@ -211,9 +211,9 @@ def store_clips(paths: Sequence[Path], path: Path, *, sample_rate: int, num_samp
     with open(path, "wb") as file:
         for answer in tqdm(clips, **bar):
             if not isinstance(answer, str):
-                clip, length = answer
+                clip, *facts = answer
                 file.write(to_stored(clip).tobytes())
-                answer, count = (count, length), count + 1
+                answer, count = (count, *facts), count + 1
             answers.append(answer)
         file.flush()
         os.fsync(file.fileno())
@@ -223,10 +223,10 @@ def store_clips(paths: Sequence[Path], path: Path, *, sample_rate: int, num_samp
 #| code-fold: true
 #| code-summary: "load_clip"
 def load_clip(path, num_samples, sample_rate):
-    "A clip and the length of its sound (samples); of a file that can't be used, a line."
+    "A clip, the length of its sound and of the silence left out; of a file that can't be used, a line."
     seconds = num_samples / sample_rate + 0.01  # fit_sound cuts, with a fade
-    x = load_beginning(path, seconds=seconds, sample_rate=sample_rate)
-    return fit_sound(path, x, num_samples, sample_rate)
+    found = load_beginning(path, seconds=seconds, sample_rate=sample_rate)
+    return fit_sound(path, found, num_samples, sample_rate)
 
 # %% ../../nbs/support/library.ipynb #lib-14
 #| code-fold: true
@@ -260,7 +260,6 @@ def build_library(place, folder, found, shape):
     "Read all files of a folder into a library."
     paths = [*found[0]]
     rate, num_samples = choose_shape(paths, *shape)
-    place.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)  # if it's damaged
     delete_leftovers(place.parent, place.name)
     make_room(place.parent, 2 * num_samples * len(paths))
@@ -281,7 +280,11 @@ def open_library(folder, found, shape):
     place = libraries_folder() / library_name(found[0], shape)
     facts = load_facts(place)
     if facts is None:
-        build_library(place, folder, found, shape)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path = place.with_name(f"{place.name}.lock")
+        with one_process(path, does=f"reads {folder}", fix="waiting for it", wait=True):
+            if load_facts(place) is None:  # else the other process has built it
+                build_library(place, folder, found, shape)
         facts = load_facts(place)
     count, num_samples = facts["waveforms"].shape
     size = f"{count:,} clips, {2 * count * num_samples / 1e9:,.1f} GB"

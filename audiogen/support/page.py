@@ -7,6 +7,7 @@ __all__ = ['instrument_html', 'save_page']
 
 # %% ../../nbs/support/page.ipynb #page-03
 import base64
+import gzip
 import html
 import json
 import os
@@ -62,6 +63,12 @@ def half_bytes(model, about):
     return save(checked_weights(weights, half=True), metadata={"audiogen": story})
 
 
+def packed(content):
+    "Bytes as text: compressed, the first byte of each 16-bit number apart from the second."
+    whole = content + bytes(len(content) % 2)
+    return base64.b64encode(gzip.compress(whole[::2] + whole[1::2], mtime=0)).decode()
+
+
 def in_script(text):
     "Text that may stand in a script element."
     return text.replace("</", "<\\/").replace("<!--", "<\\!--")
@@ -106,7 +113,7 @@ def instrument_html(
         "decoder": in_script(bundled(model.browser)),
         "page": in_script(bundled("instrument.js")),
         "about": in_script(json.dumps(told)),
-        "weights": base64.b64encode(half_bytes(model, about)).decode(),
+        "weights": packed(half_bytes(model, about)),
     }
     return Template(static_text("instrument.html")).substitute(parts)
 

@@ -274,8 +274,11 @@ def add_loop_command(commands, argv):
     loop.add_argument("--out", default="loop.wav", metavar="FILE", help="sound file to write")
     about = "beats a minute, of four steps each"
     loop.add_argument("--bpm", type=positive(float), default=120.0, metavar="X", help=about)
+    length = loop.add_mutually_exclusive_group()
     about = "how many bars, of 16 steps each"
-    loop.add_argument("--bars", type=positive(int), default=4, metavar="N", help=about)
+    length.add_argument("--bars", type=positive(int), default=4, metavar="N", help=about)
+    about = "so many seconds instead, cut with a fade; a loop of whole bars has no seam"
+    length.add_argument("--seconds", type=positive(float), metavar="S", help=about)
     loop.set_defaults(rows=(), conditions=())
     add_conditions(loop, argv, kinds={"pitch": read_pitch, "words": str})
     rows = [name for c in loop.get_default("conditions") for name in class_names(c)]
@@ -357,7 +360,7 @@ def add_budget(train):
 def add_training_commands(commands):
     "The commands that train and evaluate."
     train = add_command(commands, train_command, out="run", seeded=False)
-    evaluate = add_command(commands, evaluate_command, out="evaluation")
+    evaluate = add_command(commands, evaluate_command, out="evaluation", force=True)
     about = f"the kind of model: {kinds_of_model()}"
     train.add_argument("recipe", type=recipe_kind, metavar="KIND", help=about)
     add_model(evaluate)

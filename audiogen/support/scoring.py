@@ -228,14 +228,13 @@ def frechet_figures(train, validation, test, generated, *, seed):
 FEW = 30  # test clips: from so many on, they say how near to what was learned from a new sound is
 
 
-def fresh_distances(near, train, learned, test):
+def fresh_distances(near, train, test):
     "What new sounds would be: distances to what was learned from, their labels; what they are."
     enough = test is not None and len(test) >= FEW
-    if not enough and train.group is not None and learned.group is not None:
-        distances, _ = nearest_clips(train, learned, apart=True)
-        known = np.isfinite(distances)  # of classes with another recording
+    if not enough and near.get("train") is not None:
+        known = np.isfinite(near["train"])  # of classes with another recording
         if known.any():
-            return distances[known], train.labels[known], "each recording against the others"
+            return near["train"][known], train.labels[known], "each recording against the others"
     if test is None:
         return np.zeros(0), np.zeros(0, int), ""
     return near["test"], test.labels, "test clips"
@@ -276,9 +275,9 @@ def check_generated(generated, train):
     return generated
 
 # %% ../../nbs/support/scoring.ipynb #21cb148e
-def generated_figures(train, learned, validation, test, generated, near, judge, seed):
+def generated_figures(train, validation, test, generated, near, judge, seed):
     "What can be said of sounds that a model made up; and which of them count as copies, (n,)."
-    fresh = fresh_distances(near, train, learned, test)
+    fresh = fresh_distances(near, train, test)
     figures, copied = copy_figures(near, fresh, validation, generated)
     if test is None:
         spread = diversity_figures(train, test, generated, seed)
@@ -294,10 +293,25 @@ def generated_figures(train, learned, validation, test, generated, near, judge, 
     ), copied
 
 # %% ../../nbs/support/scoring.ipynb #scoring-nearest
-def nearest_all(sets, learned):
-    "The distances to the nearest clip learned from, of each set; and which clips those are."
+def nearest_all(sets, learned, train=None):
+    """The distances to the nearest clip learned from, of each set; and which clips those are.
+
+    In the same search, for training clips: the distances to those of other recordings.
+    """
+    apart = [np.full(len(part), -1) for part in sets]  # −1: from no recording
+    if train is not None:
+        sets, apart = [*sets, train], [*apart, train.recordings]
     ends = np.cumsum([len(part) for part in sets])[:-1]
-    return [np.split(found, ends) for found in nearest_clips(together(sets), learned)]
+    found = nearest_clips(together(sets), learned, apart=np.concatenate(apart))
+    near, which = (np.split(values, ends) for values in found)
+    others = near.pop() if train is not None else None
+    return near, which[: len(near)], others
+
+
+def compared_with(train, learned, test):
+    "The training clips, if they say how near new sounds would be: where test clips are few."
+    enough = test and all(len(part) >= FEW for part in test.values())
+    return None if enough or train.group is None or learned.group is None else train
 
 
 def nearest_recordings(generated, learned, distances, which, copied):
@@ -340,16 +354,17 @@ def score_sounds(train, validation, test, learned, reconstructions, generated, s
         judge = teach_judge(together([train, *validation.values()]), seed) if test else None
     elif not test:
         return {}, []
-    near, which = nearest_all(sets, learned)
+    reference = None if generated is None else compared_with(train, learned, test)
+    near, which, apart = nearest_all(sets, learned, reference)
     tested, chosen = dict(zip(test, near)), dict(zip(validation, near[len(test) :]))
     counts, answer = {"train_clips": len(train), "learned_clips": len(learned)}, {}
     for name, part in (test or {"nothing held out": None}).items():
         remade = (reconstructions or {}).get(name)
         figures, kept = held_out_figures(train, part, remade, tested.get(name), generated)
         if kept.any():
-            nears = dict(test=tested.get(name), generated=near[-1][kept])
+            nears = dict(test=tested.get(name), generated=near[-1][kept], train=apart)
             nears["validation"] = chosen.get(name)
-            some = train, learned, validation.get(name), part, generated[kept]
+            some = train, validation.get(name), part, generated[kept]
             made_up, copies = generated_figures(*some, nears, judge, seed)
             figures |= made_up
             if copied is None:  # by the first test, which is the hardest

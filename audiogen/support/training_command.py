@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .output import save_bytes, save_text, say
+from .locks import locked_run
+from .output import check_free, save_bytes, save_text, say
 from .recipes import load_recipe
 from audiogen.support.run_settings import (
     DEFAULTS,
     MADE,
+    check_begun,
     evaluation_settings,
     is_begun,
     load_data,
@@ -179,14 +181,15 @@ def train_run(
     from audiogen.training import plot_losses
 
     folder = Path(out)
-    tell("reading")
-    sounds, *held_out = load_data(settings)
-    settings = with_shape(settings, sounds)
-    chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
-    chosen["listen"] = listener(settings, folder, held_out[0])
-    begun = is_begun(out, resume)
-    tell("training")
-    with resumable(settings["recipe"], out):
+    with resumable(settings["recipe"], out), locked_run(folder):
+        check_begun(settings["recipe"], out, resume=resume)  # it may have been begun meanwhile
+        tell("reading")
+        sounds, *held_out = load_data(settings)
+        settings = with_shape(settings, sounds)
+        chosen = {name: settings[name] for name in ("steps", "seconds", "seed", "batch_size")}
+        chosen["listen"] = listener(settings, folder, held_out[0])
+        begun = is_begun(out, resume)
+        tell("training")
         with words_kept(folder, settings):
             model = fit(load_recipe(settings["recipe"]), sounds, out=folder, resume=begun, **chosen)
         if jax.process_index():
@@ -224,6 +227,9 @@ def train_command(args: Namespace) -> Iterator[str | Path]:
     yield from (out / name for name in ("model.safetensors", "loss.png", "log.jsonl", "sounds"))
 
 # %% ../../nbs/support/training_command.ipynb #training-command-15
+TABLES = "evaluation.md", "evaluation.json"
+
+
 def save_evaluation(out, figures, nearest=()):
     "Yield a table and a verdict for each test; write them, and what is nearest, to two files."
     from audiogen.support.reports import nearest_table, report
@@ -231,27 +237,29 @@ def save_evaluation(out, figures, nearest=()):
     text = report(figures)
     yield text + "\n"
     listed = "\n\n".join(filter(None, (text, nearest_table(nearest))))
-    yield save_text(out / "evaluation.md", listed + "\n")
+    yield save_text(out / TABLES[0], listed + "\n")
     known = {"nearest recordings": nearest} if nearest else {}
-    yield save_text(out / "evaluation.json", json.dumps(figures | known, indent=1) + "\n")
+    yield save_text(out / TABLES[1], json.dumps(figures | known, indent=1) + "\n")
 
 # %% ../../nbs/support/training_command.ipynb #training-command-16
 def evaluate_command(args: Namespace) -> Iterator[str | Path]:
     """Measure a model on sounds that it hasn't learned from.
 
     Args:
-        args: what was typed: model, out, seed, and which data
+        args: what was typed: model, out, force, seed, and which data
 
     Yields:
         tables of figures, and paths of the files written
 
     Raises:
-        ValueError: when out is a file, or there is nothing to measure the model on
+        ValueError: when out is a file, tables are there already, or there is nothing to measure
+            the model on
     """
     from audiogen.demo import check_folder, choose_model
     from audiogen.support.evaluation import measure
 
     out = check_folder(args.out)
+    check_free([out / name for name in TABLES], args.force)
     names = "data", "classes", "labels", "soundfont", "sample_rate", "duration"
     settings = evaluation_settings(args.model, given_words(args, names))
     model = choose_model(args.model, seed=args.seed)
