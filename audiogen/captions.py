@@ -16,7 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .flow import FlowSounds, Velocity, flow_loss, guided, integrate, picture_loss, sound_places
+from audiogen.flow import (
+    FlowSounds,
+    Velocity,
+    flow_loss,
+    guided,
+    integrate,
+    picture_loss,
+    sound_places,
+)
 from .spectral import LatentSpace, fit_latents, half_picture
 from .support.captioned import CLASS_WORDS, HIGHEST, LOWEST, caption_words, captions_of
 from .support.places import given_features, told_rows
@@ -176,6 +184,8 @@ def caption_conditions(config: CaptionConfig) -> tuple[Condition, ...]:
     for condition in flow_conditions(config):
         if condition.kind == "class":
             condition = replace(condition, about="the class, if the caption names none")
+        if condition.kind == "pitch":
+            condition = replace(condition, about="the pitch, if the caption names no note")
         others.append(condition)
     return (caption, *others)
 
@@ -212,9 +222,9 @@ class CaptionSounds(FlowSounds):
         for name, captions in (("", questions.captions), ("/no words", questions.plain)):
             made = np.stack([*render(self, z, caption=captions)])
             shares = obeyed(made, questions, ruler)
-            found |= {f"caption {trait}{name}": share for trait, share in shares.items()}
+            found |= {f"caption_{trait}{name}": share for trait, share in shares.items()}
         real = obeyed(test.waveforms[questions.rows], questions, ruler)
-        return found | {f"caption {trait}/test clips": share for trait, share in real.items()}
+        return found | {f"caption_{trait}/test clips": share for trait, share in real.items()}
 
 
 def with_class(config, words, label):
@@ -227,9 +237,9 @@ def with_class(config, words, label):
 
 
 def with_note(config, words, midi):
-    "Pitches: those given, else the notes of the captions; NaN for none."
+    "Pitches: the notes of the captions, else those given; NaN for none."
     note = (words - 1 - len(config.words)).max(-1)
-    return jnp.where(jnp.isnan(midi) & (note > 0), note, midi)
+    return jnp.where(note > 0, note, midi)
 
 # %% ../nbs/21_captions.ipynb #21-model
 @signed
@@ -279,7 +289,9 @@ def caption_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Capti
     if "voice" not in sounds.details:
         raise ValueError("these sounds have no captions; want --data captioned")
     check_enough_clips(sounds.labels, sounds.classes)
-    pitched = tuple(bool((sounds.midi[sounds.labels == c] > 0).all()) for c in sounds_classes(sounds))
+    pitched = tuple(
+        bool((sounds.midi[sounds.labels == c] > 0).all()) for c in sounds_classes(sounds)
+    )
     found = basics_of(sounds) | dict(words=caption_words(), pitched=pitched)
     found |= dict(learned_pitches=(LOWEST, HIGHEST))
     model = CaptionFlow(rngs=rngs, **found | settings)
@@ -306,23 +318,22 @@ def caption_targets(
 
     Returns:
         "place", (n, d); "L", log-magnitudes, (n, frame, bin), in half precision; "words", numbers
-        of the words of captions, (n, captions, 16); "pitch", MIDI numbers, NaN for none, (n,);
+        of the words of captions, without notes, (n, captions, 16); "pitch", MIDI numbers, NaN for none, (n,);
         "label", (n,)
     """
     written = [captions_of(sounds, seed=seed) for seed in range(captions)]
-    rows = [model.resolve(caption=texts)["caption"] for texts in written]
+    rows = np.stack([model.resolve(caption=texts)["caption"] for texts in written], axis=1)
+    rows[rows > len(model.config.words)] = 0  # a note is told as a number: copies are detuned
     return {
         "place": in_blocks(type(model).place, model, sounds.waveforms),
         "L": in_blocks(half_picture, model, sounds.waveforms),
-        "words": np.stack(rows, 1).astype(np.int16),
+        "words": rows.astype(np.int16),
         "pitch": np.asarray(sounds.midi, np.float32),
         "label": np.asarray(sounds.labels, np.int32),
     }
 
 # %% ../nbs/21_captions.ipynb #21-shown
-def shown(
-    batch: Mapping[str, jax.Array], key: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def shown(batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """What the network is told in training: one of the captions, and not always everything.
 
     Args:
@@ -360,9 +371,8 @@ def caption_loss(
     blur, path, forget, tell, jitter = jax.random.split(key, 5)
     names = "place", "words", "pitch", "label"
     rows = {name: jnp.repeat(batch[name], 4, axis=0) for name in names}
-    given = model.given(*shown(rows, tell)) * jax.random.bernoulli(
-        forget, 0.9, (len(rows["label"]), 1)
-    )
+    kept = jax.random.bernoulli(forget, 0.9, (len(rows["label"]), 1))
+    given = model.given(*shown(rows, tell)) * kept
     blurred = rows["place"] + 0.1 * jax.random.normal(blur, rows["place"].shape)
     flow = flow_loss(model.velocity, blurred, path, given)
     place, L = batch["place"][::2], batch["L"][::2]

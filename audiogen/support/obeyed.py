@@ -156,7 +156,9 @@ def write_questions(
     for row in rows:
         name = [*CLASS_WORDS][voices[row]]
         words = [asked_word(name, k, sides[row, k] > 0, unseen, rng) for k in range(2)]
-        others = [asked_word(name, k, sides[row, k] > 0, False, rng) for k in (2, 3) if sides[row, k]]
+        others = [
+            asked_word(name, k, sides[row, k] > 0, False, rng) for k in (2, 3) if sides[row, k]
+        ]
         note = [note_of(int(sounds.midi[row]))] if np.isfinite(sounds.midi[row]) else []
         plain.append(" ".join([*others, name, *note]))
         captions.append(" ".join([*words, plain[-1]]))
