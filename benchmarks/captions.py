@@ -15,7 +15,7 @@ from audiogen.generator import load_model
 from audiogen.sounds import batch_source, load_sounds, split_sounds
 from audiogen.support.captioned import CLASS_WORDS
 from audiogen.support.judge import log_mel_features, train_judge
-from audiogen.support.obeyed import Questions, fit_ruler, obeyed, write_questions
+from audiogen.support.obeyed import fit_ruler, obeyed, write_questions
 from audiogen.support.rendering import render
 from audiogen.training import Supervised, train
 
@@ -53,9 +53,7 @@ def phrase_questions(per_phrase=20):
         for phrase, (long, soft) in PHRASES:
             captions += [f"{name} with {phrase}"] * per_phrase
             voice += [[*CLASS_WORDS].index(name)] * per_phrase
-            wanted += [
-                (1 - soft if False else soft * 0 + (1 if long else 0), np.nan, soft, np.nan)
-            ] * per_phrase
+            wanted += [(long, np.nan, soft, np.nan)] * per_phrase
     return captions, np.array(voice), np.array(wanted, float)
 
 
