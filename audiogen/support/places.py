@@ -184,8 +184,8 @@ def told_rows(model, shape, told):
     for c in model.conditions:
         if c.kind == "text":
             words = numbers.pop(c.name, np.zeros((1, LONGEST), np.int32))
-            rows[c.name] = jnp.broadcast_to(jnp.asarray(words), (*shape, LONGEST))
-            rows[c.name] = rows[c.name].reshape(-1, LONGEST)
+            count = int(np.prod(shape))
+            rows[c.name] = jnp.broadcast_to(jnp.asarray(words), (count, LONGEST))
     for name, value in numbers.items():
         rows[name] = jnp.broadcast_to(jnp.asarray(value), shape).reshape(-1)
     for name, default in usual.items():  # NaN stands for none
