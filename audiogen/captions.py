@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['READERS', 'recipe', 'embedded', 'mean_of_words', 'BagReader', 'AttentionReader', 'CaptionConfig',
-           'caption_conditions', 'class_words', 'CaptionFlow', 'caption_model', 'sounds_classes', 'caption_targets',
-           'shown', 'caption_loss']
+           'caption_conditions', 'CaptionFlow', 'caption_model', 'caption_targets', 'shown', 'caption_loss']
 
 # %% ../nbs/21_captions.ipynb #21-imports
 #| code-fold: true
@@ -191,7 +190,9 @@ def caption_conditions(config: CaptionConfig) -> tuple[Condition, ...]:
         others.append(condition)
     return (caption, *others)
 
-
+# %% ../nbs/21_captions.ipynb #21-conditions-1
+#| code-fold: true
+#| code-summary: "Helpers"
 def class_words(config):
     "For each word's number the class that it names, or −1; for the numbers from 0 on."
     named = {word: k for k, name in enumerate(config.classes) for word in CLASS_WORDS[name]}
@@ -302,7 +303,9 @@ def caption_model(sounds: SoundSet, *, rngs: nnx.Rngs, **settings: Any) -> Capti
     model.centre[...], model.directions[...] = space.centre[...], space.directions[...]
     return model
 
-
+# %% ../nbs/21_captions.ipynb #21-build-1
+#| code-fold: true
+#| code-summary: "Helpers"
 def sounds_classes(sounds):
     "Numbers of the classes of some sounds."
     return range(len(sounds.classes))

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLASS_WORDS', 'TRAIT_WORDS', 'PHRASES', 'FILLERS', 'TRAITS', 'PITCHED', 'LOWEST', 'HIGHEST', 'CAST', 'CORNERS',
-           'caption_words', 'between', 'envelope', 'tilted', 'breath', 'draw_traits', 'render_traits', 'unseen_synonym',
-           'trait_word', 'note_of', 'write_caption', 'arranged', 'third', 'reserved_part', 'make_captioned',
-           'traits_of', 'captions_of']
+           'caption_words', 'render_traits', 'unseen_synonym', 'write_caption', 'make_captioned', 'traits_of',
+           'captions_of']
 
 # %% ../../nbs/support/captioned.ipynb #captioned-03
 import re
@@ -90,7 +89,9 @@ CAST = {  # {name: (function, {parameter: (lowest, highest)})}
 }
 # fmt: on
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-sounds-1
+#| code-fold: true
+#| code-summary: "Helpers"
 def between(u, low, high):
     "From low (u = 0) to high (u = 1), on a logarithmic scale."
     return low * (high / low) ** u
@@ -118,7 +119,7 @@ def breath(t, level, sample_rate, rng):
 
 # %% ../../nbs/support/captioned.ipynb #captioned-render
 #| code-fold: true
-#| code-summary: "Draw the parameters of a voice, and render it"
+#| code-summary: "Helpers"
 def draw_traits(voice, count, rng):
     "Random traits of a voice, {trait: (count,)}; NaN for those that it doesn't have."
     drawn = {trait: rng.uniform(size=count) for trait in TRAITS}
@@ -130,7 +131,9 @@ def draw_traits(voice, count, rng):
         drawn["attack"] = np.full(count, np.nan)
     return drawn
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-render-1
+#| code-fold: true
+#| code-summary: "Draw the parameters of a voice, and render it"
 def render_traits(
     voice: str,
     traits: Mapping[str, np.ndarray],
@@ -182,7 +185,9 @@ def unseen_synonym(voice: str, trait: str, much: bool) -> str:
     place = [*CLASS_WORDS].index(voice) + TRAITS.index(trait) + much
     return words[place % len(words)] if len(words) > 2 else ""
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-write-1
+#| code-fold: true
+#| code-summary: "Helpers"
 def trait_word(voice, trait, much, rng):
     "A word for a trait, one that training has with this class."
     words = [w for w in TRAIT_WORDS[trait][much] if w != unseen_synonym(voice, trait, much)]
@@ -226,7 +231,9 @@ def write_caption(
     noun = CLASS_WORDS[voice][rng.integers(len(CLASS_WORDS[voice]))]
     return arranged(before, noun, behind, rng)
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-caption-1
+#| code-fold: true
+#| code-summary: "Helpers"
 def arranged(before, noun, behind, rng):
     "Words in an order that people use, or, in three of ten captions, in any order."
     before, behind = ([*rng.permutation(part)] if part else [] for part in (before, behind))
@@ -240,14 +247,18 @@ def arranged(before, noun, behind, rng):
     return " ".join([*start, *before, noun, *joined])
 
 # %% ../../nbs/support/captioned.ipynb #captioned-make
+#| code-fold: true
+#| code-summary: "Helpers"
 def third(u):
     "In which third a trait is: −1, 0 or 1."
     return (np.asarray(u) > 2 / 3).astype(int) - (np.asarray(u) < 1 / 3)
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-make-1
 CORNERS = ((-1, 1), (1, -1), (-1, -1), (1, 1))  # short bright, long dark, short dark, long bright
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-make-2
+#| code-fold: true
+#| code-summary: "Helpers"
 def reserved_part(number, traits):
     "Per sound of a class: 2 if its length and brightness are for the test, 1 for validation, or 0."
     length, brightness = third(traits["length"]), third(traits["brightness"])
@@ -257,7 +268,7 @@ def reserved_part(number, traits):
         part[(length == corner[0]) & (brightness == corner[1])] = value
     return part
 
-
+# %% ../../nbs/support/captioned.ipynb #captioned-make-3
 def make_captioned(*, per_class: int = 400, seed: int = 0) -> SoundSet:
     """Sounds whose captions can be written.
 
