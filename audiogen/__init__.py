@@ -59,6 +59,8 @@ _chosen = {
     "wavegan": "WaveGAN",
     "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
     "flow": "LatentFlow",
+    "captions": "CaptionFlow",
+    "support.captioned": "make_captioned",
     "support.filling": "fill",
     "prior": "TokenPrior",
     "own_sounds": "find_onsets cut_at slice_slider",
@@ -99,6 +101,7 @@ def models() -> list[str]:
 
 
 _Shipped = Literal[
+    "captions",
     "codec",
     "conditional",
     "conditional-instruments",
@@ -142,6 +145,7 @@ def load(name: str | os.PathLike[str]) -> Any:
 
 
 if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its function
+    from . import captions as captions
     from . import codec as codec
     from . import conditional as conditional
     from . import demo as demo
@@ -162,6 +166,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from . import waveform as waveform
     from . import wavegan as wavegan
     from . import wavenet as wavenet
+    from .captions import *
     from .codec import *
     from .conditional import *
     from .demo import *
@@ -191,6 +196,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.augment import *
     from .support.blocks import *
     from .support.cache import *
+    from .support.captioned import *
     from .support.checks import *
     from .support.classes import *
     from .support.clips import *
@@ -222,6 +228,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.mel import *
     from .support.midi import *
     from .support.models import *
+    from .support.obeyed import *
     from .support.packing import *
     from .support.page import *
     from .support.phrases import *

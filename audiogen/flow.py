@@ -35,7 +35,7 @@ from .support.fitting import Recipe
 from .support.grain import grain_figures
 from .support.models import check_latent, check_rngs, signed
 from .support.pitches import learned_by_all
-from .support.places import ROWS, FlowConfig, flow_conditions, noise_of, told_rows
+from .support.places import FlowConfig, flow_conditions, noise_of, told_rows
 from .support.rendering import render
 
 # %% ../nbs/16_flow.ipynb #16-path
@@ -236,7 +236,7 @@ class FlowSounds(SoundSpace):
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
         x = check_batch(check_length(waveforms, self.config), "encode")
         rows = told_rows(self, (len(x),), told)
-        return in_blocks(noise_of, self, x, *(rows[name] for name in ROWS))
+        return in_blocks(noise_of, self, x, *rows.values(), names=tuple(rows))
 
     def trajectory(self, z: ArrayLike, times: Sequence[float], **told: ArrayLike) -> np.ndarray:
         "Sounds of the places on the way of one latent vector: (latent_dim,) -> (len(times), t)."

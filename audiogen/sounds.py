@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .support.captioned import make_captioned
 from .support.checks import check_count
 from audiogen.support.clips import (
     SoundSet,
@@ -235,14 +236,22 @@ def hold_out(sounds, *, fraction, every, seed):
         held["zones"] = hold_out_groups(sounds, **choose)
         held["pitches"] = hold_out_pitches(sounds, every=every)
     else:
-        held = {"new sounds": hold_out_groups(sounds, **choose)}
+        held = reserved_test(sounds) | {"new sounds": hold_out_groups(sounds, **choose)}
     left = ~any_of(held)
     not_learned = ~np.isin(sounds.labels, sounds.labels[left])  # all of their class is held out
     free = ~np.isin(sounds.recordings, sounds.recordings[not_learned])
+    if "new combinations" in held:
+        held["new sounds"] = held["new sounds"] & (sounds.details["reserved"] == 0)
     for name, mask in held.items():  # a clip is in one test only, the hardest
         held[name] = mask & free
         free = free & ~mask
     return held
+
+
+def reserved_test(sounds):
+    "A test that the set itself reserves clips for: the test's have the highest number."
+    reserved = sounds.details.get("reserved", np.zeros(1))
+    return {"new combinations": reserved == reserved.max()} if reserved.any() else {}
 
 # %% ../nbs/05_sounds.ipynb #0076
 #| code-fold: true
@@ -338,7 +347,7 @@ def batch_source(
 def check_fixed(name, shape):
     "Refuse a rate or a length, {word: value}, with a set whose own are fixed."
     given = [f"{word} {value:g}" for word, value in shape.items() if value is not None]
-    if given and name in ("drums", "tones", "sounds", "phrases", "fluidr3"):
+    if given and name in ("drums", "tones", "sounds", "phrases", "captioned", "fluidr3"):
         raise ValueError(
             f"got {' and '.join(given)}, but {name} has a rate and a length of its own; "
             f"want them with a folder (of that name: ./{name})"
@@ -360,10 +369,10 @@ def load_sounds(
     """The sounds that a word stands for.
 
     Args:
-        name: "drums", "tones", "sounds", "phrases", "fluidr3", or a folder
+        name: "drums", "tones", "sounds", "phrases", "captioned", "fluidr3", or a folder
         seed: decides the sounds that are made by formula
         per_class: clips of each class that is made by formula; 300 if None. Of phrases it is 540,
-            and twice as many of drums
+            and twice as many of drums; of captioned 400
         labels: for a folder, a CSV file with columns file, label and, if known, midi
         soundfont: for "fluidr3", its file
         sample_rate: for a folder, samples per second (Hz); as in load_folder if None
@@ -385,12 +394,14 @@ def load_sounds(
         return make_sounds(made[name], per_class=300 if per_class is None else per_class, seed=seed)
     if name == "phrases":
         return make_phrases(5 * (540 if per_class is None else per_class), seed=seed)
+    if name == "captioned":
+        return make_captioned(per_class=400 if per_class is None else per_class, seed=seed)
     if name == "fluidr3":
         return load_soundfont(soundfont)
     if not Path(name).is_dir():
         raise FileNotFoundError(
             f"{name}: no such folder; "
-            "want drums, tones, sounds, phrases, fluidr3, or a folder of audio files"
+            "want drums, tones, sounds, phrases, captioned, fluidr3, or a folder of audio files"
         )
     return load_folder(name, labels=labels, **shape)
 

@@ -1126,7 +1126,7 @@ def test_the_same_folder_may_be_typed_in_another_way(begun):
         settings_of(data="kit", resume=True)
 
 
-@pytest.mark.parametrize("word", ["drums", "tones", "sounds", "phrases", "fluidr3"])
+@pytest.mark.parametrize("word", ["drums", "tones", "sounds", "phrases", "captioned", "fluidr3"])
 def test_words_for_data_stay_words(word):
     settings = [settings_of(data=data) for data in (word, f"./{word}")]
     assert [each["data"] for each in settings] == [word, f"./{word}"]

@@ -110,12 +110,27 @@ export function wordsField(panel, label) {
   return row(label, input)
 }
 
+export function textField(panel, { name, words, example }) {
+  const label = name[0].toUpperCase() + name.slice(1)
+  const input = h("input", {
+    type: "text", "aria-label": `${label}, of these words: ${words.join(", ")}`,
+    placeholder: example ?? words.slice(0, 3).join(" "),
+    onchange: () => panel.change({ [name]: input.value.trim() }),
+  })
+  panel.renewals.push(() => {
+    if (input.value.trim() !== panel.settings[name]) input.value = panel.settings[name]
+    panel.mark(input, name)
+  })
+  return row(label, input)
+}
+
 // The rows of all settings of a spec but the class, in order.
 export function settingRows(panel) {
-  const { spec, settings } = panel, { pitches, numbers = [], words, classes } = spec, rows = []
+  const { spec, settings } = panel, { pitches, numbers = [], words, texts = [], classes } = spec, rows = []
   const names = classes.map(name => [name, name])
   const pitchText = v => `${noteName(v)} ${v}`
   const add = (name, make) => { if (name in settings) rows.push(make()) }
+  for (const text of texts) rows.push(textField(panel, text))
   add("pitch", () => slider(panel, "Pitch", "pitch", {
     min: pitches[0], max: pitches[1], step: 1, text: pitchText, usable: () => panel.pitched,
   }))

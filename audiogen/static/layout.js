@@ -50,7 +50,8 @@ function more(panel, open, above, rows) {
 function classMenu(panel) {
   if (!panel.has("label")) return []
   const names = panel.spec.classes.map(name => [name, name])
-  return [choice(panel, "Class", "label", panel.has("pitch") ? names : [["", "any"], ...names])]
+  const needed = panel.has("pitch") && !panel.spec.texts?.length  // a caption may name the class
+  return [choice(panel, "Class", "label", needed ? names : [["", "any"], ...names])]
 }
 
 function tools(panel) {

@@ -6,7 +6,9 @@
 __all__ = ['Condition']
 
 # %% ../../nbs/support/conditions.ipynb #conditions-02
+import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import jax
 import numpy as np
@@ -15,7 +17,9 @@ import numpy as np
 #| code-fold: true
 #| code-summary: "check_declaration: can an option and a control be made of it?"
 PARTS = ("latents", "sounds", "encoding")  # what a condition may act on
-NAMES = {"class": "label", "pitch": "pitch", "words": "words", "number": None, "length": None}
+NAMES = {"class": "label", "pitch": "pitch", "words": "words", "text": "caption"}
+NAMES |= {"number": None, "length": None}
+LISTS = ("class", "words", "text")  # kinds that choose among names
 
 
 def check_declaration(condition):
@@ -26,9 +30,9 @@ def check_declaration(condition):
         raise ValueError(f"{c.name} is of kind {c.kind!r}; want one of {', '.join(NAMES)}")
     if wanted and c.name != wanted:
         raise ValueError(f"a condition of kind {c.kind!r} is called {c.name!r}; want {wanted!r}")
-    if c.kind in ("class", "words") and not c.choices:
+    if c.kind in LISTS and not c.choices:
         raise ValueError(f"{c.name} has no choices; want names, such as choices=('kick', 'snare')")
-    if c.kind not in ("class", "words") and None in (c.low, c.high):
+    if c.kind not in LISTS and None in (c.low, c.high):
         raise ValueError(f"{c.name} has no limits; want both, such as low=0, high=1")
     if isinstance(c.acts_on, str) or not {*c.acts_on} <= {*PARTS}:
         raise ValueError(f"{c.name} acts on {c.acts_on!r}; want a tuple of {', '.join(PARTS)}")
@@ -40,7 +44,8 @@ class Condition:
 
     Attributes:
         name: the keyword; on the command line --name
-        kind: "class", "words" (from `choices`), "pitch", "number", "length" (`low` to `high`)
+        kind: "class", "words" (from `choices`), "pitch", "number", "length" (`low` to `high`),
+            "text" (words from `choices` in any order, and the notes from `low` to `high`)
         about: its meaning, in a few words
         acts_on: any of "latents", which vectors are drawn, "sounds", how they sound, and
             "encoding", how a recording becomes a vector
@@ -69,10 +74,71 @@ class Condition:
 
     def __post_init__(self):
         check_declaration(self)
-        if self.example is None and self.low is not None:
+        if self.example is None and self.low is not None and self.kind != "text":
             middle = (self.low + self.high) / 2
             usual = middle if self.default is None else self.default
             object.__setattr__(self, "example", usual)
+
+# %% ../../nbs/support/conditions.ipynb #conditions-text
+#| code-fold: true
+#| code-summary: "From a caption to numbers"
+LONGEST = 16  # words of a caption
+STEPS_OF = dict(c=0, d=2, e=4, f=5, g=7, a=9, b=11)  # semitones above C
+SIGNS_OF = {"": 0, "#": 1, "b": -1}
+
+
+def note_in(word):
+    "The MIDI number of a note such as c4 or a#3; None for another word."
+    found = re.fullmatch(r"([a-g])([#b]?)(-?\d)", word)
+    if not found:
+        return None
+    letter, sign, octave = found.groups()
+    return 12 * (int(octave) + 1) + STEPS_OF[letter] + SIGNS_OF[sign]
+
+
+def split_caption(text):
+    "The words of a caption in small letters; 'middle C' is the note c4."
+    plain = re.sub(r"[,.;]", " ", text.lower())
+    return re.sub(r"\bmiddle c\b", "c4", plain).split()
+
+
+def word_number(condition, word):
+    "The number of a word of a caption; an error that names one that isn't known."
+    c = condition
+    if word in c.choices:
+        return 1 + c.choices.index(word)
+    midi = note_in(word)
+    if midi is None or c.low is None:
+        near = get_close_matches(word, c.choices, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        known = ", ".join(c.choices)
+        raise ValueError(f"{word!r} is not a word I know{meant}; want some of {known}")
+    if not c.low <= midi <= c.high:
+        limits = f"want MIDI numbers from {c.low:g} to {c.high:g}"
+        raise ValueError(f"the note {word!r} is {midi}; {limits}, 60 for C4")
+    return 1 + len(c.choices) + midi
+
+
+def caption_row(condition, text):
+    "One caption as a row of numbers, (16,)."
+    if not isinstance(text, str):
+        example = condition.example or condition.choices[0]
+        raise ValueError(f"{condition.name} is {text!r:.40}; want text, such as {example!r}")
+    numbers = [word_number(condition, word) for word in split_caption(text)]
+    if len(numbers) > LONGEST:
+        raise ValueError(f"{condition.name} has {len(numbers)} words; want at most {LONGEST}")
+    if sum(number > len(condition.choices) for number in numbers) > 1:
+        raise ValueError(f"{condition.name} {text!r:.60} has several notes; want one at most")
+    return np.pad(numbers, (0, LONGEST - len(numbers))).astype(np.int32)
+
+
+def checked_text(condition, value):
+    "Captions as rows of numbers, (1, 16) of one text, (n, 16) of several; such rows stay."
+    array = np.asarray(value)
+    if array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] == LONGEST:
+        return array.astype(np.int32)
+    texts = [value] if isinstance(value, str) or array.ndim == 0 else list(array.ravel().tolist())
+    return np.stack([caption_row(condition, text) for text in texts])
 
 # %% ../../nbs/support/conditions.ipynb #conditions-08
 def class_numbers(condition, value):
@@ -126,6 +192,7 @@ def checked_length(condition, value):
 
 
 CHECKS = {"class": class_numbers, "words": checked_words, "length": checked_length}
+CHECKS["text"] = checked_text
 
 
 def check_condition(condition, value):
@@ -168,7 +235,10 @@ def classes_asked_for(model, numbers):
 def check_lengths(values, count):
     "Raise `ValueError` unless each condition is one value, or one for each sound."
     for name, value in values.items():
-        if np.ndim(value) and np.shape(value) not in ((1,), (count,)):
+        rows = np.shape(value)
+        if rows[1:] == (LONGEST,) and np.asarray(value).dtype.kind == "i":
+            rows = rows[:1]  # captions, a row of numbers each
+        if rows and rows not in ((1,), (count,)):
             got = f"{len(value)} values" if np.ndim(value) == 1 else f"shape {np.shape(value)}"
             raise ValueError(f"{name} has {got} for {count} sounds; want one, or one for each")
 

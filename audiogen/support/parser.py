@@ -186,7 +186,8 @@ def add_slice_command(commands):
     cut.add_argument("--force", action="store_true", default=None, help="overwrite earlier pieces")
 
 # %% ../../nbs/support/parser.ipynb #parser-19
-KINDS = {"class": str, "words": str, "number": float, "pitch": read_pitch}  # how a word is read
+KINDS = {"class": str, "words": str, "text": str, "number": float}  # how a word is read
+KINDS["pitch"] = read_pitch
 FORMS = {  # how a word is written, where its name doesn't say that
     read_pitch: "C4 (middle C), C#4, Bb3, 60.5 or 262Hz",
     read_pitches: "C4 (middle C), C#4, Bb3, 60.5 or 262Hz; several as C2,E2,G2",
@@ -336,7 +337,7 @@ def decibels(text):
 # %% ../../nbs/support/parser.ipynb #parser-23
 def add_data(sub, default, shape):
     "The options that say which data, with helps for the rate and the length of a folder's clips."
-    known = "drums, tones, sounds, phrases, fluidr3, or a folder of audio files"
+    known = "drums, tones, sounds, phrases, captioned, fluidr3, or a folder of audio files"
     sub.add_argument("--data", metavar="NAME", help=f"{known} (default: {default})")
     about = "use only these classes; double quotes around a name with a comma"
     sub.add_argument("--classes", metavar="A,B", help=about)

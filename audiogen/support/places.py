@@ -17,7 +17,7 @@ from ..generator import AudioModel, mlp
 from ..spectral import Fixed, SpectralConfig, log_magnitude, pooled
 from .checks import check_count, check_memory
 from .classes import as_range, as_tuple
-from .conditions import Condition
+from .conditions import LONGEST, Condition
 from .models import check_rngs, signed
 
 # %% ../../nbs/support/places.ipynb #places-config
@@ -176,24 +176,26 @@ class SoundSpace(AudioModel):
         return jnp.clip(log_s, -5, LARGEST_GRAIN)
 
 # %% ../../nbs/support/places.ipynb #places-told
-ROWS = ("label", "pitch", "guidance", "steps", "strength")
-
-
 def told_rows(model, shape, told):
-    "What a model is told, {name: one number a sound}: class −1 for any, pitch NaN for any."
+    "What a model is told, a row each: class −1 for any, pitch NaN for any, no words for any."
     usual = {c.name: c.default for c in model.conditions if c.default is not None}
     numbers = dict(label=-1, pitch=np.nan) | usual | model.resolve(**told)
-    rows = {
-        name: jnp.broadcast_to(jnp.asarray(v), shape).reshape(-1) for name, v in numbers.items()
-    }
+    rows = {}
+    for c in model.conditions:
+        if c.kind == "text":
+            words = numbers.pop(c.name, np.zeros((1, LONGEST), np.int32))
+            count = int(np.prod(shape))
+            rows[c.name] = jnp.broadcast_to(jnp.asarray(words), (count, LONGEST))
+    for name, value in numbers.items():
+        rows[name] = jnp.broadcast_to(jnp.asarray(value), shape).reshape(-1)
     for name, default in usual.items():  # NaN stands for none
         rows[name] = jnp.where(jnp.isnan(rows[name]), default, rows[name])
     return rows | {"steps": jnp.round(rows["steps"]).astype(int)}
 
 
-def noise_of(model, waveforms, *told):
+def noise_of(model, waveforms, *told, names):
     "Latent vectors of sounds: their places, partly forgotten, followed back to time 0."
-    told = dict(zip(ROWS, told))
+    told = dict(zip(names, told))
     place = model.place(waveforms)
     noise = jax.random.normal(jax.random.key(0), place.shape[-1:])
     t = 1 - told["strength"][:, None]

@@ -27,7 +27,14 @@ else:  # the name alone, so that nothing more is imported
     SoundSet = "SoundSet"
 
 # %% ../../nbs/support/run_settings.ipynb #run-settings-07
-MADE = ("drums", "tones", "sounds", "phrases", "fluidr3")  # what --data may be, besides a folder
+MADE = (
+    "drums",
+    "tones",
+    "sounds",
+    "phrases",
+    "captioned",
+    "fluidr3",
+)  # what --data may be, besides a folder
 DEFAULTS = dict(
     data="sounds",
     classes=None,
