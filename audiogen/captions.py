@@ -322,9 +322,9 @@ def caption_targets(
         captions: how many of each clip
 
     Returns:
-        "place", (n, d); "L", log-magnitudes, (n, frame, bin), in half precision; "words", numbers
-        of the words of captions, without notes, (n, captions, 16); "pitch", MIDI numbers, NaN for none, (n,);
-        "label", (n,)
+        "place", (n, d); "L", log-magnitudes, (n, frame, bin), in half precision; "words",
+        numbers of the words of captions, without notes, (n, captions, 16); "pitch", MIDI numbers,
+        NaN for none, (n,); "label", (n,)
     """
     written = [captions_of(sounds, seed=seed) for seed in range(captions)]
     rows = np.stack([model.resolve(caption=texts)["caption"] for texts in written], axis=1)
