@@ -35,6 +35,7 @@ NAMES = [
     "codec",
     "prior",
     "wavegan",
+    "captions",
     "own_sounds",
     "results",
     "budgets",

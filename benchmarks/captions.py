@@ -1,8 +1,7 @@
-"""Captions: a bag of words against one layer of attention, after equal training, on sounds that are measured."""
+"""Captions: a bag of words against one layer of attention, and what the shipped model obeys."""
 
-import sys
+import tempfile
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +18,15 @@ from audiogen.support.obeyed import fit_ruler, obeyed, write_questions
 from audiogen.support.rendering import render
 from audiogen.training import Supervised, train
 
-PHRASES = (("fast attack slow decay", (1, 0)), ("slow attack fast decay", (0, 1)))  # long, soft
+from .common import Section
+
+STEPS, SEEDS, GUIDANCE = 1500, 2, 2.0
+ORDERS = {"fast attack slow decay": (1, 0), "slow attack fast decay": (0, 1)}  # long, soft
+SPACE = ("centre", "directions", "decoder", "base", "grain", "grain_base")
 
 
 def flow_only(model, batch, key):
-    "The loss of the flow and its reader; the decoder isn't trained."
+    """The loss of the flow and its reader; the decoder isn't trained."""
     path, forget, tell, blur = jax.random.split(key, 4)
     rows = {name: jnp.repeat(values, 4, axis=0) for name, values in batch.items()}
     kept = jax.random.bernoulli(forget, 0.9, (len(rows["label"]), 1))
@@ -33,129 +36,97 @@ def flow_only(model, batch, key):
 
 
 def with_reader(trained, reader, seed):
-    "An untrained reader and velocity before the decoder of a trained model."
+    """An untrained reader and velocity, in the space of a trained model."""
     settings = vars(trained.config) | dict(reader=reader)
     model = CaptionFlow(**settings, rngs=nnx.Rngs(seed))
-    for name in ("centre", "directions", "decoder", "base", "grain", "grain_base"):
+    for name in SPACE:
         setattr(model, name, getattr(trained, name))
     return model
 
 
-def sounds_for(model, captions, *, guidance, seed=0):
-    z = model.sample_latents(jax.random.key(seed), len(captions))
-    return np.stack([*render(model, z, caption=list(captions), guidance=guidance)])
+def sounds_for(model, captions):
+    """A sound of each caption."""
+    z = model.sample_latents(jax.random.key(0), len(captions))
+    return np.stack([*render(model, z, caption=list(captions), guidance=GUIDANCE)])
 
 
-def phrase_questions(per_phrase=20):
-    "The same words in two orders, about three voices: what is wanted of length and attack."
-    captions, voice, wanted = [], [], []
+def orders_right(model, ruler, count):
+    """Share of sounds that are as long and as soft as the order of the words says."""
+    captions, voices, wanted = [], [], []
     for name in ("hat", "brass", "organ"):
-        for phrase, (long, soft) in PHRASES:
-            captions += [f"{name} with {phrase}"] * per_phrase
-            voice += [[*CLASS_WORDS].index(name)] * per_phrase
-            wanted += [(long, np.nan, soft, np.nan)] * per_phrase
-    return captions, np.array(voice), np.array(wanted, float)
+        for words, traits in ORDERS.items():
+            captions += [f"{name} with {words}"] * count
+            voices += [[*CLASS_WORDS].index(name)] * count
+            wanted += [traits] * count
+    made = sounds_for(model, captions)
+    much = ruler.much(made, np.array(voices), np.full(len(voices), np.nan))
+    return float((much[:, [0, 2]] == np.array(wanted)).all(1).mean())
 
 
-def measured(model, sets, ruler, judge, *, guidance=2.0):
-    "{row: {trait: share}} of a model."
-    found = {}
-    for name, questions in sets.items():
-        for kind in ("captions", "plain"):
-            made = sounds_for(model, getattr(questions, kind), guidance=guidance)
-            shares = obeyed(made, questions, ruler)
+class Questions:
+    """Captions of test clips, and how to see whether a sound does what they say."""
+
+    def __init__(self, per_class):
+        self.training, _, test = split_sounds(load_sounds("captioned"))
+        self.per_class, self.ruler = per_class, fit_ruler(self.training)
+        voices = self.training.details["voice"].astype(int)
+        sounds = self.training.waveforms
+        self.judge = train_judge(sounds, voices, sample_rate=16000, num_classes=len(CLASS_WORDS))
+        seen, held_out = test["new sounds"], test["new combinations"]
+        self.sets = {
+            "seen combinations": write_questions(seen, per_class=per_class),
+            "held-out combinations": write_questions(held_out, per_class=per_class),
+            "synonyms new to their class": write_questions(seen, per_class=per_class, unseen=True),
+        }
+
+    def shares(self, model):
+        """{questions: {trait: share right}}, by the sounds that a model makes."""
+        found = {}
+        for name, questions in self.sets.items():
+            made = sounds_for(model, questions.captions)
             features = log_mel_features(made, sample_rate=model.sample_rate)
-            shares["class"] = float(
-                (np.asarray(judge(features)).argmax(1) == questions.voice).mean()
-            )
-            found[f"{name}, {'captions' if kind == 'captions' else 'no words'}"] = shares
-    captions, voice, wanted = phrase_questions()
-    made = sounds_for(model, captions, guidance=guidance)
-    much = ruler.much(made, voice, np.full(len(voice), np.nan))
-    right = much[:, [0, 2]] == wanted[:, [0, 2]]
-    found["two orders"] = {"both": float(right.all(1).mean()), "each": float(right.mean())}
-    return found
+            judged = np.asarray(self.judge(features)).argmax(1)
+            right = float((judged == questions.voice).mean())
+            found[name] = obeyed(made, questions, self.ruler) | {"class": right}
+        return found
 
 
-def print_rows(name, rows):
-    for row, shares in rows.items():
-        print(f"{name}: {row}: " + " ".join(f"{k} {v:.3f}" for k, v in shares.items()), flush=True)
-
-
-def question_sets(validation, test):
-    sets = {
-        "validation combinations": write_questions(validation["new combinations"], per_class=40),
-        "test seen": write_questions(test["new sounds"], per_class=40),
-        "test combinations": write_questions(test["new combinations"], per_class=40),
-        "test synonyms": write_questions(test["new sounds"], per_class=40, unseen=True),
-    }
-    return sets
-
-
-def main(path, mode, *numbers):
-    trained = load_model(path)
-    train_set, validation, test = split_sounds(load_sounds("captioned"))
-    ruler = fit_ruler(train_set)
-    judge = train_judge(
-        train_set.waveforms, train_set.details["voice"], sample_rate=16000, num_classes=9
-    )
-    sets = question_sets(validation, test)
-    if mode == "shipped":
-        for name, part in (
-            ("test seen", test["new sounds"]),
-            ("test combinations", test["new combinations"]),
-        ):
-            real = part.waveforms[sets[name].rows]
-            shares = obeyed(real, sets[name], ruler)
-            print_rows("ceiling", {f"{name}, real": shares})
-            place = np.asarray(trained.place(real))
-            print_rows(
-                "ceiling", {f"{name}, decoded": obeyed(decoded(trained, place), sets[name], ruler)}
-            )
-        for guidance in map(float, numbers or (1, 2, 3)):
-            chosen = (
-                sets
-                if guidance == 2
-                else {"validation combinations": sets["validation combinations"]}
-            )
-            print_rows(
-                f"guidance {guidance:g}", measured(trained, chosen, ruler, judge, guidance=guidance)
-            )
-        return
-    steps, seeds = map(int, numbers)
-    arrays = caption_targets(trained, train_set)
+def reader_table(questions, shipped, quick):
+    """Both readers after equal training."""
+    arrays = caption_targets(shipped, questions.training)
     del arrays["L"]
-    few = {name: sets[name] for name in ("test seen", "test combinations")}
-    for seed in range(seeds):
-        for reader in ("bag", "attention"):
-            model, start = with_reader(trained, reader, seed), time.process_time()
-            run = Path(f"/tmp/captions-{reader}-{seed}-{time.time():.0f}")
-            train(
-                model,
-                Supervised(flow_only),
-                batch_source(arrays, seed=seed),
-                out=run,
-                steps=steps,
-                seed=seed,
-            )
-            seconds = time.process_time() - start
-            print(f"{reader} seed {seed}: {steps} steps in {seconds:.0f} s of CPU time", flush=True)
-            print_rows(f"{reader} seed {seed}", measured(model, few, ruler, judge))
-
-
-def decoded(model, place):
-    "Sounds of places, without the flow."
-    from audiogen.flow import sound_places
-
-    seeds, grain = np.zeros(len(place), np.float32), np.full(len(place), 0.7, np.float32)
-    run = jax.jit(lambda p, s, g: sound_places(model, p, s, g))
-    return np.concatenate(
-        [
-            np.asarray(run(place[i : i + 20], seeds[i : i + 20], grain[i : i + 20]))
-            for i in range(0, len(place), 20)
-        ]
+    lines = []
+    for reader in ("bag", "attention"):
+        for seed in range(1 if quick else SEEDS):
+            model, start = with_reader(shipped, reader, seed), time.process_time()
+            batches, steps = batch_source(arrays, seed=seed), 20 if quick else STEPS
+            with tempfile.TemporaryDirectory() as out:
+                train(model, Supervised(flow_only), batches, out=out, steps=steps, seed=seed)
+            seconds, shares = time.process_time() - start, questions.shares(model)
+            both = [f"{shares[name]['both']:.0%}" for name in questions.sets]
+            order = orders_right(model, questions.ruler, questions.per_class)
+            lines.append([reader, seed, *both, f"{order:.0%}", f"{seconds:.0f}"])
+            print(lines[-1], flush=True)
+    text = (
+        f"{STEPS} steps each in the space of the shipped model, whose decoder stays; guidance "
+        f"{GUIDANCE:g}; {questions.per_class} captions a class. Length and brightness both right. "
+        "Order: both length and attack are right for captions whose words are the same in two "
+        "orders; by chance 25 %."
     )
+    columns = ["reader", "seed", *questions.sets, "order", "CPU s"]
+    return Section("captions: a bag against attention", text, columns, lines)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def shipped_table(questions, shipped):
+    """Everything the shipped model is asked."""
+    shares = questions.shares(shipped)
+    traits = [*next(iter(shares.values()))]
+    lines = [[name, *(f"{found[t]:.0%}" for t in traits)] for name, found in shares.items()]
+    text = f"Test clips, one seed, guidance {GUIDANCE:g}; {questions.per_class} captions a class."
+    return Section("captions: the shipped model", text, ["captions", *traits], lines)
+
+
+def sections(quick):
+    """Both tables."""
+    questions, shipped = Questions(2 if quick else 20), load_model("captions")
+    return [reader_table(questions, shipped, quick), shipped_table(questions, shipped)]
