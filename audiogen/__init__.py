@@ -57,10 +57,9 @@ _chosen = {
     "wavenet": "WaveNet stream",
     "codec": "TokenCodec",
     "wavegan": "WaveGAN",
-    "support.levels": "bits_per_sample mu_law_encode mu_law_decode",
+    "support.levels": "mu_law_encode mu_law_decode",
     "flow": "LatentFlow",
     "captions": "CaptionFlow",
-    "support.captioned": "make_captioned",
     "support.filling": "fill",
     "prior": "TokenPrior",
     "own_sounds": "find_onsets cut_at slice_slider",
@@ -222,6 +221,7 @@ if TYPE_CHECKING:  # the public names; `stft` is the chapter here, not its funct
     from .support.levels import *
     from .support.library import *
     from .support.linear import *
+    from .support.locks import *
     from .support.loops import *
     from .support.loudness import *
     from .support.lufs import *

@@ -173,6 +173,9 @@ def train_run(
     Returns:
         figures, {set held out: {name: value}}, and the recording that each new sound is nearest to;
         None on all machines but the first
+
+    Raises:
+        ValueError: when another process trains in the folder, or a run of other settings is there
     """
     import jax
 
