@@ -71,8 +71,8 @@ class Upsample(nnx.Module):
         self.taps, self.outputs = taps, outputs
         self.weights = nnx.Linear(taps * inputs, stride * outputs, rngs=rngs)
         kernel = self.weights.kernel.reshape(taps, inputs, stride, outputs)
-        now = kernel[:, :, :1].at[-1].set(0)
-        later = jnp.roll(now, 1, axis=0)  # the same weights for the next frame
+        now = kernel[:, :, :1].at[-1].set(0)  # one tap is left for the next frame
+        later = jnp.roll(now, 1, axis=0)
         share = jnp.arange(stride)[:, None] / stride
         lines = (1 - share) * now + share * later  # a new layer draws straight lines
         self.weights.kernel[...] = lines.reshape(self.weights.kernel.shape)
@@ -310,7 +310,7 @@ def log_picture(waveforms: ArrayLike) -> jax.Array:
         waveforms: clips, (b, t)
 
     Returns:
-        how many tens of amplitude each level is above −80 dB, at least 0; (b, frame, 129)
+        log₁₀ of the amplitude over that of −80 dB, at least 0; (b, frame, 129)
     """
     S = spectrogram(waveforms, window_size=256, hop_size=64) / full_scale(256)
     levels = jnp.log10(1 + jnp.square(S / 1e-4)) / 2
