@@ -16,7 +16,7 @@ from conftest import unexpected
 
 from audiogen.generator import AudioModel
 from audiogen.sounds import hold_out_groups, load_folder, split_sounds
-from audiogen.support import copies, folders, library
+from audiogen.support import copies, folders, lengths, library
 from audiogen.support.clips import SoundSet
 from audiogen.support.conditions import Condition
 from audiogen.support.evaluation import evaluate
@@ -856,13 +856,13 @@ def test_a_long_file_is_not_read_to_its_end(tmp_path, monkeypatch):
     save(tmp_path / "a.wav", seconds=30)
     save(tmp_path / "b.wav", i=3, seconds=30)
     asked = []
-    read = folders.load_audio
+    read = lengths.load_audio
 
     def spy(path, **options):
         asked.append(options["duration"])
         return read(path, **options)
 
-    monkeypatch.setattr(folders, "load_audio", spy)
+    monkeypatch.setattr(lengths, "load_audio", spy)
     sounds = load_folder(tmp_path, duration=0.5)
     assert len(asked) == 2 and max(asked) < 0.6 and sounds.details["cut"].all()
     whole = np.stack(

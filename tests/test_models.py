@@ -385,7 +385,12 @@ def test_a_model_of_one_class_plays_melodies():
             "these models can: .*conditional-instruments, conditional, flow$",
         ),
         ("untrained", ("kick", 0.0), "", "notes with a class, .* can: .*spectral.*wavenet$"),
-        ("siren", ("kick", 60.0), "", "Siren can't play notes with a class, .* can: .*conditional-"),
+        (
+            "siren",
+            ("kick", 60.0),
+            "",
+            "Siren can't play notes with a class, .* can: .*conditional-",
+        ),
         ("siren", ("", 0.0), "", "the model has a pitch, and a note of it has none"),
         ("siren", ("", 130.0), "", "pitch is 130; want 12 to 120"),
     ],
@@ -400,7 +405,9 @@ def test_what_a_model_cannot_be_told_it_cannot_play(model, note, said, message):
 def test_who_cannot_be_told_what_a_note_has_is_no_player():
     for model in (Siren(), *map(load_model, ("spectral", "conditional"))):
         song.check_player(model, "it")
-    with pytest.raises(ValueError, match="untrained: can't play notes.* such as .*conditional-inst"):
+    with pytest.raises(
+        ValueError, match="untrained: can't play notes.* such as .*conditional-inst"
+    ):
         song.check_player(untrained_or("untrained"), "untrained")
 
 
