@@ -62,7 +62,7 @@ class Interrupted:
         return self.batches[step]
 
 
-def test_a_stopped_run_ends_as_one_that_ran_through(phrases, tmp_path):
+def test_a_stopped_run_ends_as_one_that_ran_through(phrases, tmp_path, interruptible):
     ends = []
     for stop in (None, 5):
         model = codec_model(phrases, rngs=nnx.Rngs(0), **SMALL)
