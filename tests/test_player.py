@@ -213,7 +213,7 @@ def test_a_loop_is_as_long_as_its_bars_and_has_no_seam(run):
 
 
 def test_so_many_seconds_repeat_the_pattern_and_end_in_a_fade(run):
-    words = "loop --kick x...x... --hat x.x.X.x. --bpm 110 --seconds 5"
+    words = "loop --kick x...x... --hat x.x.X.x. --bpm 110 --length 5"
     status, out, err = run(*words.split())
     assert (status, err) == (0, "")
     assert out.splitlines()[-2:] == ["29 notes at 110 bpm: 5.000 s, cut with a fade", "loop.wav"]

@@ -296,10 +296,10 @@ def loop_command(args):
     patterns = {name: steps for name, steps in patterns.items() if steps is not None}
     model = choose_model(args.model, seed=args.seed)
     midi = loop_pitches(model, patterns, told.get("pitch"))
-    play, seconds = play_for, args.seconds
+    play, seconds = play_for, args.length
     if seconds is None:
         play, seconds = play_loop, 240 * args.bars / args.bpm
-    bars = bars_for(seconds, bpm=args.bpm) if args.seconds else args.bars
+    bars = bars_for(seconds, bpm=args.bpm) if args.length else args.bars
     notes = loop_notes(patterns, bpm=args.bpm, bars=bars, midi=midi)
     check_free([args.out], args.force)
     x = play(model, notes, seconds=seconds, seed=args.seed, words=told.get("words") or "")
@@ -307,7 +307,7 @@ def loop_command(args):
     yield from pattern_lines(patterns)
     played = plural(sum(note.start < seconds for note in notes), "note")
     length = f"at {args.bpm:g} bpm: {seconds:.3f} s"
-    if args.seconds:
+    if args.length:
         yield f"{played} {length}, cut with a fade"
     else:
         yield f"{played} in {plural(bars, 'bar')} {length}"

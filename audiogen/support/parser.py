@@ -279,7 +279,7 @@ def add_loop_command(commands, argv):
     about = "how many bars, of 16 steps each"
     length.add_argument("--bars", type=positive(int), default=4, metavar="N", help=about)
     about = "so many seconds instead, cut with a fade; a loop of whole bars has no seam"
-    length.add_argument("--seconds", type=positive(float), metavar="S", help=about)
+    length.add_argument("--length", type=positive(float), metavar="S", help=about)
     loop.set_defaults(rows=(), conditions=())
     add_conditions(loop, argv, kinds={"pitch": read_pitch, "words": str})
     rows = [name for c in loop.get_default("conditions") for name in class_names(c)]
