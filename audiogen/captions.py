@@ -24,26 +24,23 @@ from audiogen.flow import (
     guided,
     integrate,
     picture_loss,
-    sound_places,
 )
 from .spectral import LatentSpace, fit_latents, half_picture
 from .support.captioned import CLASS_WORDS, HIGHEST, LOWEST, caption_words, captions_of
-from .support.places import given_features, told_rows
+from .support.places import given_features
 
 # %% ../nbs/21_captions.ipynb #21-types
 #| code-fold: true
 #| code-summary: "Imports for types and checks"
 from collections.abc import Mapping
 
-from jax.typing import ArrayLike
-
-from .support.blocks import as_matrix, in_blocks
+from .support.blocks import in_blocks
 from .support.checks import check_count
 from .support.classes import basics_of, check_enough_clips
 from .support.clips import SoundSet
 from .support.conditions import LONGEST, Condition
 from .support.fitting import Recipe
-from .support.models import check_latent, check_rngs, relu, signed
+from .support.models import check_rngs, relu, signed
 from .support.obeyed import fit_ruler, obeyed, write_questions
 from .support.places import FlowConfig, flow_conditions
 from .support.rendering import render
@@ -263,14 +260,6 @@ class CaptionFlow(CaptionSounds):
         given = self.given(told["caption"], told["pitch"], told["label"])
         towards = guided(self.velocity, given, told["guidance"][:, None])
         return integrate(towards, x, steps=told["steps"][:, None], **times)
-
-    def __call__(self, z: ArrayLike, **told: ArrayLike) -> jax.Array:
-        "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
-        z = check_latent(z, self)
-        rows, told = as_matrix(z), told_rows(self, z.shape[:-1], told)
-        place = self.flow(rows[:, :-1], told)
-        x = sound_places(self, place, rows[:, -1], told["grain"])
-        return x.reshape(*z.shape[:-1], -1)
 
 # %% ../nbs/21_captions.ipynb #21-build
 #| code-fold: true

@@ -25,12 +25,12 @@ from .support.places import SoundSpace, given_features, random_grain
 # %% ../nbs/16_flow.ipynb #16-types
 #| code-fold: true
 #| code-summary: "Imports for types and checks"
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from .support.blocks import apply_compiled, as_matrix, in_blocks
+from .support.blocks import as_matrix, in_blocks
 from .support.classes import basics_of, check_enough_clips, check_length
 from .support.clips import SoundSet, check_batch
-from .support.conditions import Condition, check_drawn
+from .support.conditions import Condition
 from .support.fitting import Recipe
 from .support.grain import grain_figures
 from .support.models import check_latent, check_rngs, signed
@@ -215,9 +215,15 @@ def picture_loss(
 
 # %% ../nbs/16_flow.ipynb #16-tools
 #| code-fold: true
-#| code-summary: "FlowSounds: conditions, the way back to noise, and what happens on the way"
+#| code-summary: "FlowSounds: conditions, the way to a sound and back, figures"
 class FlowSounds(SoundSpace):
-    """What a `LatentFlow` has besides its networks."""
+    (
+        """""What every flow has: a class adds `flow`, which moves places along.
+
+    Its sounds are those of the places to which a latent vector's noise is moved.
+    """
+        ""
+    )
 
     Config = FlowConfig
     encodes = True
@@ -232,17 +238,19 @@ class FlowSounds(SoundSpace):
     def conditions(self) -> tuple[Condition, ...]:
         return flow_conditions(self.config)
 
+    def __call__(self, z: ArrayLike, **told: ArrayLike) -> jax.Array:
+        "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
+        z = check_latent(z, self)
+        rows, told = as_matrix(z), told_rows(self, z.shape[:-1], told)
+        place = self.flow(rows[:, :-1], told, end=told["time"][:, None])
+        x = sound_places(self, place, rows[:, -1], told["grain"])
+        return x.reshape(*z.shape[:-1], -1)
+
     def encode(self, waveforms: ArrayLike, **told: ArrayLike) -> np.ndarray:
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
         x = check_batch(check_length(waveforms, self.config), "encode")
         rows = told_rows(self, (len(x),), told)
         return in_blocks(noise_of, self, x, *rows.values(), names=tuple(rows))
-
-    def trajectory(self, z: ArrayLike, times: Sequence[float], **told: ArrayLike) -> np.ndarray:
-        "Sounds of the places on the way of one latent vector: (latent_dim,) -> (len(times), t)."
-        check_drawn(self, told)
-        rows = told_rows(self, (len(times),), told)
-        return np.asarray(apply_compiled(sounds_on_the_way, self, z, jnp.asarray(times), rows))
 
     def figures(self, train: SoundSet, test: SoundSet) -> dict[str, float]:
         "How fast the grain of generated noises changes, and that of the test clips."
@@ -250,13 +258,6 @@ class FlowSounds(SoundSpace):
         z = self.sample_latents(jax.random.key(0), len(labels))
         made = np.stack([*render(self, z, label=labels)])
         return grain_figures(SoundSet(made, labels, test.classes, test.sample_rate), test)
-
-
-def sounds_on_the_way(model, z, times, told):
-    "Sounds of the places that one latent vector has reached at some times."
-    rows = jnp.tile(z, (len(times), 1))
-    place = model.flow(rows[:, :-1], told, end=times[:, None])
-    return sound_places(model, place, rows[:, -1], told["grain"])
 
 # %% ../nbs/16_flow.ipynb #16-model
 @signed
@@ -276,14 +277,6 @@ class LatentFlow(FlowSounds):
         given = given_features(told["label"], told["pitch"], len(self.config.classes))
         towards = guided(self.velocity, given, told["guidance"][:, None])
         return integrate(towards, x, steps=told["steps"][:, None], **times)
-
-    def __call__(self, z: ArrayLike, **told: ArrayLike) -> jax.Array:
-        "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
-        z = check_latent(z, self)
-        rows, told = as_matrix(z), told_rows(self, z.shape[:-1], told)
-        place = self.flow(rows[:, :-1], told)
-        x = sound_places(self, place, rows[:, -1], told["grain"])
-        return x.reshape(*z.shape[:-1], -1)
 
 # %% ../nbs/16_flow.ipynb #16-build
 #| code-fold: true

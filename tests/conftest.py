@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from hypothesis import settings
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for what tests share with benchmarks
 
 os.environ.setdefault("AUDIOGEN_CACHE", "off")  # no test writes to the user's home
+
+from audiogen.support.cli import cli  # noqa: E402
 
 settings.register_profile(
     "audiogen",
@@ -54,12 +57,25 @@ def popen(environment):
 
 @pytest.fixture(scope="session")
 def audiogen(popen):
-    "Run `audiogen` with these arguments to its end; its status, stdout and stderr."
+    """Run `audiogen` with these arguments to its end; its status, stdout and stderr.
 
-    def audiogen(*arguments, **options):
-        with popen(*arguments, **options) as process:
-            out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
+    It runs in this process, where JAX is imported and compiled programs are at hand; in one of
+    its own if `own_process` or options of a process are given.
+    """
+
+    def audiogen(*arguments, cwd=".", own_process=False, **options):
+        if own_process or options:
+            with popen(*arguments, cwd=cwd, **options) as process:
+                out, err = process.communicate(timeout=300)
+            return process.returncode, out, err
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = cli([*map(str, arguments)])
+        return status, out.getvalue(), err.getvalue()
 
     return audiogen
 

@@ -84,7 +84,7 @@ def flow_conditions(config: FlowConfig) -> tuple[Condition, ...]:
         config: the model's settings
 
     Returns:
-        "label", "pitch" if a class has one, "guidance", "steps", "grain" and "strength"
+        "label", "pitch" if a class has one, "guidance", "steps", "time", "grain", "strength"
     """
     pitched = tuple(np.compress(config.pitched, config.classes).tolist())
     sounds = dict(acts_on=("sounds",))
@@ -93,6 +93,7 @@ def flow_conditions(config: FlowConfig) -> tuple[Condition, ...]:
     pitch = Condition("pitch", "pitch", "the pitch; any if none is asked for", **sounds, **keys)
     guide = "0 ignores class and pitch, 1 is as learned, more exaggerates them"
     heun = "steps from noise to sound, each with two looks at the network"
+    way = "how far the flow is followed: 0 stays at the noise, 1 arrives at the sound"
     noise = "how much of the noise's random grain: 0 for smooth sounds"
     source = "how much of a recording is forgotten: 0 keeps it, 1 is a new sound"
     return (
@@ -100,6 +101,7 @@ def flow_conditions(config: FlowConfig) -> tuple[Condition, ...]:
         *([pitch] if pitched else []),
         Condition("guidance", "number", guide, low=0, high=8, default=GUIDANCE, **sounds),
         Condition("steps", "number", heun, low=1, high=200, default=STEPS, **sounds),
+        Condition("time", "number", way, low=0, high=1, default=1, **sounds),
         Condition("grain", "number", noise, low=0, high=2, default=GRAIN, **sounds),
         Condition("strength", "number", source, ("encoding",), low=0, high=1, default=0),
     )
