@@ -35,6 +35,7 @@ NAMES = [
     "codec",
     "prior",
     "wavegan",
+    "flow",
     "captions",
     "own_sounds",
     "results",

@@ -208,7 +208,7 @@ def test_what_it_cannot_be_told_is_one_line(run, trained, words, reason):
 
 
 def test_without_its_module_the_message_says_what_to_do(audiogen, trained):
-    status, out, err = audiogen("generate", "--model", trained)
+    status, out, err = audiogen("generate", "--model", trained, own_process=True)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "its model is 'Murmur'" in err and "--module NAME" in err
 

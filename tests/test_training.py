@@ -215,7 +215,7 @@ def test_the_command_is_refused_in_one_line(audiogen, tmp_path):
     words = ("train", "spectral", "--data", tmp_path / "missing", "--out", out)
     with locked_run(out):
         for more in ((), ("--resume",)):
-            status, said, line = audiogen(*words, *more)
+            status, said, line = audiogen(*words, *more, own_process=True)
             assert (status, said, line.count("\n")) == (2, "", 1)
             assert f"{out}: process {os.getpid()} on" in line
             assert "trains there; wait until it ends, stop it, or choose another folder" in line
