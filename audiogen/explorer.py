@@ -163,7 +163,9 @@ def split_settings(
     """
     kinds = {condition.name: condition.kind for condition in model.conditions}
     given = {name: value for name, value in settings.items() if value not in (None, "")}
-    conditions = {name: value for name, value in given.items() if name in kinds}
+    label = given.get("label")
+    has = {c.name for c in model.conditions if label is None or c.is_for(label)}
+    conditions = {name: value for name, value in given.items() if name in has}
     sounds = part_of(model, "sounds", conditions)
     latents = part_of(model, "latents", conditions)
     latents = {name: value for name, value in latents.items() if kinds[name] != "pitch"}

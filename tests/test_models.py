@@ -23,6 +23,7 @@ from audiogen import (
     waveform,
     wavenet,
 )
+from audiogen.explorer import explore, explorer_reply
 from audiogen.generator import (
     AudioModel,
     SimpleAudioGenerator,
@@ -212,6 +213,17 @@ def test_every_model_answers_to_the_same_calls(name):
     np.testing.assert_array_equal(near, synthesize(model, np.stack([z[0]] * 2), **sounding))
     with pytest.raises(ValueError, match="can't be told mood"):
         model.generate(rngs=nnx.Rngs(0), mood="blue")
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_class_of_every_model_sounds_in_the_explorer(name):
+    model = load_model(name)
+    spec = explore(model).spec
+    for label in spec["classes"] or [None]:
+        settings = spec["settings"] | ({"label": label} if label else {})
+        message, sounds = explorer_reply(model, {"kind": "sound", "id": 1, "settings": settings})
+        assert message["kind"] == "sound", message
+        assert np.abs(np.frombuffer(sounds[0], "<f4")).max() > 0.01
 
 
 def test_one_value_for_each_sound():

@@ -280,7 +280,7 @@ def loop_pitches(model, labels, pitch):
     c = condition_of(model, "pitch")
     if c is None:
         return {}
-    pitched = [name for name in labels if c.only_for is None or name in c.only_for]
+    pitched = [name for name in labels if c.is_for(name)]
     return {name: c.example if pitch is None else pitch for name in pitched}
 
 

@@ -79,6 +79,10 @@ class Condition:
             usual = middle if self.default is None else self.default
             object.__setattr__(self, "example", usual)
 
+    def is_for(self, label: str) -> bool:
+        "Do sounds of that class have such a condition?"
+        return self.only_for is None or label in self.only_for
+
 # %% ../../nbs/support/conditions.ipynb #conditions-text
 #| code-fold: true
 #| code-summary: "From a caption to numbers"

@@ -135,7 +135,7 @@ class Kit:
 def sampled_keys(model, label, *, asked=None):
     "The keys at which a class is recorded; none without a pitch, only one if it's asked for."
     pitch = condition_of(model, "pitch")
-    if pitch is None or (pitch.only_for is not None and label not in pitch.only_for):
+    if pitch is None or not pitch.is_for(label):
         return []
     if asked is not None:
         if not 0 <= asked <= 127 or asked % 1:

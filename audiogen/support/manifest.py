@@ -49,8 +49,7 @@ def manifest_rows(conditions, values, names, *, seed):
         each = value if isinstance(value, list) else [value] * len(rows)
         column = "midi" if c.kind == "pitch" else c.name
         for row, value in zip(rows, each):
-            has_one = c.only_for is None or row["label"] in c.only_for
-            row[column] = as_text(value if has_one else None)
+            row[column] = as_text(value if c.is_for(row["label"]) else None)
     for row in rows:
         row["label"] = row["label"] or "sound"
     return rows

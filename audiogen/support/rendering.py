@@ -93,7 +93,7 @@ def check_kinds(model, note):
             )
     check_conditions(model, {"label": note.label or None})
     pitch = condition_of(model, "pitch")
-    if pitch and not note.midi and (pitch.only_for is None or note.label in pitch.only_for):
+    if pitch and not note.midi and pitch.is_for(note.label):
         raise ValueError(
             f"{note.label or 'the model'} has a pitch, and a note of it has none; "
             "want Note(…, midi=60), for one"
