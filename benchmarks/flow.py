@@ -44,7 +44,8 @@ def learn(model, loss, data, *, steps, schedule, seed):
 
     keys = jax.random.split(jax.random.key(seed), steps)
     run = jax.jit(lambda state: jax.lax.scan(step, state, keys)[0])
-    weights, averaged, _ = run((weights, weights, rule.init(weights)))
+    state = run((weights, weights, rule.init(weights)))
+    weights, averaged, _ = jax.block_until_ready(state)
     return nnx.merge(graph, weights), nnx.merge(graph, averaged)
 
 
