@@ -77,8 +77,7 @@ def add_keyboard(spec: dict[str, Any], condition: Condition) -> None:
     """
     usual = int(condition.example)
     spec["pitches"] = [max(int(condition.low), usual - 24), min(int(condition.high), usual + 24)]
-    playable = spec["classes"] if condition.only_for is None else condition.only_for
-    spec["pitched"] = [name in playable for name in spec["classes"]]
+    spec["pitched"] = [condition.is_for(name) for name in spec["classes"]]
     spec["settings"]["pitch"] = usual
 
 # %% ../nbs/18_explorer.ipynb #explorer-13

@@ -217,14 +217,12 @@ def picture_loss(
 #| code-fold: true
 #| code-summary: "FlowSounds: conditions, the way to a sound and back, figures"
 class FlowSounds(SoundSpace):
-    (
-        """""What every flow has: a class adds `flow`, which moves places along.
+    """What every flow has; a class adds `flow`, which moves places along.
 
     Its sounds are those of the places to which a latent vector's noise is moved.
     """
-        ""
-    )
 
+    flow: Callable[..., jax.Array]
     Config = FlowConfig
     encodes = True
     to_encode = ("centre", "directions")
@@ -244,7 +242,7 @@ class FlowSounds(SoundSpace):
         rows, told = as_matrix(z), told_rows(self, z.shape[:-1], told)
         place = self.flow(rows[:, :-1], told, end=told["time"][:, None])
         x = sound_places(self, place, rows[:, -1], told["grain"])
-        return x.reshape(*z.shape[:-1], -1)
+        return x.reshape(*z.shape[:-1], self.num_samples)
 
     def encode(self, waveforms: ArrayLike, **told: ArrayLike) -> np.ndarray:
         "Latent vectors of sounds: (n, num_samples) -> (n, latent_dim)."
@@ -272,11 +270,18 @@ class LatentFlow(FlowSounds):
         super().__init__(c, rngs=check_rngs(rngs))
         self.velocity = Velocity(c.latent_dim, len(c.classes) + 12, c.width, rngs=rngs)
 
-    def flow(self, x: jax.Array, told: Mapping[str, jax.Array], **times: Any) -> jax.Array:
-        "Move points (n, d) along the flow, for what is told about each."
+    def flow(
+        self,
+        x: jax.Array,
+        told: Mapping[str, jax.Array],
+        *,
+        start: float | jax.Array = 0.0,
+        end: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        "Move points (n, d) from one time to another, for what else is told about each."
         given = given_features(told["label"], told["pitch"], len(self.config.classes))
         towards = guided(self.velocity, given, told["guidance"][:, None])
-        return integrate(towards, x, steps=told["steps"][:, None], **times)
+        return integrate(towards, x, steps=told["steps"][:, None], start=start, end=end)
 
 # %% ../nbs/16_flow.ipynb #16-build
 #| code-fold: true

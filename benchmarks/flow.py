@@ -16,10 +16,12 @@ from audiogen.support.blocks import in_blocks
 from audiogen.support.clips import SoundSet
 from audiogen.support.judge import log_mel_features, train_judge
 from audiogen.support.places import given_features
+from audiogen.training import move_average
 
 from .common import Section
 
-STEPS, ROWS, SEEDS, GRAIN, DECAY = 4000, 512, 3, 0.7, 0.999
+CLASSES = 9
+STEPS, ROWS, SEEDS, PAIRS, GRAIN, DECAY = 4000, 512, 3, 32768, 0.7, 0.999
 TIMES = {
     "even": lambda key, n: jax.random.uniform(key, (n, 1)),
     "logit-normal": lambda key, n: jax.nn.sigmoid(jax.random.normal(key, (n, 1))),
@@ -31,27 +33,28 @@ def learn(model, loss, data, *, steps, schedule, seed):
     graph, weights = nnx.split(model)
     rule = optax.adam(schedule)
 
-    def step(state, key):
+    def step(state, turn):
         weights, averaged, memory = state
+        key, count = turn
         draw, how = jax.random.split(key)
         chosen = jax.random.randint(draw, (ROWS,), 0, len(data["label"]))
         rows = {name: values[chosen] for name, values in data.items()}
         grads = jax.grad(lambda w: loss(nnx.merge(graph, w), rows, how))(weights)
         updates, memory = rule.update(grads, memory)
         weights = optax.apply_updates(weights, updates)
-        averaged = optax.incremental_update(weights, averaged, 1 - DECAY)
+        averaged = move_average(averaged, weights, step=count, decay=DECAY)
         return (weights, averaged, memory), None
 
     keys = jax.random.split(jax.random.key(seed), steps)
-    run = jax.jit(lambda state: jax.lax.scan(step, state, keys)[0])
+    run = jax.jit(lambda state: jax.lax.scan(step, state, (keys, jnp.arange(steps)))[0])
     state = run((weights, weights, rule.init(weights)))
     weights, averaged, _ = jax.block_until_ready(state)
     return nnx.merge(graph, weights), nnx.merge(graph, averaged)
 
 
-def told(rows, num_classes=9):
+def told(rows):
     """Classes and pitches as numbers for the network."""
-    return given_features(rows["label"], rows["pitch"], num_classes)
+    return given_features(rows["label"], rows["pitch"], CLASSES)
 
 
 def flow_with(times):
@@ -107,7 +110,7 @@ class Listener:
         ]
         first, second = (log_mel_features(part.waveforms, sample_rate=16000) for part in fresh)
         self.judge = train_judge(
-            fresh[1].waveforms, fresh[1].labels, sample_rate=16000, num_classes=9
+            fresh[1].waveforms, fresh[1].labels, sample_rate=16000, num_classes=CLASSES
         )
         few = np.random.default_rng(0).permutation(len(second))[: len(asked)]
         self.reference, self.floor = first, frechet_distance(second[few], first)
@@ -182,7 +185,7 @@ def sections(quick):
     few = {}
     for seed, flow in enumerate(flows):
         start = time.process_time()
-        pairs = pairs_of(flow, rows, jax.random.key(seed), 2000 if quick else 32768, c.latent_dim)
+        pairs = pairs_of(flow, rows, jax.random.key(seed), 2000 if quick else PAIRS, c.latent_dim)
         again, _ = learn(new(seed), reflow_loss, pairs, steps=steps, schedule=falling, seed=seed)
         times.setdefault("reflow", []).append(time.process_time() - start)
         for count in (1, 2, 4, 8):
@@ -215,7 +218,7 @@ def sections(quick):
         Section(
             "flow: few steps, with and without reflow",
             shared
-            + "Euler unless it says Heun. Reflow learns 32,768 straight lines from noises to the "
+            + f"Euler unless it says Heun. Reflow learns {PAIRS:,} straight lines from noises to the "
             "places to which the flow leads them with guidance 2, so it needs no guidance itself.",
             ["network", "steps", "questions", *columns],
             [[*key, *summary(figures)] for key, figures in sorted(few.items())],

@@ -56,25 +56,37 @@ def popen(environment):
 
 
 @pytest.fixture(scope="session")
-def audiogen(popen):
-    """Run `audiogen` with these arguments to its end; its status, stdout and stderr.
+def audiogen_alone(popen):
+    "Run `audiogen` with these arguments in a process of its own; its status, stdout and stderr."
 
-    It runs in this process, where JAX is imported and compiled programs are at hand; in one of
-    its own if `own_process` or options of a process are given.
+    def audiogen_alone(*arguments, **options):
+        with popen(*arguments, **options) as process:
+            out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    return audiogen_alone
+
+
+@pytest.fixture(scope="session")
+def audiogen(tmp_path_factory):
+    """Run `audiogen` with these arguments in this process; its status, stdout and stderr.
+
+    JAX is imported already, and compiled programs are at hand: most commands take a tenth of the
+    time. What belongs to a process, such as signals and imports, needs `audiogen_alone`.
     """
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def audiogen(*arguments, cwd=".", own_process=False, **options):
-        if own_process or options:
-            with popen(*arguments, cwd=cwd, **options) as process:
-                out, err = process.communicate(timeout=300)
-            return process.returncode, out, err
-        out, err = io.StringIO(), io.StringIO()
+    def audiogen(*arguments, cwd=elsewhere):
+        out, err, path = io.StringIO(), io.StringIO(), [*sys.path]
         with (
             contextlib.chdir(cwd),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
             status = cli([*map(str, arguments)])
+        sys.path[:] = path
+        if status == 130:  # whoever runs the tests pressed Ctrl-C
+            raise KeyboardInterrupt
         return status, out.getvalue(), err.getvalue()
 
     return audiogen

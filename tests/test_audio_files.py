@@ -278,7 +278,7 @@ def test_headers_of_crashed_recorders(tmp_path):
         load_audio(path)
 
 
-def test_names_in_other_encodings(audiogen, tmp_path):
+def test_names_in_other_encodings(audiogen_alone, tmp_path):
     "Latin-1 bytes, which Python can't show as UTF-8."
     path = os.fsencode(tmp_path) + b"/gr\xfcn.wav"
     save_audio(tmp_path / "x.wav", sine(440, duration=0.1, sample_rate=8000), sample_rate=8000)
@@ -291,7 +291,7 @@ def test_names_in_other_encodings(audiogen, tmp_path):
         os.rename(os.fsencode(tmp_path) + b"/x" + suffix, path.replace(b".wav", suffix))
         assert load_audio(os.fsdecode(path.replace(b".wav", suffix)))[0].shape == (800,)
     words = ("spectrogram", os.fsdecode(path), "--out", tmp_path / "out")
-    status, out, err = audiogen(*words, own_process=True)  # its stdout can't show the name
+    status, out, err = audiogen_alone(*words)  # its stdout can't show the name
     assert (status, err) == (0, "") and "gr\\udcfcn.wav: 0.10 s" in out
     save_audio(os.fsdecode(path), np.zeros(10), sample_rate=8000)
     assert load_audio(os.fsdecode(path))[0].shape == (10,)
@@ -309,12 +309,12 @@ def test_pipes_are_read(tmp_path, suffix):
     np.testing.assert_array_equal(x, load_audio(tmp_path / f"x.{suffix}")[0])
 
 
-def test_standard_input_is_read(audiogen, tmp_path):
+def test_standard_input_is_read(audiogen_alone, tmp_path):
     save_audio(
         tmp_path / "x.mp3", sine(440, duration=1, sample_rate=8000, amplitude=0.5), sample_rate=8000
     )
     with subprocess.Popen(["cat", tmp_path / "x.mp3"], stdout=subprocess.PIPE) as cat:
-        status, out, err = audiogen(
+        status, out, err = audiogen_alone(
             "spectrogram", "/dev/stdin", "--out", tmp_path, stdin=cat.stdout
         )
     assert (status, err) == (0, "") and "/dev/stdin: 1.00 s, 8000 Hz, 1 channel, peak -5" in out

@@ -19,12 +19,12 @@ def bare(environment):
 
 
 @pytest.fixture
-def make_sound(audiogen, bare, tmp_path):
+def make_sound(audiogen_alone, bare, tmp_path):
     "Make a sound, with these environment variables; its bytes, once the command has said nothing else."
 
     def make_sound(name="out", **variables):
         environment = bare | {key: str(value) for key, value in variables.items()}
-        status, out, error = audiogen(*WORDS, tmp_path / name, env=environment)
+        status, out, error = audiogen_alone(*WORDS, tmp_path / name, env=environment)
         assert (status, error) == (0, "")
         return (tmp_path / name / "sound-01.wav").read_bytes()
 

@@ -605,9 +605,9 @@ LINES = """() => [...document.querySelectorAll("pre.sourceCode > code > span")].
 
 
 def long_lines(name):
-    "How many lines of a chapter's code have 98 to 100 characters."
+    "How many lines of a chapter's code have 100 characters."
     lines = (line for cell in cells(name, "code") for line in "".join(cell["source"]).splitlines())
-    return sum(98 <= len(line) <= 100 for line in lines)
+    return sum(len(line) == 100 for line in lines)
 
 
 @in_browser

@@ -163,8 +163,11 @@ def test_a_model_with_conditions():
     ):
         exec(explorer_line(Band(), settings | some), scope := {"model": Band()})
         assert np.array_equal(scope["x"], explorer_sound(Band(), settings | some))
-    message, _ = explorer_reply(Band(), {"id": 1, "settings": settings | {"label": "drum"}})
-    assert message["message"].startswith("ValueError: drum has no pitch; leave it out")
+    drum = settings | {"label": "drum"}
+    message, (sound,) = explorer_reply(Band(), {"id": 1, "settings": drum})
+    assert message["kind"] == "sound" and "pitch" not in message["python"]  # a drum has none
+    alone = explorer_sound(Band(), drum | {"pitch": None})
+    assert np.array_equal(np.frombuffer(sound, "<f4"), alone)
 
 
 def test_the_page_needs_nothing_from_elsewhere():

@@ -1189,10 +1189,10 @@ def test_a_set_with_nothing_to_hold_out_is_trained_on(audiogen, tmp_path):
     assert status == 0, err
 
 
-def test_a_class_named_in_latin_1_is_trained_and_played(audiogen, tmp_path):
+def test_a_class_named_in_latin_1_is_trained_and_played(audiogen, audiogen_alone, tmp_path):
     for i in range(5):
         save(tmp_path / "kit" / "Fl\udcf6te" / f"{i}.wav", i=i)
-    status, _, err = audiogen(
+    status, _, err = audiogen_alone(
         "train",
         "spectral",
         "--data",

@@ -414,16 +414,16 @@ def test_a_full_disk_leaves_what_was_there(environment, tmp_path):
     assert run("unlimited").stdout == "page.html\n"
 
 
-def test_explore_opens_a_browser_where_there_is_one(audiogen, environment, tmp_path):
+def test_explore_opens_a_browser_where_there_is_one(audiogen_alone, environment, tmp_path):
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     browser.chmod(0o755)
     screenless = {k: v for k, v in environment.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     screenless["TMPDIR"] = str(tmp_path)
-    status, out, err = audiogen("explore", "--model", "vae", env=screenless)
+    status, out, err = audiogen_alone("explore", "--model", "vae", env=screenless)
     assert (status, err) == (0, "") and Path(out.strip()).read_text().startswith("<!doctype html>")
     assert not (tmp_path / "opened").exists()
     words = "explore", "--model", "vae", "--out", tmp_path / "a b.html"
-    status, out, err = audiogen(*words, env=screenless | {"BROWSER": f"{browser} %s"})
+    status, out, err = audiogen_alone(*words, env=screenless | {"BROWSER": f"{browser} %s"})
     assert (status, err) == (0, "")
     assert (tmp_path / "opened").read_text() == (tmp_path / "a b.html").as_uri() + "\n"

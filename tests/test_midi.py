@@ -680,7 +680,7 @@ def test_play_refuses_before_it_writes(folder, capsys, monkeypatch):
     assert song.read_bytes() == SONG
 
 
-def test_play_reads_pipes_and_names_of_any_bytes(audiogen, folder, capsys):
+def test_play_reads_pipes_and_names_of_any_bytes(audiogen_alone, folder, capsys):
     pipe, name, out = (
         folder / "pipe",
         os.fsencode(folder / "caf") + b"\xe9.mid",
@@ -690,7 +690,7 @@ def test_play_reads_pipes_and_names_of_any_bytes(audiogen, folder, capsys):
     with open(name, "wb") as file:
         file.write(SONG)
     with open(name, "rb") as stdin:
-        assert audiogen("play", "/dev/stdin", "--out", out / "stdin.wav", stdin=stdin) == (
+        assert audiogen_alone("play", "/dev/stdin", "--out", out / "stdin.wav", stdin=stdin) == (
             0,
             f"{out / 'stdin.wav'}\n",
             "",

@@ -142,8 +142,8 @@ def test_no_model_needs_nan(name):
         assert np.isfinite(synthesize(model, sample_latents(model, 1, rngs=nnx.Rngs(0)))).all()
 
 
-def test_no_command_needs_nan(audiogen, environment, tmp_path):
-    status, out, err = audiogen(
+def test_no_command_needs_nan(audiogen_alone, environment, tmp_path):
+    status, out, err = audiogen_alone(
         "generate",
         "--model",
         "conditional",

@@ -114,15 +114,15 @@ def run(home, monkeypatch, capsys):
 
 
 @pytest.fixture(scope="module")
-def trained(home, audiogen):
+def trained(home, audiogen_alone):
     "The model, trained by one process."
     words = "train my_model:recipe --data kit --steps 6 --seed 1 --out run"
-    status, out, err = audiogen(*words.split(), cwd=home)
+    status, out, err = audiogen_alone(*words.split(), cwd=home)
     assert status == 0, err
     return home / "run"
 
 
-def test_training_is_interrupted_and_resumed(home, popen, audiogen, interruptible):
+def test_training_is_interrupted_and_resumed(home, popen, audiogen_alone, interruptible):
     words = "train my_model:recipe --data kit --steps 300 --seed 1 --out again"
     log = home / "again" / "log.jsonl"
     with popen(*words.split(), cwd=home) as process:
@@ -132,7 +132,7 @@ def test_training_is_interrupted_and_resumed(home, popen, audiogen, interruptibl
     assert process.returncode == 130, err
     assert "go on with `audiogen train my_model:recipe --out again --resume`" in err
     assert 0 < len(read_log(home / "again")) < 300
-    status, _, err = audiogen(*words.split(), "--resume", cwd=home)
+    status, _, err = audiogen_alone(*words.split(), "--resume", cwd=home)
     assert status == 0, err
     records = read_log(home / "again")
     assert [record["step"] for record in records] == [*range(300)]
@@ -207,10 +207,11 @@ def test_what_it_cannot_be_told_is_one_line(run, trained, words, reason):
     assert (status, out, err.count("\n")) == (2, "", 1) and reason in err, err
 
 
-def test_without_its_module_the_message_says_what_to_do(audiogen, trained):
-    status, out, err = audiogen("generate", "--model", trained, own_process=True)
+def test_without_its_module_the_message_says_what_to_do(audiogen_alone, trained, tmp_path):
+    status, out, err = audiogen_alone("generate", "--model", trained, cwd=tmp_path)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "its model is 'Murmur'" in err and "--module NAME" in err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_it_is_saved_loaded_and_explored(run, trained, tmp_path):

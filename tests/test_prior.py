@@ -65,11 +65,11 @@ def test_sounds_without_scores_can_be_learned(tmp_path):
     assert all(np.isfinite(g).all() for g in grads)
 
 
-def test_a_second_of_a_recording_and_how_it_goes_on(audiogen, tmp_path):
+def test_a_second_of_a_recording_and_how_it_goes_on(audiogen_alone, tmp_path):
     x = make_phrases(5, seed=3).waveforms[0]
     save_audio(tmp_path / "beat.wav", np.repeat(x[:16000], 2), sample_rate=32000)  # another rate
     words = "generate", "--model", "prior", "--prompt", tmp_path / "beat.wav", "--count", 2
-    status, out, err = audiogen(*words, "--duration", "1.5", "--out", tmp_path / "made")
+    status, out, err = audiogen_alone(*words, "--duration", "1.5", "--out", tmp_path / "made")
     assert status == 0 and "beat.wav: sounds like label drums, tempo" in err
     made = [load_audio(tmp_path / "made" / f"beat-0{n}.wav")[0] for n in (1, 2)]
     assert [len(y) for y in made] == [24000, 24000]

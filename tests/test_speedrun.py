@@ -23,11 +23,11 @@ def tones(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(audiogen, tones, tmp_path_factory):
+def run(audiogen_alone, tones, tmp_path_factory):
     "A speedrun's folder, and what it printed."
     out = tmp_path_factory.mktemp("speedrun") / "run"
     words = ["speedrun", "--budget", 10, "--data", tones, "--seed", 3, "--out", out]
-    status, printed, remarks = audiogen(*words)
+    status, printed, remarks = audiogen_alone(*words)
     assert status == 0, remarks
     return out, printed, remarks
 

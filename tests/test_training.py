@@ -210,12 +210,12 @@ def test_a_second_training_in_the_folder_is_refused(start, whole, tmp_path):
     assert (out / ".lock").exists() and not (out / ".lock.json").exists()
 
 
-def test_the_command_is_refused_in_one_line(audiogen, tmp_path):
+def test_the_command_is_refused_in_one_line(audiogen, audiogen_alone, tmp_path):
     out = tmp_path / "run"
     words = ("train", "spectral", "--data", tmp_path / "missing", "--out", out)
     with locked_run(out):
         for more in ((), ("--resume",)):
-            status, said, line = audiogen(*words, *more, own_process=True)
+            status, said, line = audiogen_alone(*words, *more)
             assert (status, said, line.count("\n")) == (2, "", 1)
             assert f"{out}: process {os.getpid()} on" in line
             assert "trains there; wait until it ends, stop it, or choose another folder" in line
