@@ -134,7 +134,7 @@ def integrate(
     size = (end - start) / steps
 
     def move(i, x):
-        h = jnp.where(i < steps, size, 0)  # who has made its steps rests
+        h = jnp.where(i < steps, size, 0)  # rows that have made all their steps stand still
         t = jnp.broadcast_to(start + i * size, (len(x), 1))
         slope = velocity(x, t)
         if heun:
