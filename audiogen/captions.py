@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .flow import FlowSounds, Velocity, flow_loss, guided, integrate, picture_loss
+from .flow import FlowSounds, Velocity, flow_loss, picture_loss
 from .spectral import LatentSpace, fit_latents, half_picture
 from .support.captioned import CLASS_WORDS, HIGHEST, LOWEST, caption_words, captions_of
 from .support.places import given_features
@@ -248,18 +248,9 @@ class CaptionFlow(CaptionSounds):
         self.reader = READERS[c.reader](len(c.words), c.word_dim, rngs=rngs)
         self.velocity = Velocity(c.latent_dim, c.word_dim + 12, c.width, rngs=rngs)
 
-    def flow(
-        self,
-        x: jax.Array,
-        told: Mapping[str, jax.Array],
-        *,
-        start: float | jax.Array = 0.0,
-        end: float | jax.Array = 1.0,
-    ) -> jax.Array:
-        "Move points (n, d) from one time to another, for what else is told about each."
-        given = self.given(told["caption"], told["pitch"], told["label"])
-        towards = guided(self.velocity, given, told["guidance"][:, None])
-        return integrate(towards, x, steps=told["steps"][:, None], start=start, end=end)
+    def given_from(self, told: Mapping[str, jax.Array]) -> jax.Array:
+        "What the velocity network is given about each place, (n, word_dim + 12)."
+        return self.given(told["caption"], told["pitch"], told["label"])
 
 # %% ../nbs/21_captions.ipynb #21-build
 #| code-fold: true

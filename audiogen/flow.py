@@ -217,12 +217,13 @@ def picture_loss(
 #| code-fold: true
 #| code-summary: "FlowSounds: conditions, the way to a sound and back, figures"
 class FlowSounds(SoundSpace):
-    """What every flow has; a class adds `flow`, which moves places along.
+    """What every flow has; a class adds `velocity`, and `given_from`, which says what it is given.
 
     Its sounds are those of the places to which a latent vector's noise is moved.
     """
 
-    flow: Callable[..., jax.Array]
+    velocity: nnx.Module
+    given_from: Callable[[Mapping[str, jax.Array]], jax.Array]
     Config = FlowConfig
     encodes = True
     to_encode = ("centre", "directions")
@@ -235,6 +236,18 @@ class FlowSounds(SoundSpace):
     @property
     def conditions(self) -> tuple[Condition, ...]:
         return flow_conditions(self.config)
+
+    def flow(
+        self,
+        x: jax.Array,
+        told: Mapping[str, jax.Array],
+        *,
+        start: float | jax.Array = 0.0,
+        end: float | jax.Array = 1.0,
+    ) -> jax.Array:
+        "Move points (n, d) from one time to another, for what else is told about each."
+        towards = guided(self.velocity, self.given_from(told), told["guidance"][:, None])
+        return integrate(towards, x, steps=told["steps"][:, None], start=start, end=end)
 
     def __call__(self, z: ArrayLike, **told: ArrayLike) -> jax.Array:
         "Waveforms for latent vectors: (..., latent_dim) -> (..., num_samples)."
@@ -270,18 +283,9 @@ class LatentFlow(FlowSounds):
         super().__init__(c, rngs=check_rngs(rngs))
         self.velocity = Velocity(c.latent_dim, len(c.classes) + 12, c.width, rngs=rngs)
 
-    def flow(
-        self,
-        x: jax.Array,
-        told: Mapping[str, jax.Array],
-        *,
-        start: float | jax.Array = 0.0,
-        end: float | jax.Array = 1.0,
-    ) -> jax.Array:
-        "Move points (n, d) from one time to another, for what else is told about each."
-        given = given_features(told["label"], told["pitch"], len(self.config.classes))
-        towards = guided(self.velocity, given, told["guidance"][:, None])
-        return integrate(towards, x, steps=told["steps"][:, None], start=start, end=end)
+    def given_from(self, told: Mapping[str, jax.Array]) -> jax.Array:
+        "What the velocity network is given about each place: class and pitch, (n, classes + 12)."
+        return given_features(told["label"], told["pitch"], len(self.config.classes))
 
 # %% ../nbs/16_flow.ipynb #16-build
 #| code-fold: true
